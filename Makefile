@@ -1,0 +1,83 @@
+# `make help` is the manual of this repository.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci matrix lock clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "dragoman needs Python 3.11 or newer; none was found (set PYTHON=...)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python requirements/runtime.txt requirements/build.txt pyproject.toml
+	$(PIP) install --require-hashes -r requirements/runtime.txt
+	$(PIP) install --require-hashes -r requirements/build.txt
+	$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## install everything a developer needs into .venv
+
+run: $(VENV)/.runtime ## set up and serve on 127.0.0.1:8787 (a simulated upstream when no account is configured)
+	@$(BIN)/dragoman serve
+
+test: $(VENV)/.dev ## every test that needs only Python (under 5 minutes on 2 cores)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests --ignore=tests/e2e
+
+lint: $(VENV)/.dev ## ruff, mypy, import contracts, caps and budgets, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/budgets.py
+	$(BIN)/python scripts/reference.py --check
+
+e2e: $(VENV)/.dev ## the real Claude Code and Codex CLIs against the gateway and the simulator (under 15 minutes)
+	sh scripts/clients.sh
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -p no:randomly tests/e2e
+
+soak: $(VENV)/.dev ## the long rounds of load, faults and memory
+	$(BIN)/python -m pytest -m soak --timeout 7200 -n 0 tests --soak
+
+bench: $(VENV)/.dev ## measure against a bare relay (and nginx, where installed); prints a table of ratios
+	$(BIN)/python bench/run.py --quick
+
+bench-full: $(VENV)/.dev ## the same with all scenarios; PEERS=litellm adds that gateway
+	$(BIN)/python bench/run.py --peers "$(PEERS)"
+
+bench-micro: $(VENV)/.dev ## time the pure functions alone
+	$(BIN)/python bench/micro.py
+
+golden: $(VENV)/.dev ## rewrite the expectations of tests/golden (read the diff before you commit it)
+	$(BIN)/python -m pytest -q -n 0 -p no:randomly tests/unit -k golden --rewrite-golden
+
+docs: $(VENV)/.dev ## rewrite the generated reference pages
+	$(BIN)/python scripts/reference.py
+
+matrix: $(VENV)/.dev ## the unit tests on every other CPython >= 3.11 that is found
+	sh scripts/matrix.sh
+
+ci: ## what CI runs: lint, test, the other Pythons, e2e
+	$(MAKE) lint
+	$(MAKE) test
+	$(MAKE) matrix
+	$(MAKE) e2e
+
+lock: ## resolve the dependencies anew (needs uv) and pin them with hashes
+	uv pip compile -q -U --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock" pyproject.toml -o requirements/runtime.txt
+	uv pip compile -q -U --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock" requirements/build.in -o requirements/build.txt
+	uv pip compile -q -U --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock" pyproject.toml --group dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .venv-* .e2e .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

@@ -1,0 +1,1 @@
+"""Care of the upstream prompt cache: who is speaking, what was sent, why a turn missed. Pure."""

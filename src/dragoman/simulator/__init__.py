@@ -1,0 +1,1 @@
+"""A strict Responses server with a real prompt-cache model: demo, tests, benchmarks."""

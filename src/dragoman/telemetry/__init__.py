@@ -1,0 +1,1 @@
+"""Edge: logs and metrics, with redaction."""

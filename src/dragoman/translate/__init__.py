@@ -1,0 +1,1 @@
+"""One dialect into the other. Pure and idempotent: a retry on another account calls it again."""

@@ -1,0 +1,1 @@
+"""Anthropic Messages to OpenAI Responses and back."""

@@ -1,0 +1,86 @@
+"""The one place that parses and writes JSON.
+
+It decides what counts as JSON at the door: UTF-8 only, no NaN or Infinity, no lone surrogates, no number
+that overflows, at most MAX_DEPTH levels. It writes compactly, in insertion order, without escaping
+non-ASCII text, so that two equal requests are equal bytes (RFC 8259; the prompt cache depends on it).
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 256
+
+_KEEP = b'"[]{}'
+_DROP = bytes(c for c in range(256) if c not in _KEEP)
+_BRACES = bytes.maketrans(b"[]", b"{}")
+_STEP = [0] * 256
+_STEP[ord("{")] = 1
+_STEP[ord("}")] = -1
+_SSE_UNSAFE = ("\u2028", "\u2029", "\u0085")
+
+
+class InvalidJson(ValueError):
+    """The bytes are not JSON that this gateway accepts; the message says why, without quoting them."""
+
+
+def parse(data: bytes) -> Any:
+    """Parses a complete JSON document.
+
+    Raises InvalidJson for anything that is not strict JSON or is nested deeper than MAX_DEPTH.
+    """
+    if _deeper_than(data, MAX_DEPTH):
+        raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels")
+    try:
+        return orjson.loads(data)
+    except RecursionError as error:
+        raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:
+        raise InvalidJson(str(error)) from error
+
+
+def dump(value: Any) -> bytes:
+    """Writes compact JSON in insertion order. Raises InvalidJson where a value has no JSON form."""
+    try:
+        return orjson.dumps(value)
+    except (TypeError, RecursionError) as error:
+        raise InvalidJson(str(error)) from error
+
+
+def dump_text(value: Any) -> str:
+    """The same as dump, as text (tool arguments travel as a JSON string inside JSON)."""
+    return dump(value).decode()
+
+
+def dump_line(value: Any) -> bytes:
+    """JSON for one SSE `data:` line: also the line ends that only some clients split at are escaped."""
+    data = dump(value)
+    if b"\xe2\x80\xa8" in data or b"\xe2\x80\xa9" in data or b"\xc2\x85" in data:
+        text = data.decode()
+        for char in _SSE_UNSAFE:
+            text = text.replace(char, f"\\u{ord(char):04x}")
+        return text.encode()
+    return data
+
+
+def _deeper_than(data: bytes, limit: int) -> bool:
+    """Whether brackets outside strings nest deeper than limit. Linear in the input, in C."""
+    if data.count(b"{") + data.count(b"[") <= limit:
+        return False
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Between quotes 0, 2, 4 … lies structure, between 1, 3, 5 … text.
+    outside = b"".join(data.translate(_BRACES, _DROP).split(b'"')[::2])
+    for _ in range(32):  # ordinary bodies are empty after about ten rounds
+        shorter = outside.replace(b"{}", b"")
+        if not shorter:
+            return False
+        if len(shorter) == len(outside):
+            break
+        outside = shorter
+    else:
+        limit -= 32
+    return max(itertools.accumulate(map(_STEP.__getitem__, outside)), default=0) > limit

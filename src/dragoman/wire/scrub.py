@@ -1,0 +1,36 @@
+"""Makes upstream error text fit for clients and logs: no markup, no keys, no account or request ids.
+
+Upstream sentences help the user ("Unsupported value: …"), but they may quote credentials, organisation
+ids or whole HTML pages. Only scrubbed text leaves the gateway.
+"""
+
+from __future__ import annotations
+
+import re
+
+LIMIT = 500
+
+_MARKUP = re.compile(r"<\s*(?:!doctype|html|head|body|title|div|script|style|center|h\d|p|br|a|span)\b", re.I)
+_SECRETS = (
+    re.compile(r"\b(?:sk|pk|rk|sess|ek)-[A-Za-z0-9*_\-]{6,}"),
+    re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+){0,2}"),
+    re.compile(r"\bgAAAA[A-Za-z0-9_\-=]{8,}"),
+    re.compile(r"\bBearer\s+\S+", re.I),
+    re.compile(r"\b(?:org|proj|user|acct|account|req|resp|cust|asst)[-_][A-Za-z0-9\-]{6,}\b"),
+    re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
+    re.compile(r"\b[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}\b"),
+    re.compile(r"\b[0-9a-fA-F]{32,}\b"),
+    re.compile(r"\b(?=[A-Za-z0-9_\-]*\d)(?=[A-Za-z0-9_\-]*[A-Za-z])[A-Za-z0-9_\-]{40,}\b"),
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+
+
+def scrub(text: str) -> str:
+    """The text on one line, at most LIMIT characters, secrets replaced by `[…]`; "" where it is markup."""
+    text = text[: LIMIT * 4]
+    if _MARKUP.search(text):
+        return ""
+    for pattern in _SECRETS:
+        text = pattern.sub("[…]", text)
+    text = _CONTROL.sub(" ", text).strip()
+    return text if len(text) <= LIMIT else text[: LIMIT - 1] + "…"
