@@ -1,0 +1,117 @@
+"""Checks the budgets of ARCHITECTURE.md that can be counted: sizes, dependencies, settings, README.
+
+Exit code 1 with one line per breach. Times and memory are measured by `make bench`, not here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE_LINES = 600
+TEST_LINES = 900
+FUNCTION_LINES = 80
+DIRECT_DEPENDENCIES = 22
+ALL_DEPENDENCIES = 55
+SETTINGS = 40
+README_LINES = 140
+# Names that say nothing about a file's duty.
+EMPTY_NAMES = {"manager", "helper", "helpers", "utils", "util", "service", "services", "misc", "common", "data"}
+# Things that must not be in a repository that speaks of itself alone.
+FOREIGN = (
+    re.compile(r"/home/[a-z]|/Users/[A-Za-z]|/wor[k]/|/roo[t]/"),
+    re.compile(r"registry\.npm[j]s|files\.python[h]osted|pypi\.or[g]"),
+)
+
+
+def tracked() -> list[Path]:
+    """Files that git knows or would add, without the ignored ones."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file()]
+
+
+def sizes(path: Path) -> Iterator[str]:
+    """Lines of a Python file and of its functions."""
+    name = path.relative_to(ROOT)
+    text = path.read_text(encoding="utf-8")
+    is_test = name.parts[0] == "tests"
+    cap = TEST_LINES if is_test else SOURCE_LINES
+    if (lines := text.count("\n")) > cap:
+        yield f"{name}: {lines} lines (cap {cap})"
+    if path.stem in EMPTY_NAMES:
+        yield f"{name}: a file is a noun of the domain, not {path.stem!r}"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_test:
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES:
+                yield f"{name}:{node.lineno} {node.name}: {length} lines (cap {FUNCTION_LINES})"
+
+
+def foreign(path: Path) -> Iterator[str]:
+    """Machine paths and registry hosts."""
+    if path.stat().st_size > 2_000_000:
+        return
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return
+    for pattern in FOREIGN:
+        if found := pattern.search(text):
+            yield f"{path.relative_to(ROOT)}: says {found.group(0)!r}"
+
+
+def counts() -> Iterator[str]:
+    """Dependencies, settings, README."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    if (direct := len(project["dependencies"])) > DIRECT_DEPENDENCIES:
+        yield f"{direct} direct runtime dependencies (cap {DIRECT_DEPENDENCIES})"
+    pinned = (ROOT / "requirements" / "runtime.txt").read_text().count("==")
+    if pinned > ALL_DEPENDENCIES:
+        yield f"{pinned} runtime packages in all (cap {ALL_DEPENDENCIES})"
+    reasons = (ROOT / "docs" / "dependencies.md").read_text()
+    for line in project["dependencies"]:
+        name = re.split(r"[^A-Za-z0-9_-]", line)[0]
+        if f"`{name}`" not in reasons:
+            yield f"docs/dependencies.md: does not say why `{name}` is here"
+    if (lines := (ROOT / "README.md").read_text().count("\n")) > README_LINES:
+        yield f"README.md: {lines} lines (cap {README_LINES})"
+    if (named := settings()) > SETTINGS:
+        yield f"{named} settings (cap {SETTINGS})"
+
+
+def settings() -> int:
+    """Keys of the configuration, those of the repeated tables not counted."""
+    sys.path.insert(0, str(ROOT / "src"))
+    from dragoman.settings import Section, Settings
+
+    total = 0
+    for field in Settings.model_fields.values():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            total += len(kind.model_fields)
+        else:
+            total += 1
+    return total
+
+
+def main() -> int:
+    """Prints every breach."""
+    breaches: list[str] = []
+    for path in tracked():
+        breaches += foreign(path)
+        if path.suffix == ".py":
+            breaches += sizes(path)
+    breaches += counts()
+    print("\n".join(breaches) or f"budgets kept ({settings()} settings)")
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,328 @@
+"""The settings schema: every key of the configuration file and of the environment, with its default.
+
+Order: command line flag > environment (`DRAGOMAN_SECTION__KEY`) > TOML file > default. An unknown key is
+an error that names the nearest known one. Nothing here reads a key file or opens a socket: `secrets_of`
+in the composition root does that.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "DRAGOMAN_"
+# Read by the command line itself, not part of the schema.
+OUTSIDE = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_DATA_DIR"})
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used; the message has one line per problem, with the key's path."""
+
+
+class Section(BaseModel):
+    """One table of the file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Server(Section):
+    """`[server]`: where it listens and how much it takes on at once."""
+
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on. Any other than loopback needs `[[keys]]`."
+    )
+    port: int = Field(default=8787, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    allowed_hosts: list[str] = Field(
+        default=[],
+        description="Names accepted in the Host header besides loopback ones, while no key exists.",
+    )
+    max_streams: int = Field(
+        default=1024, ge=1, description="Requests that may be in flight at the same time."
+    )
+    queue: int = Field(default=256, ge=0, description="Requests that may wait for a place.")
+    queue_seconds: float = Field(default=5.0, ge=0, description="Longest wait for a place before 529.")
+    drain_seconds: float = Field(default=120.0, ge=0, description="Time that open streams get after SIGTERM.")
+    ping_seconds: float = Field(
+        default=15.0, gt=0, description="Silence after which a stream gets a `ping` event."
+    )
+    hold_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="Longest time the response head is held back for the first content event.",
+    )
+    max_body_bytes: int = Field(
+        default=32 * 1024 * 1024,
+        ge=1024,
+        description="Largest request body, as sent and after decompression.",
+    )
+
+
+class Upstream(Section):
+    """`[upstream]`: how the gateway calls Responses servers."""
+
+    connect_seconds: float = Field(default=10.0, gt=0, description="Time limit for a connection.")
+    first_event_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="Time limit for the first byte of an answer; then the next account is tried.",
+    )
+    idle_seconds: float = Field(
+        default=300.0, gt=0, description="Longest silence of an upstream inside a stream."
+    )
+    ca_file: Path | None = Field(
+        default=None, description="PEM file of certificates to trust instead of the system's."
+    )
+    user_agent: str = Field(
+        default="",
+        description="User-Agent sent upstream; empty presents this gateway by its name and version.",
+    )
+
+
+class Anthropic(Section):
+    """`[anthropic]`: choices of the Messages door."""
+
+    default_effort: Effort | None = Field(
+        default=None, description="Reasoning effort where neither the request nor the alias names one."
+    )
+    strict_history: bool = Field(
+        default=False,
+        description="Refuse tool calls without result and results without call, instead of mending them.",
+    )
+    lenient: bool = Field(
+        default=False,
+        description="Ignore (and log) what cannot be honoured, where otherwise the answer is 400.",
+    )
+
+    @field_validator("default_effort", mode="before")
+    @classmethod
+    def _blank_is_absent(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
+
+
+class Cache(Section):
+    """`[cache]`: care of the upstream's prompt cache."""
+
+    key_per_lane: bool = Field(
+        default=False, description="Give sub-agents and side calls a `prompt_cache_key` of their own."
+    )
+
+
+class Secrets(Section):
+    """`[secrets]`: the key that signs sealed reasoning and salts cache keys and hashes."""
+
+    key_env: str | None = Field(
+        default=None, description="Environment variable that holds the key (any long text)."
+    )
+    key_file: Path = Field(
+        default=Path("secret"),
+        description="File that holds the key, relative to the data directory; made when absent.",
+    )
+
+
+class Logging(Section):
+    """`[logging]`: the log on standard error. It never holds prompt text or keys."""
+
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="`auto` writes for people on a terminal and JSON lines elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level written."
+    )
+
+
+class Secret(Section):
+    """A value that may be given in place, by environment variable or by file."""
+
+    SECRET: ClassVar[str]
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Secret:
+        name = self.SECRET
+        given = [key for key in (name, f"{name}_env", f"{name}_file") if getattr(self, key) is not None]
+        if len(given) != 1 and not (self._optional() and not given):
+            found = " and ".join(given) or "none"
+            raise ValueError(f"exactly one of {name}, {name}_env, {name}_file is needed, found {found}")
+        return self
+
+    def _optional(self) -> bool:
+        return False
+
+
+class Account(Secret):
+    """`[[accounts]]`: one upstream."""
+
+    SECRET: ClassVar[str] = "api_key"
+
+    name: str = Field(min_length=1, max_length=64, description="Name in logs and headers.")
+    kind: Literal["openai", "responses"] = Field(
+        default="openai",
+        description="`openai` for the OpenAI API, `responses` for any Responses-compatible server.",
+    )
+    base_url: str = Field(
+        default="https://api.openai.com/v1", description="Address up to and without `/responses`."
+    )
+    api_key: str | None = Field(default=None, repr=False, description="The upstream's key.")
+    api_key_env: str | None = Field(default=None, description="Environment variable that holds the key.")
+    api_key_file: Path | None = Field(default=None, description="File that holds the key.")
+    organization: str | None = Field(default=None, description="Sent as `OpenAI-Organization`.")
+    project: str | None = Field(default=None, description="Sent as `OpenAI-Project`.")
+    models: list[str] | None = Field(
+        default=None, description="Models that this account serves; absent means any name is passed on."
+    )
+
+    def _optional(self) -> bool:
+        return self.kind == "responses"  # local servers often want no key
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")) or len(value.split("/", 3)[2]) == 0:
+            raise ValueError("must be an http or https address")
+        return value.rstrip("/")
+
+
+class Key(Secret):
+    """`[[keys]]`: one client key."""
+
+    SECRET: ClassVar[str] = "key"
+
+    name: str = Field(min_length=1, max_length=64, description="Name in logs.")
+    key: str | None = Field(default=None, repr=False, min_length=8, description="The key itself.")
+    key_env: str | None = Field(default=None, description="Environment variable that holds the key.")
+    key_file: Path | None = Field(default=None, description="File that holds the key.")
+    models: list[str] | None = Field(
+        default=None, description="Names or globs this key may request; judged on the requested name."
+    )
+    default_effort: Effort | None = Field(
+        default=None, description="Effort where the request and the alias name none."
+    )
+
+
+class Settings(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        case_sensitive=False,
+    )
+    _file: ClassVar[Mapping[str, Any]] = {}
+
+    server: Server = Server()
+    upstream: Upstream = Upstream()
+    models: dict[str, str] = Field(
+        default={}, description="Requested name (exact or glob) = upstream model, optionally `@effort`."
+    )
+    anthropic: Anthropic = Anthropic()
+    cache: Cache = Cache()
+    secrets: Secrets = Secrets()
+    logging: Logging = Logging()
+    accounts: list[Account] = Field(default=[], description="The upstreams, tried in the order listed.")
+    keys: list[Key] = Field(default=[], description="The client keys.")
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Settings:
+        for table, rows in (("accounts", self.accounts), ("keys", self.keys)):
+            names = [row.name for row in rows]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"{table}: the name {min(twice)!r} stands twice")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FileSource(settings_cls, cls._file)
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """The parsed file. `[models]` given by the environment replaces the file's table: globs have an order."""
+
+    def __init__(self, settings_cls: type[BaseSettings], table: Mapping[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self._table = table
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self._table.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        table = dict(self._table)
+        if "models" in self.current_state:
+            table.pop("models", None)
+        return table
+
+
+def load(config: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+    """Reads file, environment and flags into one value.
+
+    `flags` is shaped like the file. Raises SettingsError with one line per problem.
+    """
+    _check_environment(os.environ)
+    table = _read(config) if config is not None else {}
+    source = type("_Settings", (Settings,), {"_file": table, "__module__": __name__})
+    try:
+        loaded: Settings = source(**{section: dict(keys) for section, keys in (flags or {}).items() if keys})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_describe(problem) for problem in error.errors())) from None
+    except ValueError as error:  # the environment holds something that is not JSON
+        raise SettingsError(f"environment: {error}") from None
+    return loaded
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+
+
+def _check_environment(environ: Mapping[str, str]) -> None:
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(environ):
+        upper = name.upper()
+        if upper.startswith(PREFIX) and upper not in OUTSIDE and upper.split("__", 1)[0] not in known:
+            raise SettingsError(f"environment: unknown variable {name}{_nearest(upper, known)}")
+
+
+def _describe(problem: Any) -> str:
+    path = [str(part) for part in problem["loc"]]
+    where = ".".join(path) or "settings"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key{_nearest(path[-1], _siblings(path))}"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}"
+
+
+def _siblings(path: list[str]) -> list[str]:
+    fields: Any = Settings.model_fields
+    for part in path[:-1]:
+        if part.isdigit():
+            continue
+        annotation: Any = fields[part].annotation
+        arguments = getattr(annotation, "__args__", None)
+        fields = (arguments[0] if arguments else annotation).model_fields
+    return list(fields)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f", did you mean {match[0]}?" if match else f" (known: {', '.join(sorted(known))})"
