@@ -1,0 +1,73 @@
+"""`dragoman`: the verbs of the command line. Each verb imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dragoman import __version__
+
+app = typer.Typer(
+    name="dragoman",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Claude Code and every Anthropic client on OpenAI models.",
+)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="TOML file (also DRAGOMAN_CONFIG).", envvar="DRAGOMAN_CONFIG")
+]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys and data are kept.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+    i_know_this_is_open: Annotated[
+        bool, typer.Option("--i-know-this-is-open", help="Listen beyond loopback without any key.")
+    ] = False,
+) -> None:
+    """Serve the gateway."""
+    from dragoman.cli import serve as verb
+    from dragoman.settings import SettingsError
+
+    try:
+        code = verb.run(host, port, config, data_dir, may_be_open=i_know_this_is_open)
+    except SettingsError as error:
+        typer.echo("\n".join(f"dragoman: {line}" for line in str(error).splitlines()), err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8788,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    scenario: Annotated[Path | None, typer.Option(help="JSON file with scenario rules.")] = None,
+) -> None:
+    """Serve the simulated Responses upstream alone."""
+    from dragoman.simulator import server
+
+    server.run(host, port, scenario=scenario)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"dragoman {__version__} (Python {sys.version.split()[0]})")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The block that `dragoman serve` prints at every start: where it listens and how to use it."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from dragoman import __version__
+from dragoman.settings import Settings
+
+
+def show(out: TextIO, address: str, demo_key: str | None, *, simulated: bool, settings: Settings) -> None:
+    """Writes the block. `address` is `http://host:port`; a demo key is shown in clear, others never."""
+    key = demo_key or "<one of your keys>"
+    lines = [f"dragoman {__version__}", f"  listening   {address}"]
+    if simulated:
+        lines += [
+            "  upstream    SIMULATED: the built-in simulator answers, no model does.",
+            "              Add [[accounts]] to a config file to use a real one (see README).",
+        ]
+    else:
+        names = ", ".join(f"{account.name} ({account.kind})" for account in settings.accounts)
+        lines.append(f"  upstream    {names}")
+    needs_key = bool(demo_key or settings.keys)
+    if needs_key:
+        lines.append(f"  client key  {key}")
+    else:
+        lines.append("  client key  none needed: bound to loopback and no key configured")
+    token = key if needs_key else "unused"
+    lines += [
+        "",
+        "  Try it in another terminal:",
+        "",
+        f"  ANTHROPIC_BASE_URL={address} ANTHROPIC_AUTH_TOKEN='{token}' ANTHROPIC_API_KEY= \\",
+        "    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 claude -p 'Say hello' --model claude-sonnet-4-5",
+        "",
+    ]
+    out.write("\n".join(lines) + "\n")
+    out.flush()

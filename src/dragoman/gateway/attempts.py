@@ -1,0 +1,135 @@
+"""What may be tried again before the first content event, and on whom.
+
+Pure decisions: a failure's advice (translate/messages/failure) says whether another account may take over,
+whether the same one deserves a second try, whether reasoning or a parameter must go first. Nothing here
+waits or sends. After the first content event nobody asks: a stream that has begun is never repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dragoman.gateway.ports import Account
+from dragoman.translate.capability import learnable
+from dragoman.translate.messages.failure import ADVICE, Cause, UpstreamFailure
+
+PER_ACCOUNT = 2
+BACKOFF_SECONDS = 0.25
+LEARNT_SECONDS = 3600.0
+
+# When every attempt failed, the client hears the failure that tells it most about what to do.
+_TELLING = (Cause.QUOTA, Cause.RATE_LIMIT, Cause.OVERLOADED)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One attempt: on whom, after which pause (seconds), with or without sealed reasoning."""
+
+    account: Account
+    pause: float
+    without_reasoning: bool
+
+
+class Learnt:
+    """Parameters that an account refused for a model, with expiry; a refusal is a fact of that pair."""
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str, str], dict[str, float]] = {}
+
+    def add(self, account: str, model: str, param: str, now: float) -> None:
+        """Remembers a refusal. `now` is monotonic seconds."""
+        self._until.setdefault((account, model), {})[param] = now + LEARNT_SECONDS
+
+    def of(self, account: str, model: str, now: float) -> frozenset[str]:
+        """What the pair is known to refuse."""
+        row = self._until.get((account, model))
+        if not row:
+            return frozenset()
+        for param in [param for param, until in row.items() if until <= now]:
+            del row[param]
+        return frozenset(row)
+
+
+class Attempts:
+    """The attempts of one request: `next` gives the step to take, `failed` judges how it ended."""
+
+    def __init__(self, accounts: Sequence[Account], jitter: Callable[[], float]) -> None:
+        self._accounts = list(accounts)
+        self._jitter = jitter
+        self._tries: dict[str, int] = {}
+        self._again: set[str] = set()
+        self._repeat: Account | None = None
+        self._over = False
+        self._last: Account | None = None
+        self._params: set[tuple[str, str]] = set()
+        self.without_reasoning = False
+        self.failures: list[tuple[Account, UpstreamFailure]] = []
+
+    def next(self) -> Step | None:
+        """The next step, or None when nobody is left."""
+        if self._over:
+            return None
+        account, pause = self._choose()
+        if account is None:
+            return None
+        self._tries[account.name] = self._tries.get(account.name, 0) + 1
+        self._last = account
+        return Step(account, pause, self.without_reasoning)
+
+    def _choose(self) -> tuple[Account | None, float]:
+        if self._repeat is not None:
+            account, self._repeat = self._repeat, None
+            return account, 0.0
+        for account in self._accounts:
+            if account.name not in self._tries:
+                return account, 0.0
+        for account in self._accounts:
+            if account.name in self._again and self._tries[account.name] < PER_ACCOUNT:
+                return account, BACKOFF_SECONDS * (1 + self._jitter())
+        return None, 0.0
+
+    def failed(self, failure: UpstreamFailure) -> str | None:
+        """Takes the end of the last step into account; returns a parameter that was learnt, if any."""
+        account = self._last
+        if account is None:
+            raise RuntimeError("failed() before next()")
+        self.failures.append((account, failure))
+        advice = ADVICE[failure.cause]
+        self._again.discard(account.name)
+        if advice.strip_reasoning and not self.without_reasoning:
+            self.without_reasoning = True
+            self._repeat = account
+            return None
+        if advice.learn and failure.param and learnable(failure.param):
+            seen = (account.name, failure.param)
+            if seen not in self._params:
+                self._params.add(seen)
+                self._repeat = account
+                return failure.param
+        if advice.same_account:
+            self._again.add(account.name)
+        if not advice.another_account and not advice.same_account:
+            self._over = True
+        return None
+
+    def verdict(self) -> UpstreamFailure:
+        """The failure that the client is told about."""
+        for cause in _TELLING:
+            found = [failure for _, failure in self.failures if failure.cause is cause]
+            if found and not self._over:
+                return min(found, key=lambda failure: failure.retry_after or 0.0)
+        return self.failures[-1][1]
+
+    def told(self) -> list[dict[str, Any]]:
+        """The failed attempts for the log row: account, cause, status, upstream code."""
+        return [
+            {
+                "account": account.name,
+                "cause": str(failure.cause),
+                "status": failure.status,
+                "code": failure.code,
+            }
+            for account, failure in self.failures
+        ]

@@ -1,0 +1,87 @@
+"""Which translator serves which door: what an exchange needs from a dialect, and Messages as one.
+
+A dialect admits a request (model access, resolution, identity) and returns its Turn. The Turn holds what
+is true of the request whatever account serves it, and makes a new plan and a new answer automaton for
+every attempt from the same untouched request.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from dragoman.cache.lineage import Lineage, lineage
+from dragoman.gateway.house import House
+from dragoman.gateway.ports import Account, Principal, Row
+from dragoman.translate.capability import capability
+from dragoman.translate.messages import failure as failures
+from dragoman.translate.messages.failure import Cause, UpstreamFailure
+from dragoman.translate.messages.fold import Fold
+from dragoman.translate.messages.plan import Identity, Target
+from dragoman.translate.messages.reasoning import Seal
+from dragoman.translate.messages.request import translate
+from dragoman.translate.messages.stream import AnswerContext, ResponsesToMessages
+from dragoman.translate.models import Resolution, profile, resolve
+from dragoman.wire import jsonio, sse
+from dragoman.wire.errors import Failure, Kind, Refused
+
+BYTES_PER_TOKEN = 3.7
+_NOTHING_LEARNT: frozenset[str] = frozenset()
+
+
+class Turn(Protocol):
+    """One request of a dialect on its way through the gateway."""
+
+    model: str
+    ping: bytes
+    over: bool
+    complete: bool
+    failure: UpstreamFailure | None
+    client_failure: Failure | None
+
+    def immediate(self) -> list[dict[str, Any]] | None: ...
+    def prepare(
+        self, account: Account, learnt: frozenset[str], without_reasoning: bool, *, started: bool
+    ) -> tuple[bytes, dict[str, str]]: ...
+    def answered(self, headers: Mapping[str, str]) -> None: ...
+    def feed(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]: ...
+    def close(self) -> list[dict[str, Any]]: ...
+    def begin(self) -> list[dict[str, Any]]: ...
+    def break_off(self, failure: UpstreamFailure) -> list[dict[str, Any]]: ...
+    def refuse(self, failure: Failure) -> list[dict[str, Any]]: ...
+    def explain(self, failure: UpstreamFailure) -> Failure: ...
+    def encode(self, events: list[dict[str, Any]]) -> bytes: ...
+    def head(self) -> dict[str, str]: ...
+    def collect(self, events: list[dict[str, Any]]) -> None: ...
+    def fold(self, events: list[dict[str, Any]]) -> dict[str, Any]: ...
+    def whole(self) -> dict[str, Any]: ...
+    def distrust_reasoning(self) -> None: ...
+    def settle(self, row: Row) -> None: ...
+
+
+class Dialect(Protocol):
+    """A door's language."""
+
+    def admit(
+        self,
+        house: House,
+        principal: Principal,
+        headers: Mapping[str, str],
+        request: dict[str, Any],
+        row: Row,
+    ) -> Turn: ...
+
+
+def may_use(principal: Principal, requested: str) -> bool:
+    """Whether a key's list allows a requested name; globs are matched case-sensitively."""
+    if principal.models is None:
+        return True
+    return any(fnmatch.fnmatchcase(requested, pattern) for pattern in principal.models)
+
+
+def choose_model(house: House, principal: Principal, requested: str) -> Resolution:
+    """Access on the requested name first, then the upstream model. Raises Refused (403, 404)."""
+    if not may_use(principal, requested):
+        raise Refused(Failure(Kind.PERMISSION, f"This key may not use the model {requested!r}."))
+    return resolve(requested, house.aliases, house.accounts.listed())

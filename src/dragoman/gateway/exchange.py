@@ -1,0 +1,273 @@
+"""One request's life: admit, choose, send, stream, settle.
+
+An Exchange owns the ids, the timings and the one row of its request. It asks the attempts what to try,
+lets the dialect translate, and writes what comes back. Whatever happens, `settle` runs once: a client
+that leaves, a refusal and a fault of our own each end as a row that tells the story.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from dragoman.gateway.attempts import Attempts, Step
+from dragoman.gateway.dialects import Dialect, Turn
+from dragoman.gateway.house import House
+from dragoman.gateway.pacing import Expired, Pacer
+from dragoman.gateway.ports import Principal, Row, Sink, UpstreamError
+from dragoman.translate.messages.failure import Cause, UpstreamFailure
+from dragoman.wire import jsonio
+from dragoman.wire.errors import TABLE, Failure, Kind, Refused
+
+_EXPIRED = {
+    Expired.FIRST_EVENT: UpstreamFailure(Cause.TIMEOUT, "no answer within the first-event limit"),
+    Expired.IDLE: UpstreamFailure(Cause.TIMEOUT, "the stream fell silent beyond the idle limit"),
+}
+_INTERNAL = Failure(Kind.INTERNAL, "The gateway met an internal fault; the log names it by the request id.")
+
+
+class Exchange:
+    """Serves one generation request. `sink` is None for a client that wants one JSON answer."""
+
+    def __init__(self, house: House, request_id: str, client: str = "") -> None:
+        self._house = house
+        self._clock = house.clock
+        self._born = house.clock.monotonic()
+        self._task: asyncio.Task[Any] | None = None
+        self._sink: Sink | None = None
+        self._started = False
+        self._content = False
+        self._left = False
+        self._settled = False
+        self._pacer: Pacer | None = None
+        self._turn: Turn | None = None
+        self.row = Row(request_id, house.clock.now(), client=client)
+
+    # -- the client's side ---------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """The client is gone: the upstream is cancelled at once, the row says so, nothing is retried."""
+        self._left = True
+        if self._task is not None:
+            self._task.cancel()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client left before the end."""
+        return self._left
+
+    @property
+    def started(self) -> bool:
+        """Whether a 200 head was sent: from then on a failure is an event, not a status."""
+        return self._started
+
+    # -- life ----------------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        dialect: Dialect,
+        principal: Principal,
+        headers: Mapping[str, str],
+        request: dict[str, Any],
+        sink: Sink | None,
+    ) -> dict[str, Any] | None:
+        """Serves a validated request; returns the whole answer where there is no sink.
+
+        Raises Refused as long as no head was sent; later failures become the stream's error event.
+        """
+        self._task = asyncio.current_task()
+        self._sink = sink
+        row = self.row
+        row.key, row.stream = principal.name, sink is not None
+        try:
+            turn = self._turn = dialect.admit(self._house, principal, headers, request, row)
+            async with self._house.gate.place():
+                row.queue_ms = self._since()
+                if (whole := turn.immediate()) is not None:
+                    return await self._answer_at_once(turn, whole)
+                self._pacer = Pacer(
+                    self._house.limits,
+                    self._commit if sink is not None else None,
+                    self._ping if sink is not None else None,
+                )
+                try:
+                    return await self._serve(turn, self._pacer)
+                finally:
+                    await self._pacer.close()
+        except asyncio.CancelledError:
+            if not self._left:
+                row.outcome = "aborted"
+                raise
+            if self._task is not None:
+                self._task.uncancel()
+            return None
+        finally:
+            self._task = None
+
+    async def _answer_at_once(self, turn: Turn, events: list[dict[str, Any]]) -> dict[str, Any] | None:
+        self.row.status, self.row.outcome = 200, "ok"
+        if self._sink is None:
+            return turn.fold(events)
+        await self._write(turn, events)
+        return None
+
+    async def _serve(self, turn: Turn, pacer: Pacer) -> dict[str, Any] | None:
+        attempts = Attempts(self._house.accounts.candidates(turn.model), self._house.jitter)
+        while (step := attempts.next()) is not None:
+            if step.pause:
+                await asyncio.sleep(step.pause)
+            failure = await self._attempt(turn, step, pacer)
+            if failure is None:
+                self.row.attempts = attempts.told()
+                return self._finish(turn)
+            pacer.rest()
+            param = attempts.failed(failure)
+            self.row.attempts = attempts.told()
+            if param is not None:
+                self._house.learnt.add(step.account.name, turn.model, param, self._clock.monotonic())
+            if attempts.without_reasoning and not step.without_reasoning:
+                turn.distrust_reasoning()
+        if not attempts.failures:
+            raise Refused(Failure(Kind.OVERLOADED, "No account can serve this model now.", retry_after=10))
+        await self._fail(turn, turn.explain(attempts.verdict()))
+        return None
+
+    async def _attempt(self, turn: Turn, step: Step, pacer: Pacer) -> UpstreamFailure | None:
+        """Sends one attempt. Returns its failure if nothing of its content reached the client."""
+        learnt = self._house.learnt.of(step.account.name, turn.model, self._clock.monotonic())
+        body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
+        self.row.account = step.account.name
+        pacer.attempt()
+        sent = self._clock.monotonic()
+        try:
+            async with self._house.upstream.open(step.account, body, headers) as answer:
+                self.row.connect_ms = _ms(self._clock.monotonic() - sent)
+                turn.answered(answer.headers)
+                async for events in answer.events():
+                    pacer.touch()
+                    if await self._relay(turn, turn.feed(events)):
+                        answer.complete = turn.complete
+                        break
+                else:
+                    await self._relay(turn, turn.close())
+        except UpstreamError as error:
+            return await self._broken(turn, error.failure)
+        except asyncio.CancelledError:
+            if pacer.expired is None or self._left:
+                raise
+            if self._task is not None:
+                self._task.uncancel()
+            return await self._broken(turn, _EXPIRED[pacer.expired])
+        return None if self._content else turn.failure
+
+    async def _relay(self, turn: Turn, events: list[dict[str, Any]]) -> bool:
+        """Passes on what the upstream's last bytes became; true when nothing more is to come."""
+        if self.row.first_byte_ms is None:
+            self.row.first_byte_ms = self._since()
+        if events:
+            if not self._content:
+                self._content = True
+                self.row.first_token_ms = self._since()
+            await self._write(turn, events)
+        return turn.over
+
+    async def _broken(self, turn: Turn, failure: UpstreamFailure) -> UpstreamFailure | None:
+        """A stream that broke: before content the failure goes back to the attempts, later it is an event."""
+        if not self._content:
+            return failure
+        self.row.attempts.append({"account": self.row.account, "cause": str(failure.cause)})
+        await self._write(turn, turn.break_off(failure))
+        return None
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    async def _write(self, turn: Turn, events: list[dict[str, Any]]) -> None:
+        if self._sink is None:
+            turn.collect(events)
+            return
+        pacer = self._pacer
+        if pacer is not None and pacer.busy:
+            await pacer.settled()
+        if not self._started:
+            await self._start(turn)
+        await self._sink.write(turn.encode(events))
+        if pacer is not None:
+            pacer.wrote()
+
+    async def _start(self, turn: Turn) -> None:
+        self._started = True
+        if self._pacer is not None:
+            self._pacer.held()
+        if self._sink is not None:
+            await self._sink.start(turn.head())
+
+    async def _commit(self) -> None:
+        """The head was held back long enough: send it with `message_start` and a ping; the status is spent."""
+        if self._turn is None or self._sink is None or self._started:
+            return
+        opening = self._turn.encode(self._turn.begin()) + self._turn.ping
+        await self._start(self._turn)
+        await self._sink.write(opening)
+
+    async def _ping(self) -> None:
+        if self._turn is not None and self._sink is not None:
+            await self._sink.write(self._turn.ping)
+
+    async def _fail(self, turn: Turn, failure: Failure) -> None:
+        if not self._started:
+            raise Refused(failure)
+        self._note(failure)
+        await self._write(turn, turn.refuse(failure))
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def _finish(self, turn: Turn) -> dict[str, Any] | None:
+        row = self.row
+        if (failure := turn.client_failure) is not None:
+            self._note(failure)
+            if self._sink is None:
+                raise Refused(failure)
+            return None
+        row.status, row.outcome = 200, "ok"
+        return turn.whole() if self._sink is None else None
+
+    def _note(self, failure: Failure) -> None:
+        row = self.row
+        row.status = failure.status
+        row.error_type = TABLE[failure.kind].anthropic
+        row.outcome = "upstream_error" if row.account else "refused"
+
+    def refuse(self, failure: Failure) -> None:
+        """Notes why the request got no answer; the door sends the failure itself."""
+        self._note(failure)
+
+    def fault(self) -> Failure:
+        """Notes a fault of our own and returns what the client is told."""
+        self._note(_INTERNAL)
+        return _INTERNAL
+
+    def settle(self) -> Row:
+        """Completes the row and hands it to the ledger, once. Never raises, never waits."""
+        row = self.row
+        if not self._settled:
+            self._settled = True
+            if self._left and row.outcome in ("", "ok"):
+                row.status, row.outcome = 499, "client_gone"
+            if self._turn is not None:
+                self._turn.settle(row)
+            row.duration_ms = self._since()
+            self._house.ledger.record(row)
+        return row
+
+    def _since(self) -> float:
+        return _ms(self._clock.monotonic() - self._born)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """The upstream body as bytes: the one encoder, so that equal requests stay equal bytes."""
+    return jsonio.dump(body)

@@ -1,0 +1,42 @@
+"""Everything a request's life draws on, put together once at start: ports, limits and short memories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from dragoman.cache.recall import Recall
+from dragoman.cache.turns import Turns
+from dragoman.gateway.attempts import Learnt
+from dragoman.gateway.flow import Gate
+from dragoman.gateway.pacing import Limits
+from dragoman.gateway.ports import Accounts, Clock, Counter, Ids, Keys, Ledger, Upstream
+from dragoman.translate.messages.count import Calibration
+from dragoman.translate.messages.plan import Policy
+from dragoman.translate.models import Alias
+
+
+@dataclass(slots=True)
+class House:
+    """One value, handed to every exchange. The memories are bounded and may be lost at any time."""
+
+    clock: Clock
+    ids: Ids
+    keys: Keys
+    accounts: Accounts
+    upstream: Upstream
+    ledger: Ledger
+    counter: Counter
+    gate: Gate
+    limits: Limits
+    policy: Policy
+    aliases: Sequence[Alias]
+    salt: bytes
+    jitter: Callable[[], float]
+    key_per_lane: bool = False
+    simulated: bool = False
+    learnt: Learnt = field(default_factory=Learnt)
+    turns: Turns = field(default_factory=Turns)
+    recall: Recall = field(default_factory=Recall)
+    calibration: Calibration = field(default_factory=Calibration)
+    without_reasoning: dict[str, None] = field(default_factory=dict)

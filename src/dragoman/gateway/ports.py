@@ -1,0 +1,156 @@
+"""What a request's life needs from the outside, as protocols.
+
+The gateway never names an implementation: clocks, keys, accounts, upstream clients, tokenizers and the
+ledger are handed in by the composition root, and tests hand in their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dragoman.translate.messages.failure import UpstreamFailure
+from dragoman.translate.messages.plan import UpstreamKind
+
+
+class Clock(Protocol):
+    """Durations come from `monotonic`; `now` (epoch seconds) is for display and upstream reset times."""
+
+    def monotonic(self) -> float: ...
+
+    def now(self) -> float: ...
+
+
+class Ids(Protocol):
+    """Source of identifiers: `request()` gives `req_…`, `message()` gives `msg_…`."""
+
+    def request(self) -> str: ...
+
+    def message(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whose request this is. `tenant` separates cache keys and hashes of different keys."""
+
+    name: str
+    tenant: str
+    models: tuple[str, ...] | None = None
+    default_effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One upstream as the gateway sees it; its secrets stay with the upstream client."""
+
+    name: str
+    kind: UpstreamKind
+    tag: str
+    models: frozenset[str] | None = None
+    simulated: bool = False
+
+
+class Keys(Protocol):
+    """Client keys. `authenticate` raises Refused(AUTHENTICATION) for a missing or unknown key."""
+
+    def authenticate(self, headers: Mapping[str, str]) -> Principal: ...
+
+
+class Accounts(Protocol):
+    """The pool. `candidates` lists who may serve a model, best first."""
+
+    def candidates(self, model: str) -> Sequence[Account]: ...
+
+    def listed(self) -> frozenset[str] | None: ...
+
+
+class UpstreamError(Exception):
+    """No usable answer: connection refused, cut, timed out, malformed; carries the classified failure."""
+
+    def __init__(self, failure: UpstreamFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Answer(Protocol):
+    """An upstream's answer with status 200. `events` yields the events of each socket read together."""
+
+    headers: Mapping[str, str]
+
+    def events(self) -> AsyncIterator[list[dict[str, Any]]]: ...
+
+
+class Upstream(Protocol):
+    """A client of Responses servers. Leaving the context cancels the upstream request at once.
+
+    `open` raises UpstreamError for everything but a 200.
+    """
+
+    def open(
+        self, account: Account, body: bytes, headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Answer]: ...
+
+    async def count(self, account: Account, body: Mapping[str, Any]) -> int | None: ...
+
+
+class Counter(Protocol):
+    """A tokenizer. `exact` says whether its figures are the vocabulary's own or an estimate."""
+
+    name: str
+    exact: bool
+
+    def count(self, texts: Sequence[str]) -> int: ...
+
+
+@dataclass(slots=True)
+class Row:
+    """What is kept of one generation request: the names of the request log. Times in milliseconds."""
+
+    request_id: str
+    time: float
+    key: str = ""
+    client: str = ""
+    requested_model: str = ""
+    upstream_model: str = ""
+    effort: str | None = None
+    account: str = ""
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    lineage: str = ""
+    session_hash: str | None = None
+    conversation_hash: str | None = None
+    lane: str = ""
+    status: int = 0
+    outcome: str = ""
+    error_type: str | None = None
+    stop_reason: str | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    usage_source: str = "none"
+    queue_ms: float | None = None
+    connect_ms: float | None = None
+    first_byte_ms: float | None = None
+    first_token_ms: float | None = None
+    duration_ms: float | None = None
+    ignored_fields: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+    cache_verdict: str | None = None
+    stream: bool = False
+
+
+class Ledger(Protocol):
+    """Where finished requests are written. `record` never blocks and never raises."""
+
+    def record(self, row: Row) -> None: ...
+
+
+class Sink(Protocol):
+    """The client's side of one answer. `start` sends a 200 head; `write` sends bytes behind it."""
+
+    async def start(self, headers: Mapping[str, str]) -> None: ...
+
+    async def write(self, data: bytes) -> None: ...

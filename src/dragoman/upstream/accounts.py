@@ -1,0 +1,75 @@
+"""The accounts of the configuration file, in the order listed.
+
+Implements the gateway's Accounts port and knows the roads (address and credentials) of its accounts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dragoman.gateway.ports import Account
+from dragoman.translate.messages.plan import UpstreamKind
+from dragoman.upstream.client import Road
+
+
+@dataclass(frozen=True, slots=True)
+class StaticAccount:
+    """One account as configured, with its key resolved."""
+
+    name: str
+    kind: UpstreamKind
+    base_url: str
+    api_key: str = field(repr=False)
+    organization: str | None = None
+    project: str | None = None
+    models: tuple[str, ...] | None = None
+    simulated: bool = False
+
+
+class StaticAccounts:
+    """Who may serve a model, as listed."""
+
+    def __init__(self, accounts: Sequence[StaticAccount], salt: bytes) -> None:
+        self._accounts = [_account(account, salt) for account in accounts]
+        self.roads = {account.name: _road(account) for account in accounts}
+
+    def candidates(self, model: str) -> Sequence[Account]:
+        """Accounts that list the model, or that publish no list."""
+        return [account for account in self._accounts if account.models is None or model in account.models]
+
+    def listed(self) -> frozenset[str] | None:
+        """Every model that some account lists; None where an account publishes no list."""
+        names: set[str] = set()
+        open_ended = False
+        for account in self._accounts:
+            if account.models is None:
+                open_ended = True
+            else:
+                names |= account.models
+        return None if open_ended and not names else frozenset(names)
+
+    @property
+    def all(self) -> Sequence[Account]:
+        return self._accounts
+
+
+def _account(account: StaticAccount, salt: bytes) -> Account:
+    # Sealed reasoning belongs to the organisation; where that is not named, to the key.
+    owner = account.organization or account.api_key
+    tag = hmac.digest(salt, f"{account.base_url}\n{owner}".encode(), hashlib.sha256).hex()[:16]
+    models = None if account.models is None else frozenset(account.models)
+    return Account(account.name, account.kind, tag, models, account.simulated)
+
+
+def _road(account: StaticAccount) -> Road:
+    headers = {}
+    if account.api_key:
+        headers["authorization"] = f"Bearer {account.api_key}"
+    if account.organization:
+        headers["openai-organization"] = account.organization
+    if account.project:
+        headers["openai-project"] = account.project
+    return Road(account.base_url, headers)

@@ -1,0 +1,241 @@
+"""The one place that speaks HTTP to Responses servers (aiohttp).
+
+It sends a body, classifies what is not a 200, and hands back decoded events, all events of one socket
+read together. It follows no redirect, keeps no cookie, and sends no header but those built here. It does
+not retry: that is the gateway's decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from dragoman.gateway.ports import Account, UpstreamError
+from dragoman.translate.messages import failure as failures
+from dragoman.translate.messages.failure import Cause, UpstreamFailure
+from dragoman.wire import jsonio, sse
+
+ERROR_BODY_BYTES = 256 * 1024
+WHOLE_BODY_BYTES = 64 * 1024 * 1024
+LINGER_SECONDS = 1.0
+KEEPALIVE_SECONDS = 75.0
+COUNT_SECONDS = 0.5
+BIG_BODY_BYTES = 1024 * 1024
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """How one account is reached; `headers` hold its credentials and never leave this module."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class HttpAnswer:
+    """A 200 in progress. Set `complete` once the terminal event was read, so the connection is kept."""
+
+    __slots__ = ("_response", "complete", "headers")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.complete = False
+
+    async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """Lists of events, one list a socket read. Raises UpstreamError for a broken stream."""
+        if self._response.content_type == "application/json":
+            yield await self._whole()
+            return
+        decoder = sse.Decoder()
+        parse = jsonio.parse
+        try:
+            async for chunk in self._response.content.iter_any():
+                found = decoder.feed(chunk)
+                if found:
+                    yield [parse(event.data) for event in found if event.data != b"[DONE]"]
+            found = decoder.flush()
+            if found:
+                yield [parse(event.data) for event in found if event.data != b"[DONE]"]
+        except (jsonio.InvalidJson, sse.EventTooLarge) as error:
+            raise UpstreamError(_broken(f"unreadable event: {error}")) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamError(_broken(_name(error))) from None
+
+    async def _whole(self) -> list[dict[str, Any]]:
+        """Some servers answer a stream request with one JSON document: it becomes the terminal event."""
+        try:
+            response = jsonio.parse(await _read(self._response, WHOLE_BODY_BYTES))
+        except (aiohttp.ClientError, OSError, jsonio.InvalidJson) as error:
+            raise UpstreamError(_broken(_name(error))) from None
+        if not isinstance(response, dict):
+            raise UpstreamError(_broken("a JSON answer that is not an object"))
+        if response.get("object") != "response" and ("error" in response or "output" not in response):
+            return [{"type": "error", **response}]
+        status = response.get("status")
+        kind = status if status in ("failed", "incomplete") else "completed"
+        return [{"type": f"response.{kind}", "response": response}]
+
+
+class HttpUpstream:
+    """Implements the gateway's Upstream port over one connection pool."""
+
+    def __init__(
+        self,
+        roads: Mapping[str, Road],
+        *,
+        user_agent: str,
+        connect_seconds: float,
+        ca_file: str | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._roads = dict(roads)
+        self._now = now
+        self._user_agent = user_agent
+        context: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        # The total is without limit: silence is watched by the gateway's pacer, not by a clock on the whole.
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, connect=connect_seconds)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=timeout,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            read_bufsize=256 * 1024,
+        )
+        self._proxies = {name: _proxy_for(road.url) for name, road in self._roads.items()}
+        self._lingering: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(
+        self, account: Account, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncIterator[HttpAnswer]:
+        """POSTs a create request. Raises UpstreamError for everything but a 200 that can be read."""
+        response = await self._post(account, "/responses", body, headers, "text/event-stream")
+        answer = HttpAnswer(response)
+        try:
+            if response.status != 200:
+                raise UpstreamError(await self._refusal(response))
+            yield answer
+        finally:
+            if answer.complete:
+                self._keep(response)
+            else:
+                response.close()
+
+    async def count(self, account: Account, body: Mapping[str, Any]) -> int | None:
+        """Exact input tokens by the upstream's own counter, or None when it has no quick answer."""
+        try:
+            async with asyncio.timeout(COUNT_SECONDS):
+                response = await self._post(
+                    account, "/responses/input_tokens", jsonio.dump(body), {}, "application/json"
+                )
+                async with response:
+                    if response.status != 200:
+                        return None
+                    answer = jsonio.parse(await _read(response, ERROR_BODY_BYTES))
+        except (TimeoutError, UpstreamError, aiohttp.ClientError, OSError, jsonio.InvalidJson):
+            return None
+        tokens = answer.get("input_tokens") if isinstance(answer, dict) else None
+        return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0 else None
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        for task in self._lingering:
+            task.cancel()
+        if self._lingering:
+            await asyncio.wait(self._lingering)
+        await self._session.close()
+
+    async def _post(
+        self, account: Account, path: str, body: bytes, headers: Mapping[str, str], accept: str
+    ) -> aiohttp.ClientResponse:
+        road = self._roads[account.name]
+        fields = {
+            "user-agent": self._user_agent,
+            "accept": accept,
+            "accept-encoding": "identity",
+            "content-type": "application/json",
+            **headers,
+            **road.headers,
+        }
+        try:
+            return await self._session.post(
+                URL(road.url + path, encoded=True),
+                data=body if len(body) < BIG_BODY_BYTES else io.BytesIO(body),
+                headers=fields,
+                proxy=self._proxies[account.name],
+                allow_redirects=False,
+            )
+        except (aiohttp.ServerTimeoutError, TimeoutError):
+            raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, "connecting took too long")) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, _name(error))) from None
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> UpstreamFailure:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        try:
+            body = await _read(response, ERROR_BODY_BYTES)
+        except (aiohttp.ClientError, OSError):
+            body = b""
+        return failures.from_http(response.status, headers, body, now=self._now())
+
+    def _keep(self, response: aiohttp.ClientResponse) -> None:
+        """Gives the connection back once the end of the body was read, without making the client wait."""
+        if response.content.at_eof():
+            response.release()
+            return
+        task = asyncio.ensure_future(_linger(response))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body up to its end or the limit."""
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) >= limit:
+            break
+    return bytes(data[:limit])
+
+
+async def _linger(response: aiohttp.ClientResponse) -> None:
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while await response.content.readany():
+                pass
+        response.release()
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        response.close()
+    except BaseException:
+        response.close()
+        raise
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for a URL. Loopback is never proxied."""
+    parsed = URL(url)
+    host = parsed.host or ""
+    if host in LOOPBACK or host.startswith("127.") or proxy_bypass(host):
+        return None
+    return getproxies().get(parsed.scheme)
+
+
+def _broken(what: str) -> UpstreamFailure:
+    return UpstreamFailure(Cause.CUT, what)
+
+
+def _name(error: Exception) -> str:
+    # The class says what happened; the text may hold addresses.
+    return type(error).__name__

@@ -1,0 +1,149 @@
+"""The ASGI application and composition root: settings become a house, a house answers requests."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from functools import partial
+from urllib.parse import urlsplit
+
+from dragoman.gateway.house import House
+from dragoman.telemetry.logs import Logger
+from dragoman.translate.models import published
+from dragoman.web import catalog, live, reply
+from dragoman.web.incoming import Incoming, Receive, Scope, Send, headers_of
+from dragoman.web.messages import CountDoor, MessagesDoor
+from dragoman.web.routes import MESSAGES_PATHS, MODELS_PATHS, Route, Router, model_id, speaks_anthropic
+from dragoman.wire.errors import Failure, Kind, Refused
+
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", "testserver"})
+
+
+class App:
+    """ASGI callable. `draining` and `accepting` are told by the server around it."""
+
+    def __init__(
+        self,
+        house: House,
+        logger: Logger,
+        *,
+        max_body_bytes: int,
+        allowed_hosts: frozenset[str] = frozenset(),
+        keyless: bool,
+        lifespan: Callable[[], object] | None = None,
+    ) -> None:
+        self._house = house
+        self._logger = logger
+        self._keyless = keyless
+        self._hosts = _LOOPBACK_NAMES | {name.lower() for name in allowed_hosts}
+        self._marks = {"x-dragoman-simulated": "true"} if house.simulated else {}
+        self.router = self._router(max_body_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = headers_of(scope)
+        path: str = scope["path"]
+        request_id = self._request_id(headers)
+        incoming = Incoming(scope, receive, self._marking(send), path, scope["method"], headers, request_id)
+        if self._keyless and (refused := self._stranger(headers)) is not None:
+            await self._refuse(incoming, refused)
+            return
+        found = self.router.find(incoming.method, path)
+        if isinstance(found, Failure):
+            await self._refuse(incoming, found)
+            return
+        try:
+            await found(incoming)
+        except Refused as refusal:
+            await self._refuse(incoming, refusal.failure)
+
+    async def _refuse(self, incoming: Incoming, failure: Failure) -> None:
+        dialect = "anthropic" if speaks_anthropic(incoming.path, incoming.headers) else "openai"
+        await reply.send_failure(incoming.send, failure, incoming.request_id, dialect=dialect)
+
+    def _request_id(self, headers: Mapping[str, str]) -> str:
+        return reply.request_id(headers.get("x-request-id"), self._house.ids.request)
+
+    def _marking(self, send: Send) -> Send:
+        """Every answer of a simulated house says so."""
+        if not self._marks:
+            return send
+        marks = [(name.encode(), value.encode()) for name, value in self._marks.items()]
+
+        async def marked(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *marks]}  # type: ignore[misc]
+            await send(message)
+
+        return marked  # type: ignore[return-value]
+
+    def _stranger(self, headers: Mapping[str, str]) -> Failure | None:
+        """Without keys only this machine may ask: no rebound Host name, no page of another origin."""
+        name = _host_name(headers.get("host", ""))
+        if name not in self._hosts and not _is_loopback(name):
+            return Failure(
+                Kind.MISDIRECTED, "This server answers for loopback names only while it has no keys."
+            )
+        origin = headers.get("origin")
+        if origin is not None and not self._is_ours(origin):
+            return Failure(Kind.PERMISSION, "Requests of another origin are refused while there are no keys.")
+        return None
+
+    def _is_ours(self, origin: str) -> bool:
+        name = (urlsplit(origin).hostname or "").lower()
+        return name in self._hosts or _is_loopback(name)
+
+    def _router(self, limit: int) -> Router:
+        house = self._house
+        messages = MessagesDoor(house, self._logger, limit)
+        count = CountDoor(house, self._logger, limit)
+        models = partial(self._models)
+        routes: dict[str, Route] = {
+            "/healthz": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
+            "/livez": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
+            "/health/live": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
+            "/": Route("open", {"GET": live.hello, "HEAD": live.hello}),
+        }
+        ready = partial(live.readyz, self._readiness)
+        for path in ("/readyz", "/health/ready"):
+            routes[path] = Route("open", {"GET": ready, "HEAD": ready})
+        for prefix in ("", "/anthropic"):
+            routes[f"{prefix}/api/hello"] = Route("open", {"GET": live.hello, "HEAD": live.hello})
+            routes[f"{prefix}/api/event_logging/batch"] = Route("open", {"POST": live.event_logging})
+        routes["/anthropic"] = Route("open", {"GET": live.hello, "HEAD": live.hello})
+        for path in MESSAGES_PATHS:
+            routes[path] = Route("key", {"POST": messages})
+            routes[f"{path}/count_tokens"] = Route("key", {"POST": count})
+        for path in MODELS_PATHS:
+            routes[path] = Route("key", {"GET": models})
+        return Router(routes, {"GET": models})
+
+    async def _models(self, incoming: Incoming) -> None:
+        principal = self._house.keys.authenticate(incoming.headers)
+        rows = published(self._house.aliases, self._house.accounts.listed(), allowed=principal.models)
+        await catalog.serve(incoming, rows, model_id(incoming.path))
+
+    def _readiness(self) -> tuple[bool, dict[str, object]]:
+        """200 while requests can be served; names every part that is not well."""
+        gate = self._house.gate
+        told: dict[str, object] = {
+            "status": "draining" if gate.draining else "ready",
+            "upstream": "simulated" if self._house.simulated else "configured",
+            "in_flight": gate.in_flight,
+        }
+        return not gate.draining, told
+
+
+def _host_name(host: str) -> str:
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,131 @@
+"""The Messages door: `/v1/messages` and `/v1/messages/count_tokens`, under every prefix they are called by.
+
+It authenticates before it reads, reads before it parses, and hands a checked request to the exchange.
+No protocol rule lives here; whatever goes wrong leaves as Anthropic's envelope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from dragoman.gateway.counting import count_tokens
+from dragoman.gateway.dialects import MESSAGES
+from dragoman.gateway.exchange import Exchange
+from dragoman.gateway.house import House
+from dragoman.telemetry.logs import Logger
+from dragoman.translate.messages.request import validate
+from dragoman.web import body, reply
+from dragoman.web.incoming import Incoming
+from dragoman.wire.errors import Failure, Kind, Refused
+
+
+class MessagesDoor:
+    """Serves generation requests."""
+
+    def __init__(self, house: House, logger: Logger, limit: int) -> None:
+        self._house = house
+        self._logger = logger
+        self._limit = limit
+
+    async def __call__(self, incoming: Incoming) -> None:
+        exchange = Exchange(self._house, incoming.request_id, client=incoming.client)
+        try:
+            await self._serve(incoming, exchange)
+        except Refused as refusal:
+            exchange.refuse(refusal.failure)
+            await reply.send_failure(incoming.send, refusal.failure, incoming.request_id)
+        except body.ClientGone:
+            exchange.leave()
+        except Exception as error:
+            self._logger.error("fault", request_id=incoming.request_id, exc=error)
+            failure = exchange.fault()
+            if exchange.started:
+                await reply.end_stream_with(incoming.send, failure, incoming.request_id)
+            else:
+                await reply.send_failure(incoming.send, failure, incoming.request_id)
+        finally:
+            exchange.settle()
+
+    async def _serve(self, incoming: Incoming, exchange: Exchange) -> None:
+        principal = self._house.keys.authenticate(incoming.headers)
+        request = await body.json_object(
+            incoming.scope, await body.read(incoming.scope, incoming.receive, limit=self._limit)
+        )
+        exchange.row.requested_model = _name(request.get("model"))
+        validate(request, lenient=self._house.policy.lenient)
+        sink = _StreamSink(incoming.send, incoming.request_id) if request.get("stream") is True else None
+        watcher = asyncio.ensure_future(_watch(incoming, exchange))
+        try:
+            answer = await exchange.run(MESSAGES, principal, incoming.headers, request, sink)
+        finally:
+            watcher.cancel()
+        if exchange.gone:
+            return
+        if sink is not None:
+            await sink.end()
+        elif answer is not None:
+            await reply.send_json(
+                incoming.send, 200, answer, exchange.head() | {"request-id": incoming.request_id}
+            )
+
+
+class CountDoor:
+    """Serves count_tokens: no place is taken, no row is written, nothing is generated."""
+
+    def __init__(self, house: House, logger: Logger, limit: int) -> None:
+        self._house = house
+        self._logger = logger
+        self._limit = limit
+
+    async def __call__(self, incoming: Incoming) -> None:
+        try:
+            principal = self._house.keys.authenticate(incoming.headers)
+            request = await body.json_object(
+                incoming.scope, await body.read(incoming.scope, incoming.receive, limit=self._limit)
+            )
+            validate(request, counting=True, lenient=self._house.policy.lenient)
+            answer = await count_tokens(self._house, principal, incoming.headers, request)
+            await reply.send_json(incoming.send, 200, answer, {"request-id": incoming.request_id})
+        except Refused as refusal:
+            await reply.send_failure(incoming.send, refusal.failure, incoming.request_id)
+        except body.ClientGone:
+            return
+        except Exception as error:
+            self._logger.error("fault", request_id=incoming.request_id, exc=error)
+            failure = Failure(Kind.INTERNAL, "The gateway met an internal fault while counting.")
+            await reply.send_failure(incoming.send, failure, incoming.request_id)
+
+
+class _StreamSink:
+    """The client's side of a stream: an ASGI response that begins late and never buffers."""
+
+    __slots__ = ("_request_id", "_send", "_started")
+
+    def __init__(self, send: Any, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._started = False
+
+    async def start(self, headers: Mapping[str, str]) -> None:
+        self._started = True
+        await self._send(reply.sse_head({"request-id": self._request_id, **headers}))
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        if self._started:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _watch(incoming: Incoming, exchange: Exchange) -> None:
+    """Waits for the client to leave. Without it upstream streams would outlive their clients."""
+    while (await incoming.receive())["type"] != "http.disconnect":
+        pass
+    exchange.leave()
+
+
+def _name(model: Any) -> str:
+    return model[:256] if isinstance(model, str) else ""

@@ -1,0 +1,75 @@
+"""The public paths: one table from path and method to a door, and what a stranger there is told.
+
+The path alone decides (never `request.url` or Host). Every route names its auth class; a test walks the
+table. Unknown paths and methods leave in the envelope of the surface they were asked on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal, NamedTuple
+
+from dragoman.web.incoming import Incoming
+from dragoman.wire.errors import Failure, Kind
+
+Door = Callable[[Incoming], Awaitable[None]]
+# open: anyone; key: a client key where keys exist (the door itself asks for it, before the body).
+Auth = Literal["open", "key"]
+
+
+class Route(NamedTuple):
+    """What answers on a path."""
+
+    auth: Auth
+    methods: Mapping[str, Door]
+
+
+# Clients are configured with and without /v1, and with Anthropic's prefix of other gateways.
+MESSAGES_PATHS = ("/v1/messages", "/anthropic/v1/messages", "/messages", "/anthropic/messages")
+MODELS_PATHS = ("/v1/models", "/anthropic/v1/models", "/models")
+_LATER = ("/batches", "/files")
+
+
+class Router:
+    """Exact paths, and one prefix whose last part is a model id."""
+
+    def __init__(self, routes: Mapping[str, Route], models: Mapping[str, Door]) -> None:
+        self._routes = dict(routes)
+        self._models = models
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        return self._routes
+
+    def find(self, method: str, path: str) -> Door | Failure:
+        """The door for a request, or why there is none."""
+        route = self._routes.get(path) or self._routes.get(path.rstrip("/") or "/")
+        if route is not None:
+            door = route.methods.get(method)
+            if door is not None:
+                return door
+            return Failure(Kind.METHOD_NOT_ALLOWED, f"{path} does not take {method}.", should_retry=False)
+        if method in ("GET", "HEAD") and _model_id(path) is not None:
+            return self._models["GET"]
+        if any(part in path for part in _LATER):
+            return Failure(Kind.NOT_FOUND, "Message Batches and Files are not offered by this gateway.")
+        return Failure(Kind.NOT_FOUND, f"There is nothing at {path[:200]}.")
+
+
+def _model_id(path: str) -> str | None:
+    for prefix in MODELS_PATHS:
+        if path.startswith(prefix + "/"):
+            return path[len(prefix) + 1 :]
+    return None
+
+
+def model_id(path: str) -> str:
+    """The id in `/v1/models/{id}`; ids may hold slashes."""
+    return _model_id(path) or ""
+
+
+def speaks_anthropic(path: str, headers: Mapping[str, str]) -> bool:
+    """Whether an error on this path wears Anthropic's envelope."""
+    if "/messages" in path or path.startswith("/anthropic"):
+        return True
+    return not path.startswith("/v1/") or "anthropic-version" in headers or "x-api-key" in headers

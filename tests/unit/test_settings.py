@@ -1,0 +1,126 @@
+"""The settings: order of sources, and problems that name the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dragoman.settings import SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith("DRAGOMAN_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "dragoman.toml"
+
+
+def test_defaults_need_no_file() -> None:
+    settings = load()
+    assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8787)
+    assert settings.models == {}
+    assert settings.accounts == []
+
+
+def test_flag_beats_environment_beats_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('[server]\nport = 1\nhost = "::1"\nqueue = 7\n')
+    monkeypatch.setenv("DRAGOMAN_SERVER__PORT", "2")
+    monkeypatch.setenv("DRAGOMAN_SERVER__HOST", "127.0.0.2")
+    settings = load(file, {"server": {"host": "127.0.0.3"}})
+    assert settings.server.host == "127.0.0.3"
+    assert settings.server.port == 2
+    assert settings.server.queue == 7
+
+
+def test_tables_come_as_json_from_the_environment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('[models]\n"a" = "b"\n')
+    monkeypatch.setenv("DRAGOMAN_MODELS", '{"claude-*": "gpt-5.5@high", "x": "y"}')
+    monkeypatch.setenv("DRAGOMAN_ACCOUNTS", '[{"name": "one", "api_key": "sk-1"}]')
+    monkeypatch.setenv("DRAGOMAN_KEYS", '[{"name": "laptop", "key": "sk-drg-1234"}]')
+    settings = load(file)
+    assert list(settings.models.items()) == [("claude-*", "gpt-5.5@high"), ("x", "y")]
+    assert settings.accounts[0].base_url == "https://api.openai.com/v1"
+    assert settings.keys[0].name == "laptop"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[server]\nprot = 1", "server.prot: unknown key, did you mean port?"),
+        ("[sever]\nport = 1", "sever: unknown key, did you mean server?"),
+        ('[server]\nport = "x"', "server.port: input should be a valid integer"),
+        (
+            '[[accounts]]\nname = "a"\napi_key = "k"\nkynd = "x"',
+            "accounts.0.kynd: unknown key, did you mean kind?",
+        ),
+        (
+            '[[accounts]]\nname = "a"',
+            "exactly one of api_key, api_key_env, api_key_file is needed, found none",
+        ),
+        (
+            '[[accounts]]\nname = "a"\napi_key = "k"\nbase_url = "ftp://x"',
+            "accounts.0.base_url: must be an http or https address",
+        ),
+        (
+            '[[accounts]]\nname = "a"\napi_key = "k"\n[[accounts]]\nname = "a"\napi_key = "k"',
+            "accounts: the name 'a' stands twice",
+        ),
+        ('[anthropic]\ndefault_effort = "hard"', "anthropic.default_effort"),
+        ("[server", "not valid TOML"),
+    ],
+)
+def test_a_problem_names_the_key(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert message in str(caught.value)
+
+
+def test_a_secret_never_stands_in_a_problem(file: Path) -> None:
+    file.write_text('[[accounts]]\nname = "a"\napi_key = "sk-very-secret"\nkind = "wrong"\n')
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert "very-secret" not in str(caught.value)
+
+
+def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_SERVR__PORT", "1")
+    with pytest.raises(SettingsError, match="DRAGOMAN_SERVR__PORT, did you mean DRAGOMAN_SERVER"):
+        load()
+
+
+def test_a_variable_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_ACCOUNTS", "[broken")
+    with pytest.raises(SettingsError, match="accounts"):
+        load()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"absent\.toml: cannot be read"):
+        load(tmp_path / "absent.toml")
+
+
+def test_a_blank_default_effort_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_ANTHROPIC__DEFAULT_EFFORT", "  ")
+    assert load().anthropic.default_effort is None
+
+
+def test_the_default_effort_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B34: the server's default effort is a setting."""
+    monkeypatch.setenv("DRAGOMAN_ANTHROPIC__DEFAULT_EFFORT", "xhigh")
+    assert load().anthropic.default_effort == "xhigh"
+
+
+def test_a_local_server_needs_no_key(file: Path) -> None:
+    file.write_text('[[accounts]]\nname = "local"\nkind = "responses"\nbase_url = "http://127.0.0.1:9/v1/"\n')
+    account = load(file).accounts[0]
+    assert account.api_key is None
+    assert account.base_url == "http://127.0.0.1:9/v1"
