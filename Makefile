@@ -78,6 +78,7 @@ lock: ## resolve the dependencies anew (needs uv) and pin them with hashes
 	uv pip compile -q -U --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock" pyproject.toml -o requirements/runtime.txt
 	uv pip compile -q -U --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock" requirements/build.in -o requirements/build.txt
 	uv pip compile -q -U --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock" pyproject.toml --group dev -c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+	uv pip compile -q -U --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock" requirements/e2e.in -o requirements/e2e.txt
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .venv-* .e2e .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
