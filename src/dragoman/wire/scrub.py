@@ -16,7 +16,11 @@ _SECRETS = (
     re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+){0,2}"),
     re.compile(r"\bgAAAA[A-Za-z0-9_\-=]{8,}"),
     re.compile(r"\bBearer\s+\S+", re.I),
-    re.compile(r"\b(?:org|proj|user|acct|account|req|resp|cust|asst)[-_][A-Za-z0-9\-]{6,}\b"),
+    # An id has a digit or is long; `user_location` and `account-level` are words.
+    re.compile(
+        r"\b(?:org|proj|user|acct|account|req|resp|cust|asst)[-_]"
+        r"(?:(?=[A-Za-z0-9_\-]*\d)[A-Za-z0-9_\-]{6,}|[A-Za-z0-9]{16,})"
+    ),
     re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
     re.compile(r"\b[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}\b"),
     re.compile(r"\b[0-9a-fA-F]{32,}\b"),

@@ -13,6 +13,8 @@ from dragoman.wire import jsonio
 
 MAX_EVENT = 16 * 1024 * 1024
 
+_BOM = b"\xef\xbb\xbf"
+
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
@@ -28,52 +30,69 @@ class EventTooLarge(ValueError):
 
 
 class Decoder:
-    """Incremental decoder: `feed` returns the events that are complete, `flush` the one that EOF ended."""
+    """Incremental decoder: `feed` returns the events that are complete, `flush` the one that EOF ended.
 
-    __slots__ = ("_buffer", "_foreign", "_limit", "_started")
+    What is kept between two chunks is a list of pieces that hold no blank line, so an event of any size
+    in any number of chunks is looked at once and joined once.
+    """
+
+    __slots__ = ("_held", "_limit", "_pieces", "_size", "_skip_lf", "_start")
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
-        self._buffer = b""
         self._limit = limit
-        self._foreign = False  # a CR was seen: take the slower way from now on
-        self._started = False
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._held = False  # the pieces are followed by one line end, which may be half of a blank line
+        self._skip_lf = False  # the last byte was CR: a LF that comes next belongs to it
+        self._start: bytes | None = b""  # the first bytes, until they are known (not) to be a BOM
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """Takes the next bytes. Raises EventTooLarge when an unfinished event exceeds the limit."""
-        data = self._buffer + chunk if self._buffer else chunk
-        if not self._started:
-            if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
-                self._buffer = data
+        """Takes the next bytes. Raises EventTooLarge when an event exceeds the limit, finished or not."""
+        if self._start is not None:
+            chunk = self._start + chunk
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._start = chunk
                 return []
-            self._started = True
-            data = data.removeprefix(b"\xef\xbb\xbf")
-        if self._foreign or b"\r" in data:
-            self._foreign = True
-            # A trailing CR may be the first half of CRLF: keep it back until its neighbour is known.
-            held = b"\r" if data.endswith(b"\r") else b""
-            body = data[: len(data) - len(held)]
-            data = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        else:
-            held = b""
-        *frames, rest = data.split(b"\n\n")
-        while rest.startswith(b"\n"):  # three or more line ends in a row
-            rest = rest[1:]
-        if len(rest) > self._limit or any(len(frame) > self._limit for frame in frames):
+            self._start = None
+            chunk = chunk.removeprefix(_BOM)
+        if self._skip_lf and chunk:
+            self._skip_lf = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._skip_lf = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if self._held:
+            chunk = b"\n" + chunk
+        *frames, rest = chunk.split(b"\n\n")
+        size = self._size + len(chunk)
+        if frames:
+            if self._pieces:
+                self._pieces.append(frames[0])
+                frames[0] = b"".join(self._pieces)
+                self._pieces = []
+            self._size = 0
+        self._held = rest.endswith(b"\n")
+        if self._held:
+            rest = rest[:-1]
+        if rest:
+            self._pieces.append(rest)
+            self._size += len(rest)
+        if size > self._limit and (self._size > self._limit or any(len(f) > self._limit for f in frames)):
             raise EventTooLarge(f"an event exceeds {self._limit} bytes")
-        self._buffer = rest + held
         return [event for frame in frames if (event := _parse(frame)) is not None]
 
     def flush(self) -> list[Event]:
         """The event that was complete but for its blank line, if any; the decoder is empty afterwards."""
-        rest = self._buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        self._buffer = b""
-        if not rest.endswith(b"\n"):
-            return []  # cut inside a line: the data may be half
-        event = _parse(rest)
+        # Cut inside a line, the data may be half: such an event is dropped.
+        event = _parse(b"".join(self._pieces)) if self._held else None
+        self._pieces, self._size, self._held = [], 0, False
         return [] if event is None else [event]
 
 
 def _parse(frame: bytes) -> Event | None:
+    head, found, tail = frame.partition(b"\ndata: ")
+    if found and head.startswith(b"event: ") and b"\n" not in head and b"\n" not in tail:
+        return Event(head[7:].decode("utf-8", "replace"), tail)  # what servers send: one line of each
     name = b""
     data: list[bytes] = []
     for line in frame.split(b"\n"):
@@ -83,6 +102,8 @@ def _parse(frame: bytes) -> Event | None:
             name = line[7:] if line.startswith(b"event: ") else line[6:]
         elif line == b"data":
             data.append(b"")
+        elif line == b"event":
+            name = b""
     if not data:
         return None
     return Event(name.decode("utf-8", "replace"), data[0] if len(data) == 1 else b"\n".join(data))
@@ -90,7 +111,8 @@ def _parse(frame: bytes) -> Event | None:
 
 def encode(event: dict[str, Any]) -> bytes:
     """One frame of an event whose name is its own `type`, as Anthropic's and OpenAI's streams do."""
-    return b"event: " + event["type"].encode() + b"\ndata: " + jsonio.dump_line(event) + b"\n\n"
+    name: str = event["type"]
+    return b"event: " + name.encode() + b"\ndata: " + jsonio.dump_line(event) + b"\n\n"
 
 
 def encode_all(events: list[dict[str, Any]]) -> bytes:

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.wire.scrub import LIMIT, scrub
+
+SECRETS = {
+    "an API key": "sk-proj-Ab12Cd34Ef56",
+    "a masked API key": "sk-proj-********wxyz",
+    "our own key": "sk-drg-0123456789abcdef",
+    "a session key": "sess-0123456789",
+    "a token": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+    "sealed reasoning": "gAAAAABoXyZ_0123456789==",
+    "a bearer field": "Bearer abc.def",
+    "an organisation": "org-AbCdEf0123456789",
+    "an organisation without digits": "org-AbCdEfGhIjKlMnOpQrSt",
+    "a project": "proj_AbC123def",
+    "a user": "user-AbC123xyz",
+    "a request id": "req_0123456789abcdef",
+    "a response id": "resp_68a1b2c3_d4",
+    "an account uuid": "0f8fad5b-d9cb-469f-a165-70867728950e",
+    "an address": "someone@example.com",
+    "a digest": "d41d8cd98f00b204e9800998ecf8427e",
+    "a long mixed token": "A1" * 25,
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_secret_and_no_identity_leaves_the_gateway(name: str) -> None:
+    secret = SECRETS[name]
+    text = scrub(f"Incorrect key provided: {secret}, see docs.")
+    assert "[…]" in text
+    assert text.startswith("Incorrect key provided: ")
+    for length in (8, len(secret)):
+        assert secret[-length:] not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unsupported parameter: 'user_location'",
+        "Unsupported value: 'reasoning.summary' does not support 'auto' with this account-level setting.",
+        "Invalid 'tools[0].name': string does not match pattern '^[a-zA-Z0-9_-]+$'.",
+        "No tool output found for function call call_abc123.",
+        "Rate limit reached for gpt-5.5: Limit 30000, Used 29000. Please try again in 1.2s.",
+        "The model `gpt-5.3-codex-spark` does not exist or you do not have access to it.",
+        "Your input exceeds the context window of this model: 300000 > 272000.",
+        "request_timeout, response_format and asst_role are words",
+    ],
+)
+def test_sentences_that_help_the_user_are_kept(text: str) -> None:
+    assert scrub(text) == text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!DOCTYPE html><p>x",
+        "<html><body>502</body></html>",
+        "oops <div class=x>",
+        "<H1>Bad</H1>",
+        "a<br/>b",
+        "< script>",
+    ],
+)
+def test_markup_gives_nothing(page: str) -> None:
+    assert scrub(page) == ""
+
+
+def test_the_text_stays_on_one_line_and_within_the_limit() -> None:
+    assert scrub("\n a\r\n\x00\u2028b\tc \x7f") == "a b c"
+    assert scrub("word " * 300) == ("word " * 300)[: LIMIT - 1] + "…"
+    assert scrub("x" * LIMIT) == "x" * LIMIT
+
+
+@given(st.text(max_size=3000))
+def test_any_text_comes_out_bounded_and_printable(text: str) -> None:
+    out = scrub(text)
+    assert len(out) <= LIMIT
+    assert not set(out) & set("\n\r\x00\u2028\u2029\x1b")
