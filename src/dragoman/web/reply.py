@@ -1,0 +1,139 @@
+"""Answers as plain ASGI messages: JSON, error envelopes, the head of an event stream.
+
+It decides the header fields that every answer carries and what a request id may look like. It never decides
+what an answer says: failures arrive ready made and leave in the envelope of the asked dialect.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
+from typing import Any, Literal
+
+from dragoman.wire import jsonio, sse
+from dragoman.wire.errors import Failure
+
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Dialect = Literal["anthropic", "openai"]
+Fields = list[tuple[bytes, bytes]]
+
+# Answers are about one caller's request: nothing in between may keep or guess at them.
+_ALWAYS: Fields = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+_JSON: Fields = [(b"content-type", b"application/json"), *_ALWAYS]
+_SSE: Fields = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_BASE62 = string.digits + string.ascii_letters
+_ID_LENGTH = 24
+
+
+def fresh_request_id() -> str:
+    """`req_` and 24 random base62 characters."""
+    number = int.from_bytes(os.urandom(18), "big")
+    characters = []
+    for _ in range(_ID_LENGTH):
+        number, digit = divmod(number, 62)
+        characters.append(_BASE62[digit])
+    return "req_" + "".join(characters)
+
+
+def request_id(inbound: str | None, fresh: Callable[[], str]) -> str:
+    """The caller's own id where it is harmless in headers and logs, else a fresh one."""
+    return inbound if inbound is not None and _REQUEST_ID.fullmatch(inbound) else fresh()
+
+
+async def send_json(send: Send, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
+    """Sends a complete JSON answer; `headers` come on top of the fields that every answer has."""
+    body = jsonio.dump(value)
+    fields = [*_JSON, (b"content-length", b"%d" % len(body)), *_encode(headers)]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_empty(send: Send, status: int, headers: Mapping[str, str] | None = None) -> None:
+    """Sends a status without a body."""
+    fields = [*_ALWAYS, (b"content-length", b"0"), *_encode(headers)]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def send_failure(
+    send: Send,
+    failure: Failure,
+    request_id: str,
+    dialect: Dialect = "anthropic",
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Sends a failure as the whole answer; `headers` are for what a status demands (405: `allow`)."""
+    fields = failure_headers(failure, request_id) | dict(headers or {})
+    await send_json(send, failure.status, envelope(failure, request_id, dialect), fields)
+
+
+async def end_stream_with(
+    send: Send, failure: Failure, request_id: str, dialect: Dialect = "anthropic"
+) -> None:
+    """Ends an event stream that has begun with its one `error` event and a proper end of the body."""
+    if dialect == "anthropic":
+        last = sse.encode(failure.anthropic(request_id))
+    else:
+        last = b"data: " + jsonio.dump_line(failure.openai()) + b"\n\n"
+    await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def sse_head(headers: Mapping[str, str] | None = None) -> Message:
+    """The ASGI message that begins an event stream, with what keeps proxies from buffering it."""
+    return {"type": "http.response.start", "status": 200, "headers": [*_SSE, *_encode(headers)]}
+
+
+def envelope(failure: Failure, request_id: str, dialect: Dialect = "anthropic") -> dict[str, Any]:
+    """The error object in the asked dialect."""
+    return failure.anthropic(request_id) if dialect == "anthropic" else failure.openai()
+
+
+def failure_headers(failure: Failure, request_id: str) -> dict[str, str]:
+    """The request's id under both names, and what was decided about a retry."""
+    return {"request-id": request_id, "x-request-id": request_id, **failure.headers()}
+
+
+def raw(
+    failure: Failure,
+    request_id: str,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bool = True,
+) -> bytes:
+    """A complete HTTP/1.1 answer in bytes that ends the connection, for requests that no app will see.
+
+    `status` overrides the failure's own (426); without `body` only the head is written (HEAD).
+    """
+    content = jsonio.dump(failure.anthropic(request_id))
+    fields = _encode(failure_headers(failure, request_id) | dict(headers or {}))
+    lines = [_status_line(status or failure.status)]
+    for name, value in [*_JSON, *fields, (b"content-length", b"%d" % len(content))]:
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(b"connection: close\r\n\r\n")
+    if body:
+        lines.append(content)
+    return b"".join(lines)
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:  # 529 has no entry in the registry
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii")
+
+
+def _encode(headers: Mapping[str, str] | None) -> Fields:
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in (headers or {}).items()]
