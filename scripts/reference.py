@@ -133,9 +133,9 @@ def settings_page() -> str:
         else:
             parts += [
                 f"## `[{name}]`\n",
-                f"{_meaning(name, field.description)}\nThe order of the lines counts: the first glob that matches"
-                f" is taken. As environment variable:\n`{settings.PREFIX}{name.upper()}`, one JSON object; it"
-                " replaces the file's table.\n",
+                f"{_meaning(name, field.description)}\nThe order of the lines counts: the first glob that"
+                f" matches is taken. As environment variable:\n`{settings.PREFIX}{name.upper()}`, one JSON"
+                " object; it replaces the file's table.\n",
             ]
     outside = {
         "DRAGOMAN_CONFIG": "the configuration file, like `--config`",
@@ -215,7 +215,8 @@ def errors_page() -> str:
             "## Kinds\n",
             "`error.details.error_code` is set where a code stands in the column *detail*.\n",
             table(
-                ("kind", "status", "Anthropic type", "detail", "OpenAI type", "OpenAI code", "meaning"), kinds
+                ("kind", "status", "Anthropic type", "detail", "OpenAI type", "OpenAI code", "meaning"),
+                map(kind_row, Kind),
             ),
             "## Upstream failures before the first content\n",
             "What is tried, and what the client is told when nothing is left to try. After the first\n"
@@ -311,7 +312,7 @@ def endpoints_page() -> str:
             "# Endpoints\n",
             "A query such as `?beta=true` changes nothing. Auth `key` means a client key in `x-api-key` or\n"
             "`Authorization: Bearer`, asked for before the body is read, wherever keys exist; `open` needs\n"
-            "none. Other paths are 404, other methods 405, in the envelope of the surface they were asked on.\n",
+            "none. Other paths are 404, other methods 405, in the envelope of the surface asked.\n",
             table(("path", "methods", "auth", "purpose"), rows),
         )
     )
