@@ -257,31 +257,34 @@ def _check_object(node: Node, value: dict[str, Any], path: str) -> None:
 
 
 def _check_size(node: Node, size: int, path: str, what: str) -> None:
-    for bound, word, side, broken in (
-        (node.longest, "long", "maximum", node.longest is not None and size > node.longest),
-        (node.shortest, "short", "minimum", node.shortest is not None and size < node.shortest),
-    ):
-        if broken:
-            message = (
-                f"Invalid '{path}': {what} too {word}. Expected {_NAMES[what]} with {side} length {bound}, "
-                f"but got {_NAMES[what]} with length {size} instead."
-            )
-            code = "above_max" if word == "long" else "below_min"
-            raise Flaw(path, f"{what}_{code}_length", message)
+    if node.longest is not None and size > node.longest:
+        raise _wrong_size(path, what, size, "long", "maximum", node.longest)
+    if node.shortest is not None and size < node.shortest:
+        raise _wrong_size(path, what, size, "short", "minimum", node.shortest)
 
 
 def _check_range(node: Node, value: float, path: str) -> None:
+    if node.least is not None and value < node.least:
+        raise _out_of_range(path, value, "below", "minimum", ">=", node.least)
+    if node.most is not None and value > node.most:
+        raise _out_of_range(path, value, "above", "maximum", "<=", node.most)
+
+
+def _wrong_size(path: str, what: str, size: int, word: str, side: str, bound: int) -> Flaw:
+    message = (
+        f"Invalid '{path}': {what} too {word}. Expected {_NAMES[what]} with {side} length {bound}, "
+        f"but got {_NAMES[what]} with length {size} instead."
+    )
+    return Flaw(path, f"{what}_{'above' if side == 'maximum' else 'below'}_{side[:3]}_length", message)
+
+
+def _out_of_range(path: str, value: float, word: str, side: str, sign: str, bound: float) -> Flaw:
     what = "decimal" if isinstance(value, float) else "integer"
-    for bound, word, sign, broken in (
-        (node.least, "below minimum", ">=", node.least is not None and value < node.least),
-        (node.most, "above maximum", "<=", node.most is not None and value > node.most),
-    ):
-        if broken:
-            message = (
-                f"Invalid '{path}': {what} {word} value. "
-                f"Expected a value {sign} {bound}, but got {value} instead."
-            )
-            raise Flaw(path, f"{what}_{word.replace('imum', '').replace(' ', '_')}_value", message)
+    message = (
+        f"Invalid '{path}': {what} {word} {side} value. "
+        f"Expected a value {sign} {bound}, but got {value} instead."
+    )
+    return Flaw(path, f"{what}_{word}_{side[:3]}_value", message)
 
 
 def _wrong_kind(path: str, kinds: frozenset[str], got: str) -> Flaw:
