@@ -1,0 +1,109 @@
+"""What the client is told of an upstream failure.
+
+The one table from a cause to a kind of error, with the sentence that is said where the upstream's own
+words are missing or would mislead, and the wait that is asked for. What went wrong is read in refusals;
+what may be tried about it stands in causes. Both are named here too, as the whole of the subject.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dragoman.translate.messages.causes import ADVICE, Advice, Cause, UpstreamFailure
+from dragoman.translate.messages.refusals import from_event, from_http
+from dragoman.wire.errors import Failure, Kind
+
+__all__ = [
+    "ADVICE",
+    "TOLD",
+    "Advice",
+    "Cause",
+    "Told",
+    "UpstreamFailure",
+    "from_event",
+    "from_http",
+    "to_client",
+]
+
+
+class Told(NamedTuple):
+    """What the client is told of a cause.
+
+    `sentence` stands where the upstream said nothing fit to be shown, or where its words would mislead
+    (`quotes` False): a client must not read about credentials that are not its own. `wait` is the
+    retry-after that is sent where the upstream named none.
+    """
+
+    kind: Kind
+    sentence: str
+    quotes: bool = True
+    wait: float | None = None
+    should_retry: bool | None = None
+
+
+_REFUSED_ACCOUNT = (
+    "The upstream refused the gateway's own credentials; its operator has to look at the account."
+)
+
+TOLD: dict[Cause, Told] = {
+    Cause.TRANSPORT: Told(Kind.UPSTREAM, "The upstream could not be reached.", False),
+    Cause.TIMEOUT: Told(Kind.TIMEOUT, "The upstream did not answer in time.", False),
+    Cause.CUT: Told(Kind.UPSTREAM, "The upstream broke off before the end of its answer.", False),
+    Cause.PROTOCOL: Told(Kind.UPSTREAM, "The upstream sent an answer that makes no sense.", False),
+    Cause.EMPTY: Told(
+        Kind.UPSTREAM, "The model ended its turn with neither text nor a tool call.", False, None, False
+    ),
+    Cause.SERVER: Told(Kind.UPSTREAM, "The upstream failed."),
+    Cause.OVERLOADED: Told(Kind.OVERLOADED, "The upstream is overloaded.", True, 5.0),
+    Cause.BURST: Told(Kind.RATE_LIMIT, "The upstream takes no more requests at the moment.", True, 3.0),
+    Cause.RATE_LIMIT: Told(Kind.RATE_LIMIT, "The upstream's rate limit is reached.", True, 10.0),
+    Cause.QUOTA: Told(Kind.RATE_LIMIT, "The upstream's usage limit is reached.", True, None, False),
+    Cause.CREDENTIALS: Told(Kind.UPSTREAM, _REFUSED_ACCOUNT, False, None, False),
+    Cause.LOGIN: Told(Kind.UPSTREAM, _REFUSED_ACCOUNT, False, None, False),
+    Cause.DEAD: Told(Kind.UPSTREAM, _REFUSED_ACCOUNT, False, None, False),
+    Cause.MODEL: Told(Kind.MODEL_NOT_FOUND, "The upstream does not serve this model."),
+    Cause.CONTEXT: Told(Kind.CONTEXT_OVERFLOW, "", False),
+    Cause.SEALED: Told(Kind.INVALID_REQUEST, "The upstream could not read the reasoning of earlier turns."),
+    Cause.PARAMETER: Told(Kind.INVALID_REQUEST, "The upstream does not support a parameter of this request."),
+    Cause.POLICY: Told(Kind.INVALID_REQUEST, "The upstream refused the request for its content."),
+    Cause.TOO_LARGE: Told(Kind.TOO_LARGE, "The request is larger than the upstream takes."),
+    Cause.REQUEST: Told(Kind.INVALID_REQUEST, "The upstream refused the request."),
+}
+
+# Above this a client should not sit and wait, but say so: it gives up anyway, or retries in a storm.
+PATIENCE = 60.0
+
+
+def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | None) -> Failure:
+    """What the client is told. `tokens` is the estimate of the prompt, `window` the model's maximum."""
+    told = TOLD[failure.cause]
+    if failure.cause is Cause.CONTEXT:
+        return Failure(told.kind, _too_long(failure.message, tokens, window))
+    wait = failure.retry_after if failure.retry_after is not None else told.wait
+    if told.kind not in (Kind.RATE_LIMIT, Kind.OVERLOADED):
+        wait = None
+    should_retry = told.should_retry if wait is None else (False if wait > PATIENCE else None)
+    message = failure.message if told.quotes else ""
+    return Failure(told.kind, message or told.sentence, wait, should_retry)
+
+
+# -- the overflow sentence -------------------------------------------------------------------------------
+
+_FIGURE = re.compile(r"(?<![\w.\-])(\d{1,3}(?:,\d{3})+|\d{4,})(?![\w\-]|[.,]\d)")
+
+
+def _too_long(text: str, tokens: int | None, window: int | None) -> str:
+    """The wording that clients recognise and answer with a compaction.
+
+    The upstream's own two figures if it gave them, else the estimate and the window. That the prompt is
+    longer than the window is known, so an estimate below it is raised to the least that is true.
+    """
+    figures = [n for n in (int(found.replace(",", "")) for found in _FIGURE.findall(text)) if n >= 1000]
+    if len(figures) >= 2 and max(figures) > min(figures):
+        tokens, window = max(figures), min(figures)
+    elif len(figures) == 1 and window is None:
+        window = figures[0]
+    if window is None:
+        return "prompt is too long: it exceeds the context window of the model"
+    return f"prompt is too long: {max(tokens or 0, window + 1)} tokens > {window} maximum"
