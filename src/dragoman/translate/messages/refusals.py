@@ -73,8 +73,6 @@ CODES: dict[str, Cause] = {
 
 _NAMED = r"['\"`]?(?P<param>[A-Za-z_][A-Za-z0-9_.\[\]]*)['\"`]?"
 _UNKNOWN = r"un(?:supported|known|recognized|expected) (?:request )?(?:parameter|argument)s?(?: supplied)?:? "
-    r"(?:unsupported|unknown|unrecognized|unexpected) (?:request )?(?:parameter|argument)s?(?: supplied)?:? "
-)
 _UNREADABLE = r"(?:could not|cannot|can't|failed|invalid|not)\b.*\b(?:verif|decrypt|decod|pars|valid|belong)"
 _TOO_LONG = (
     r"prompt is too long|context[ _]length|context[ _]window|maximum context|input tokens exceed"
