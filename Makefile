@@ -51,13 +51,16 @@ soak: $(VENV)/.dev ## the long rounds of load, faults and memory
 	$(BIN)/python -m pytest -m soak --timeout 7200 -n 0 tests --soak
 
 bench: $(VENV)/.dev ## measure against a bare relay (and nginx, where installed); prints a table of ratios
-	$(BIN)/python bench/run.py --quick
+	@$(BIN)/python -m bench.run --quick
 
 bench-full: $(VENV)/.dev ## the same with all scenarios; PEERS=litellm adds that gateway
-	$(BIN)/python bench/run.py --peers "$(PEERS)"
+	@$(BIN)/python -m bench.run --peers "$(PEERS)"
 
 bench-micro: $(VENV)/.dev ## time the pure functions alone
-	$(BIN)/python bench/micro.py
+	@$(BIN)/python -m bench.micro
+
+profile: $(VENV)/.dev ## where the processor time goes; SCENARIO="plain_200k_c8 …" chooses, CALLS=1 counts calls
+	@$(BIN)/python -m bench.hotspots $(SCENARIO) $(if $(CALLS),--calls)
 
 golden: $(VENV)/.dev ## rewrite the expectations of tests/golden (read the diff before you commit it)
 	$(BIN)/python -m pytest -q -n 0 -p no:randomly tests/unit -k golden --rewrite-golden

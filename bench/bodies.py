@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 Json = dict[str, Any]
 
 MODEL = "claude-sonnet-4-5"
-_WORDS = (
-    "the file function returns value error path config session token stream parse handle model gateway "
-    "request response cache account limit retry async await class import test module build node index key "
-    "list dict string number option result"
-).split()
+_WORDS = """
+the file function returns value error path config session token stream parse handle model gateway request
+response cache account limit retry async await class import test module build node index key list dict string
+number option result
+""".split()  # noqa: SIM905 -- as a list it would be forty lines
 
 
 class Answer(NamedTuple):

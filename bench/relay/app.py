@@ -1,7 +1,8 @@
 """The bare relay: raw ASGI on uvicorn, aiohttp behind it, and the least translation in between.
 
 It marks what the stack itself costs: no keys, no limits, no log, no error handling. The address of the
-upstream comes from the environment variable UPSTREAM. Run it with `uvicorn --app-dir bench/relay app:app`.
+upstream comes from the environment variable UPSTREAM. Run it from the repository's root with
+`uvicorn bench.relay.app:app`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 
 import aiohttp
 import orjson
-from translation import StreamRelay, to_message, to_responses
+
+from bench.relay.translation import StreamRelay, to_message, to_responses
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -1,0 +1,151 @@
+"""`make bench-micro`: the pure functions alone, in microseconds of one core.
+
+Each row is the best of several rounds (noise only adds). The body is the 200 KB tool conversation of the big
+benchmark; an event is one text delta of 24 bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from bench import bodies
+from dragoman.cache.lineage import lineage
+from dragoman.cache.prefix import Prefix
+from dragoman.translate.capability import capability
+from dragoman.translate.messages.count import measure
+from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
+from dragoman.translate.messages.reasoning import Seal
+from dragoman.translate.messages.request import translate, validate
+from dragoman.translate.messages.stream import AnswerContext, ResponsesToMessages
+from dragoman.translate.models import profile
+from dragoman.wire import jsonio, sse
+
+_ROUND_SECONDS = 0.15
+_ROUNDS = 5
+_MODEL = "gpt-5.1"
+_SEED = b"bench" * 8
+_EVENTS = 1000
+
+
+class Row(NamedTuple):
+    """One timed call; `units` is how many things it does at once (events of a stream)."""
+
+    name: str
+    call: Callable[[], Any]
+    units: int = 1
+
+
+def main() -> int:
+    """Times every row and prints a table."""
+    print("| function | µs |\n|---|---|")
+    for row in _rows():
+        print(f"| {row.name} | {_best(row.call) / row.units * 1e6:,.2f} |", flush=True)
+    return 0
+
+
+def _best(call: Callable[[], Any]) -> float:
+    call()
+    count = 1
+    while (spent := _time(call, count)) < _ROUND_SECONDS / 4:
+        count *= 2
+    count = max(1, int(count * _ROUND_SECONDS / spent))
+    return min(_time(call, count) for _ in range(_ROUNDS)) / count
+
+
+def _time(call: Callable[[], Any], count: int) -> float:
+    began = time.perf_counter()
+    for _ in range(count):
+        call()
+    return time.perf_counter() - began
+
+
+def _rows() -> Iterator[Row]:
+    small, large = bodies.request("full_1k"), bodies.request("full_200k")
+    data = jsonio.dump(large)
+    plan = _plan(large)
+    upstream = jsonio.dump(plan.body)
+    yield Row("parse 200 KB", lambda: jsonio.parse(data))
+    yield Row("validate 1 KB", lambda: validate(small))
+    yield Row("validate 200 KB", lambda: validate(large))
+    yield Row("translate 1 KB", lambda: _plan(small))
+    yield Row("translate 200 KB", lambda: _plan(large))
+    yield Row("write 200 KB", lambda: jsonio.dump(plan.body))
+    yield Row("lineage 200 KB", lambda: _lineage(large))
+    yield Row("prefix 200 KB", lambda: Prefix.of(plan.body))
+    yield Row("measure 200 KB for counting", lambda: measure(plan.body))
+    yield Row("parse the translated 200 KB", lambda: jsonio.parse(upstream))
+    stream = b"".join(_frames())
+    chunks = list(_frames())
+    yield Row("text delta, one by one: decode, translate, write", lambda: _relay(chunks), _EVENTS)
+    yield Row("text delta, whole stream in one chunk", lambda: _relay([stream]), _EVENTS)
+    yield Row("  of it: decode frames", lambda: sse.Decoder().feed(stream), _EVENTS)
+    frames = sse.Decoder().feed(stream)
+    yield Row("  of it: parse events", lambda: [jsonio.parse_event(frame.data) for frame in frames], _EVENTS)
+    events = [jsonio.parse_event(frame.data) for frame in frames]
+    yield Row("  of it: translate", lambda: _translate_all(events), _EVENTS)
+    answer = _translate_all(events)
+    yield Row("  of it: write", lambda: sse.encode_all(answer), _EVENTS)
+
+
+def _plan(request: dict[str, Any]) -> Plan:
+    row = profile(_MODEL)
+    target = Target("openai", _MODEL, row, capability("openai", row), "tag")
+    return translate(request, target, Policy(_SEED), Identity("key"), {})
+
+
+def _lineage(request: dict[str, Any]) -> Any:
+    return lineage({}, request, tenant="key:bench", secret=_SEED, model=_MODEL)
+
+
+def _answer() -> ResponsesToMessages:
+    context = AnswerContext(
+        message_id="msg_bench",
+        model="claude-sonnet-4-5",
+        input_estimate=100,
+        plan=Plan({}),
+        seal=Seal(_SEED, "tag", _MODEL),
+        betas=frozenset(),
+        count=len,
+        diagnostics=None,
+        diagnostics_asked=False,
+    )
+    return ResponsesToMessages(context)
+
+
+def _relay(chunks: list[bytes]) -> None:
+    decoder, answer = sse.Decoder(), _answer()
+    for chunk in chunks:
+        said = [
+            event for frame in decoder.feed(chunk) for event in answer.feed(jsonio.parse_event(frame.data))
+        ]
+        sse.encode_all(said)
+
+
+def _translate_all(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    answer = _answer()
+    return [said for event in events for said in answer.feed(event)]
+
+
+def _frames() -> Iterator[bytes]:
+    at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
+    item = {"id": "msg_1", "type": "message", "status": "in_progress", "content": [], "role": "assistant"}
+    response = {"id": "resp_1", "object": "response", "status": "in_progress", "model": _MODEL, "output": []}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": response},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.content_part.added", **at, "part": part},
+        *(
+            {"type": "response.output_text.delta", **at, "delta": "lorem ipsum dolor sit am", "logprobs": []}
+            for _ in range(_EVENTS)
+        ),
+    ]
+    for number, event in enumerate(events):
+        yield sse.encode({**event, "sequence_number": number})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Which loads are put on every gateway: a table. How each kind is driven stands in measure.py."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["closed", "paced", "held", "burst", "mixed", "flat"]
+
+
+class Scenario(NamedTuple):
+    """`body` by `connections` clients. `seconds` bounds closed loops; `requests` bounds everything else."""
+
+    kind: Kind
+    body: str
+    connections: int
+    seconds: float = 0.0
+    requests: int = 1_000_000
+    beside: str = ""
+    once: bool = False
+    only: str = ""
+
+
+SCENARIOS = {
+    "plain_1k_c1": Scenario("closed", "plain_1k", 1, seconds=1.0),
+    "plain_1k_c16": Scenario("closed", "plain_1k", 16, seconds=1.2),
+    "plain_200k_c1": Scenario("closed", "plain_200k", 1, seconds=1.5),
+    "plain_200k_c8": Scenario("closed", "plain_200k", 8, seconds=1.5),
+    "one_1k_c1": Scenario("closed", "one_1k", 1, seconds=1.0),
+    "one_200k_c1": Scenario("closed", "one_200k", 1, seconds=1.2),
+    "full_1k_c16": Scenario("closed", "full_1k", 16, seconds=1.5),
+    "full_200k_c8": Scenario("closed", "full_200k", 8, seconds=1.5),
+    "paced_c50": Scenario("paced", "paced", 50, requests=50),
+    "paced_c200": Scenario("paced", "paced", 200, requests=200),
+    "burst_300": Scenario("burst", "burst", 300, requests=300, seconds=1.0),
+    "beside_200k": Scenario("mixed", "paced", 50, requests=50, beside="plain_200k"),
+    "beside_2000k": Scenario("mixed", "paced", 50, requests=50, beside="plain_2000k"),
+    "held_1000": Scenario("held", "held", 1000, requests=1000, once=True),
+    "flat_100k": Scenario("flat", "plain_1k", 16, requests=100_000, seconds=300, once=True, only="dragoman"),
+}
+
+QUICK = (
+    "plain_1k_c1",
+    "plain_1k_c16",
+    "plain_200k_c8",
+    "one_1k_c1",
+    "one_200k_c1",
+    "full_1k_c16",
+    "full_200k_c8",
+    "paced_c50",
+    "burst_300",
+    "beside_200k",
+    "held_1000",
+)
+FULL = tuple(SCENARIOS)

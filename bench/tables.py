@@ -1,0 +1,189 @@
+"""Turns the rows of a run into Markdown: medians with range, ratios to the bare relay, wide cells marked.
+
+A cell reads `median [min–max] (ratio×)`. A range wider than 30 % of the median is marked `~`: such a figure
+says little. A cell with faults says so instead of a figure.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+
+WIDE = 0.30
+BASE = "bare"
+
+
+class Metric(NamedTuple):
+    """Where a figure stands in a row (dots go deeper) and how it is printed."""
+
+    path: str
+    heading: str
+    ratio: bool = True
+
+
+class Figure(NamedTuple):
+    """A measured value over all repeats."""
+
+    median: float
+    low: float
+    high: float
+    faults: int
+
+    @property
+    def wide(self) -> bool:
+        return self.median > 0 and (self.high - self.low) / self.median > WIDE
+
+
+class Results:
+    """All rows of a run, by gateway and scenario."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            self._rows.setdefault((row["gateway"], row["scenario"]), []).append(row)
+
+    @property
+    def gateways(self) -> list[str]:
+        return list(dict.fromkeys(gateway for gateway, _ in self._rows))
+
+    def figure(self, gateway: str, scenario: str, path: str) -> Figure | None:
+        """The value at `path`, None where it was not measured."""
+        rows = self._rows.get((gateway, scenario), [])
+        values = [value for row in rows if (value := _at(row, path)) is not None]
+        faults = sum(row.get("faults", 0) for row in rows)
+        if not values:
+            return None
+        return Figure(statistics.median(values), min(values), max(values), faults)
+
+    def faults(self) -> list[tuple[str, str, int]]:
+        """Gateway, scenario and number of faults, where there are any."""
+        counted = [(*key, sum(row.get("faults", 0) for row in rows)) for key, rows in self._rows.items()]
+        return [found for found in counted if found[2]]
+
+
+def _at(row: Row, path: str) -> float | None:
+    value: Any = row
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return float(value) if isinstance(value, int | float) and value >= 0 else None
+
+
+CPU_REQUEST = Metric("cpu_ms_request", "CPU ms a request")
+CPU_EVENT = Metric("cpu_us_event", "CPU µs an event")
+
+# Title of a table -> its columns: scenario and metric.
+TABLES: dict[str, Sequence[tuple[str, Metric]]] = {
+    "Plain requests, 1 KB": (
+        ("plain_1k_c1", CPU_REQUEST._replace(heading="CPU ms a request, c=1")),
+        ("plain_1k_c1", Metric("whole.p50", "p50 ms, c=1")),
+        ("plain_1k_c16", CPU_REQUEST._replace(heading="CPU ms a request, c=16")),
+        ("plain_1k_c16", Metric("requests_per_s", "requests/s, c=16")),
+        ("burst_300", CPU_REQUEST._replace(heading="CPU ms, c=1, after 300 streams")),
+        ("burst_300", Metric("whole.p50", "p50 ms, after 300 streams")),
+    ),
+    "Plain requests, 200 KB with 25 tools": (
+        ("plain_200k_c1", CPU_REQUEST._replace(heading="CPU ms a request, c=1")),
+        ("plain_200k_c8", CPU_REQUEST._replace(heading="CPU ms a request, c=8")),
+        ("plain_200k_c8", Metric("requests_per_s", "requests/s, c=8")),
+        ("plain_200k_c8", Metric("whole.p50", "p50 ms, c=8")),
+    ),
+    "Stream of one delta: time to the first event": (
+        ("one_1k_c1", Metric("first_event.p50", "1 KB p50 ms")),
+        ("one_1k_c1", Metric("first_event.p99", "p99 ms")),
+        ("one_1k_c1", CPU_REQUEST),
+        ("one_200k_c1", Metric("first_event.p50", "200 KB p50 ms")),
+        ("one_200k_c1", Metric("first_event.p99", "p99 ms")),
+        ("one_200k_c1", CPU_REQUEST),
+    ),
+    "Streams of 200 deltas at full speed": (
+        ("full_1k_c16", CPU_EVENT._replace(heading="CPU µs an event, 1 KB c=16")),
+        ("full_1k_c16", Metric("events_per_s", "events/s")),
+        ("full_200k_c8", CPU_EVENT._replace(heading="CPU µs an event, 200 KB c=8")),
+        ("full_200k_c8", Metric("events_per_s", "events/s")),
+    ),
+    "Paced streams, a delta each 20 ms": (
+        ("paced_c50", CPU_EVENT._replace(heading="CPU µs an event, 50 streams")),
+        ("paced_c50", Metric("relay.p50", "relay p50 ms")),
+        ("paced_c50", Metric("relay.p99", "relay p99 ms")),
+        ("paced_c200", CPU_EVENT._replace(heading="CPU µs an event, 200 streams")),
+        ("paced_c200", Metric("relay.p99", "relay p99 ms")),
+    ),
+    "50 paced streams beside 2 clients with large bodies": (
+        ("beside_200k", Metric("relay.p99", "relay p99 ms, 200 KB")),
+        ("beside_200k", Metric("beside_per_s", "large bodies/s")),
+        ("beside_2000k", Metric("relay.p99", "relay p99 ms, 2 MB")),
+        ("beside_2000k", Metric("beside_per_s", "large bodies/s")),
+    ),
+    "1,000 held streams": (
+        ("held_1000", Metric("held", "held", ratio=False)),
+        ("held_1000", Metric("cpu_percent", "CPU %")),
+        ("held_1000", Metric("kb_per_stream", "kB a stream")),
+        ("held_1000", Metric("left", "upstream streams left 2 s after the clients", ratio=False)),
+        ("held_1000", Metric("gone_s", "all gone after s", ratio=False)),
+    ),
+    "Start and memory": (
+        ("idle", Metric("memory_mb", "idle MB")),
+        ("cold", Metric("seconds", "cold start s")),
+        ("cold", Metric("cpu_s", "CPU s of it")),
+        ("import", Metric("milliseconds", "import ms", ratio=False)),
+        ("flat_100k", Metric("growth_mb", "MB more after 100,000 requests", ratio=False)),
+    ),
+    "TLS to the upstream": (
+        ("tls_plain_1k_c16", CPU_REQUEST._replace(heading="CPU ms a request, 1 KB c=16")),
+        ("tls_paced_c50", CPU_EVENT._replace(heading="CPU µs an event, 50 paced streams")),
+    ),
+}
+
+
+def number(value: float) -> str:
+    """Three significant digits, without exponent."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3}f}"
+
+
+def render(results: Results) -> str:
+    """All tables that have figures."""
+    return "\n".join(text for title, columns in TABLES.items() if (text := _table(results, title, columns)))
+
+
+def _table(results: Results, title: str, columns: Sequence[tuple[str, Metric]]) -> str:
+    names = results.gateways
+    present = [
+        column for column in columns if any(results.figure(name, column[0], column[1].path) for name in names)
+    ]
+    if not present:
+        return ""
+    lines = [
+        f"### {title}",
+        "",
+        "| gateway | " + " | ".join(metric.heading for _, metric in present) + " |",
+        "|---|" + "---|" * len(present),
+    ]
+    for name in names:
+        cells = [_cell(results, name, scenario, metric) for scenario, metric in present]
+        if any(cell != "–" for cell in cells):
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(results: Results, gateway: str, scenario: str, metric: Metric) -> str:
+    figure = results.figure(gateway, scenario, metric.path)
+    if figure is None:
+        return "–"
+    if figure.faults:
+        return f"no result: {figure.faults} faults"
+    text = number(figure.median)
+    if figure.high > figure.low:
+        text += f" [{number(figure.low)}–{number(figure.high)}]"
+    if figure.wide:
+        text += " ~"
+    base = results.figure(BASE, scenario, metric.path)
+    if metric.ratio and gateway != BASE and base is not None and base.median and not base.faults:
+        text += f" ({number(figure.median / base.median)}×)"
+    return text
