@@ -279,7 +279,7 @@ def _wrong_size(path: str, what: str, size: int, word: str, side: str, bound: in
 
 
 def _out_of_range(path: str, value: float, word: str, side: str, sign: str, bound: float) -> Flaw:
-    what = "decimal" if isinstance(value, float) else "integer"
+    what = "integer" if kind_of(value) == "integer" else "decimal"
     message = (
         f"Invalid '{path}': {what} {word} {side} value. "
         f"Expected a value {sign} {bound}, but got {value} instead."
