@@ -137,7 +137,9 @@ def _value(results: Results, mark: Mark) -> tuple[float | None, bool, str]:
 
 
 def _limit(mark: Mark, value: float) -> str:
-    return f"≤ {_show(mark, value)}"
+    if mark.peer and mark.how == "ratio":
+        return f"≤ 1/{1 / value:g}" if value < 1 else f"≤ {value:g}×"
+    return f"≤ {value:g} {mark.unit}".rstrip()
 
 
 def _show(mark: Mark, value: float) -> str:
