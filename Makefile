@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci matrix lock clean
+.PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci cover matrix lock clean profile
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,12 +68,19 @@ golden: $(VENV)/.dev ## rewrite the expectations of tests/golden (read the diff 
 docs: $(VENV)/.dev ## rewrite the generated reference pages
 	$(BIN)/python scripts/reference.py
 
+cover: $(VENV)/.dev ## branch coverage of the pure core from its own unit tests; fails below 100 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 0 -p no:randomly tests/unit/wire tests/unit/translate tests/unit/cache
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --include='*/dragoman/wire/*,*/dragoman/translate/*,*/dragoman/cache/*' --skip-covered --show-missing --fail-under=100
+
 matrix: $(VENV)/.dev ## the unit tests on every other CPython >= 3.11 that is found
 	sh scripts/matrix.sh
 
-ci: ## what CI runs: lint, test, the other Pythons, e2e
+ci: ## what CI runs: lint, test, coverage of the core, the other Pythons, e2e
 	$(MAKE) lint
 	$(MAKE) test
+	$(MAKE) cover
 	$(MAKE) matrix
 	$(MAKE) e2e
 

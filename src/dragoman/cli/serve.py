@@ -6,7 +6,6 @@ account, prints the start block and hands everything to the server.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import os
 import random
@@ -16,7 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dragoman import __version__
 from dragoman.cache.recall import Recall
@@ -25,7 +24,7 @@ from dragoman.cli.secret import data_directory, keep, new_key, read
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
 from dragoman.gateway.pacing import Limits
-from dragoman.gateway.ports import Principal
+from dragoman.gateway.ports import Ledger, Principal
 from dragoman.settings import Secret, Settings, SettingsError, load
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import LogLedger
@@ -85,7 +84,7 @@ def run(
     flags = {"server": {name: value for name, value in (("host", host), ("port", port)) if value is not None}}
     settings = load(config, flags)
     data = data_directory(data_dir)
-    start = _resolve(settings, data)
+    start = resolve(settings, data)
     if not start.keys and not _is_loopback(settings.server.host) and not may_be_open:
         raise SettingsError(
             f"server.host {settings.server.host} is reachable from other machines and no key exists: "
@@ -94,7 +93,7 @@ def run(
     return door.run(_serve(start))
 
 
-def _resolve(settings: Settings, data: Path) -> Start:
+def resolve(settings: Settings, data: Path) -> Start:
     secret_file = data / settings.secrets.key_file
     if settings.secrets.key_env is not None:
         text = os.environ.get(settings.secrets.key_env, "").strip()
@@ -135,9 +134,25 @@ def _secret(row: Secret, where: str) -> str:
     return read(file) if file is not None else ""
 
 
-async def _serve(start: Start) -> int:
+@dataclass(slots=True)
+class Assembly:
+    """A gateway that is ready to be served, and what has to be closed after it."""
+
+    app: App
+    house: House
+    upstream: HttpUpstream
+    simulator: Running | None
+
+    async def close(self) -> None:
+        """Ends upstream connections and the simulator."""
+        await self.upstream.close()
+        if self.simulator is not None:
+            await self.simulator.close()
+
+
+async def assemble(start: Start, logger: logs.Logger, ledger: Ledger) -> Assembly:
+    """Puts the house together inside the running loop; starts the simulator where no account exists."""
     settings = start.settings
-    logger = logs.configure(settings.logging.format, settings.logging.level)
     simulator: Running | None = None
     if not settings.accounts:
         from dragoman.simulator import server as simulated
@@ -150,7 +165,7 @@ async def _serve(start: Start) -> int:
         connect_seconds=settings.upstream.connect_seconds,
         ca_file=None if settings.upstream.ca_file is None else str(settings.upstream.ca_file),
     )
-    house = _house(start, accounts, upstream, LogLedger(logger), simulated=simulator is not None)
+    house = _house(start, accounts, upstream, ledger, simulated=simulator is not None)
     app = App(
         house,
         logger,
@@ -158,26 +173,38 @@ async def _serve(start: Start) -> int:
         allowed_hosts=frozenset(settings.server.allowed_hosts),
         keyless=not start.keys,
     )
+    return Assembly(app, house, upstream, simulator)
+
+
+async def _serve(start: Start) -> int:
+    settings = start.settings
+    logger = logs.configure(settings.logging.format, settings.logging.level)
+    gateway = await assemble(start, logger, LogLedger(logger))
 
     def started(address: str) -> None:
-        banner.show(sys.stdout, address, start.demo_key, simulated=simulator is not None, settings=settings)
-
-    def draining() -> None:
-        house.gate.draining = True
+        banner.show(
+            sys.stdout,
+            address,
+            start.demo_key,
+            simulated=gateway.simulator is not None,
+            settings=settings,
+        )
 
     try:
         await door.serve(
-            app,
+            gateway.app,
             host=settings.server.host,
             port=settings.server.port,
             drain_seconds=settings.server.drain_seconds,
             on_started=started,
-            on_draining=draining,
+            on_draining=gateway.house.gate.close,
         )
+    except OSError as error:
+        where = f"{settings.server.host}:{settings.server.port}"
+        sys.stderr.write(f"dragoman: server: {where} cannot be bound: {error.strerror}\n")
+        return 1
     finally:
-        await upstream.close()
-        if simulator is not None:
-            await simulator.close()
+        await gateway.close()
     return 0
 
 
@@ -199,7 +226,7 @@ def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccou
 
 
 def _house(
-    start: Start, accounts: StaticAccounts, upstream: HttpUpstream, ledger: LogLedger, *, simulated: bool
+    start: Start, accounts: StaticAccounts, upstream: HttpUpstream, ledger: Ledger, *, simulated: bool
 ) -> House:
     settings = start.settings
     server = settings.server
@@ -247,7 +274,3 @@ def _is_loopback(host: str) -> bool:
     except ValueError:
         return False
 
-
-def check(awaitable: Any) -> Any:
-    """Runs an awaitable to its end; for verbs that need the loop once."""
-    return asyncio.run(awaitable)

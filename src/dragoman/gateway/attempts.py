@@ -20,7 +20,7 @@ BACKOFF_SECONDS = 0.25
 LEARNT_SECONDS = 3600.0
 
 # When every attempt failed, the client hears the failure that tells it most about what to do.
-_TELLING = (Cause.QUOTA, Cause.RATE_LIMIT, Cause.OVERLOADED)
+_TELLING = (Cause.QUOTA, Cause.RATE_LIMIT, Cause.BURST, Cause.OVERLOADED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ class Gate:
     def waiting(self) -> int:
         return len(self._waiting)
 
+    def close(self) -> None:
+        """From now on nobody is let in; who is inside stays."""
+        self.draining = True
+
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """Holds one place. Raises Refused(OVERLOADED) when there is none in time."""

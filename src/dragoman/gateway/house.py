@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dragoman.cache.recall import Recall
 from dragoman.cache.turns import Turns
 from dragoman.gateway.attempts import Learnt
+from dragoman.gateway.counts import Counts
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Accounts, Clock, Counter, Ids, Keys, Ledger, Upstream
@@ -39,4 +40,5 @@ class House:
     turns: Turns = field(default_factory=Turns)
     recall: Recall = field(default_factory=Recall)
     calibration: Calibration = field(default_factory=Calibration)
+    counts: Counts = field(default_factory=Counts)
     without_reasoning: dict[str, None] = field(default_factory=dict)

@@ -240,6 +240,20 @@ class MessagesTurn:
         while len(marks) > DISTRUSTED:
             marks.pop(next(iter(marks)))
 
+    def settle(self, row: Row) -> None:
+        """Fills in what the answer used, and keeps what later turns draw on."""
+        answer = self._answer
+        if answer is None:
+            return
+        outcome, usage = answer.outcome, answer.outcome.usage
+        row.stop_reason = outcome.stop_reason
+        row.input_tokens, row.cached_tokens = usage.total_input, usage.cached
+        row.written_tokens, row.output_tokens = usage.written, usage.output
+        row.reasoning_tokens, row.usage_source = usage.reasoning, usage.source
+        self._house.recall.remember(self._principal.tenant, outcome.arguments)
+        if usage.source == "measured" and self._sent_bytes:
+            self._house.calibration.learn(self.model, self._sent_bytes / BYTES_PER_TOKEN, usage.total_input)
+
     # -- inside --------------------------------------------------------------------------------------
 
     def _automaton(self) -> ResponsesToMessages:

@@ -1,0 +1,130 @@
+"""A whole gateway inside the test's loop, on a free port, with its rows in a list."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from dragoman.cli.serve import Assembly, assemble, resolve
+from dragoman.gateway.ports import Row
+from dragoman.settings import Settings
+from dragoman.telemetry import logs
+from dragoman.web.door import Drain, Limits, Server, listen
+from dragoman.web.protocol import DoorConfig
+from dragoman.web.reply import fresh_request_id
+from dragoman.wire import jsonio, sse
+
+
+@dataclass
+class Rows:
+    """The ledger of a test."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    def record(self, row: Row) -> None:
+        self.rows.append(row)
+
+
+@dataclass
+class Reply:
+    """A whole HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return jsonio.parse(self.body)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        decoder = sse.Decoder()
+        found = decoder.feed(self.body) + decoder.flush()
+        return [jsonio.parse(event.data) for event in found]
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events if event["type"] != "ping"]
+
+    @property
+    def text(self) -> str:
+        parts = (event.get("delta", {}).get("text", "") for event in self.events)
+        return "".join(parts)
+
+
+@dataclass
+class Gateway:
+    """What a test talks to."""
+
+    url: str
+    assembly: Assembly
+    rows: list[Row]
+    log: io.StringIO
+    session: aiohttp.ClientSession
+
+    async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Reply:
+        data = body if isinstance(body, bytes) else jsonio.dump(body)
+        fields = {"content-type": "application/json", **(headers or {})}
+        async with self.session.post(self.url + path, data=data, headers=fields) as response:
+            content = await response.read()
+            return Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, content)
+
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> Reply:
+        async with self.session.get(self.url + path, headers=headers) as response:
+            content = await response.read()
+            return Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, content)
+
+    async def ask(self, text: str = "Hi", **more: Any) -> Reply:
+        """A streamed question; `stream=False` for a whole answer."""
+        request = {
+            "model": "claude-test",
+            "max_tokens": 1000,
+            "stream": True,
+            "messages": [{"role": "user", "content": text}],
+            **more,
+        }
+        return await self.post("/v1/messages", request)
+
+    async def row(self, count: int = 1) -> Row:
+        """The count-th row, as soon as it is there."""
+        async with asyncio.timeout(30):
+            while len(self.rows) < count:
+                await asyncio.sleep(0.005)
+        return self.rows[count - 1]
+
+
+@asynccontextmanager
+async def gateway(tmp_path: Path, settings: dict[str, Any]) -> AsyncIterator[Gateway]:
+    """Serves with these settings (shaped like the file); everything is closed afterwards."""
+    table = {"models": {"claude-*": "gpt-5.5@medium"}, **settings}
+    log = io.StringIO()
+    logger = logs.configure("json", "info", log)
+    rows = Rows()
+    start = resolve(Settings.model_validate(table), tmp_path)
+    assembly = await assemble(start, logger, rows)
+    sockets = listen("127.0.0.1", 0)
+    config = DoorConfig(
+        assembly.app, limits=Limits(), host_allowed=None, fresh_id=fresh_request_id, drain=Drain()
+    )
+    server = Server(config, sockets, drain_seconds=0.0, on_draining=assembly.house.gate.close)
+    ready = asyncio.Event()
+    task = asyncio.ensure_future(server.serve(ready.set))
+    try:
+        await ready.wait()
+        port = sockets[0].getsockname()[1]
+        async with aiohttp.ClientSession(auto_decompress=False) as session:
+            yield Gateway(f"http://127.0.0.1:{port}", assembly, rows.rows, log, session)
+    finally:
+        server.stop()
+        await task
+        for sock in sockets:
+            sock.close()
+        await assembly.close()

@@ -1,0 +1,134 @@
+"""What is tried again before the first content event, and on whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman.gateway.attempts import BACKOFF_SECONDS, LEARNT_SECONDS, Attempts, Learnt
+from dragoman.gateway.ports import Account
+from dragoman.translate.messages.failure import Cause, UpstreamFailure
+
+ONE = Account("one", "openai", "t1")
+TWO = Account("two", "openai", "t2")
+
+
+def attempts(*accounts: Account) -> Attempts:
+    return Attempts(accounts, lambda: 0.5)
+
+
+def names(tries: Attempts, failure: UpstreamFailure) -> list[str]:
+    """Who is asked when everyone fails alike."""
+    asked: list[str] = []
+    while (step := tries.next()) is not None:
+        asked.append(step.account.name)
+        tries.failed(failure)
+    return asked
+
+
+def test_a_road_failure_goes_round_in_the_order_listed_twice() -> None:
+    assert names(attempts(ONE, TWO), UpstreamFailure(Cause.SERVER)) == ["one", "two", "one", "two"]
+
+
+def test_the_second_round_waits_a_moment() -> None:
+    tries = attempts(ONE)
+    first = tries.next()
+    assert first is not None
+    assert first.pause == 0
+    tries.failed(UpstreamFailure(Cause.OVERLOADED))
+    second = tries.next()
+    assert second is not None
+    assert second.pause == BACKOFF_SECONDS * 1.5
+    tries.failed(UpstreamFailure(Cause.OVERLOADED))
+    assert tries.next() is None
+
+
+@pytest.mark.parametrize("cause", [Cause.QUOTA, Cause.CREDENTIALS, Cause.MODEL, Cause.TIMEOUT])
+def test_an_account_failure_is_not_repeated_on_the_same_account(cause: Cause) -> None:
+    assert names(attempts(ONE, TWO), UpstreamFailure(cause)) == ["one", "two"]
+
+
+@pytest.mark.parametrize("cause", [Cause.REQUEST, Cause.CONTEXT, Cause.POLICY, Cause.TOO_LARGE])
+def test_a_request_shaped_failure_ends_it_at_once(cause: Cause) -> None:
+    """D35, behaviours E2: the request is at fault, no account."""
+    assert names(attempts(ONE, TWO), UpstreamFailure(cause)) == ["one"]
+
+
+def test_sealed_reasoning_is_stripped_once_on_the_same_account() -> None:
+    """behaviours C19."""
+    tries = attempts(ONE, TWO)
+    first = tries.next()
+    assert first is not None
+    assert not first.without_reasoning
+    tries.failed(UpstreamFailure(Cause.SEALED))
+    second = tries.next()
+    assert second is not None
+    assert (second.account, second.pause, second.without_reasoning) == (ONE, 0.0, True)
+    tries.failed(UpstreamFailure(Cause.SEALED))
+    assert tries.next() is None
+
+
+def test_a_refused_parameter_is_learnt_once_per_account() -> None:
+    tries = attempts(ONE)
+    refusal = UpstreamFailure(Cause.PARAMETER, param="temperature")
+    tries.next()
+    assert tries.failed(refusal) == "temperature"
+    again = tries.next()
+    assert again is not None
+    assert again.account is ONE
+    assert tries.failed(refusal) is None
+    assert tries.next() is None
+
+
+def test_a_parameter_that_cannot_be_left_out_is_the_clients_affair() -> None:
+    tries = attempts(ONE, TWO)
+    tries.next()
+    assert tries.failed(UpstreamFailure(Cause.PARAMETER, param="input")) is None
+    assert tries.next() is None
+
+
+def test_the_client_hears_what_tells_it_most() -> None:
+    tries = attempts(ONE, TWO)
+    tries.next()
+    quota = UpstreamFailure(Cause.QUOTA, retry_after=30)
+    tries.failed(quota)
+    tries.next()
+    tries.failed(UpstreamFailure(Cause.CREDENTIALS))
+    assert tries.next() is None
+    assert tries.verdict() is quota
+    assert [row["cause"] for row in tries.told()] == ["quota", "credentials"]
+
+
+def test_of_several_waits_the_shortest_is_told() -> None:
+    tries = attempts(ONE, TWO)
+    for wait in (500.0, 40.0):
+        tries.next()
+        tries.failed(UpstreamFailure(Cause.QUOTA, retry_after=wait))
+    assert tries.verdict().retry_after == 40.0
+
+
+def test_a_request_failure_is_told_even_after_a_limit() -> None:
+    tries = attempts(ONE, TWO)
+    tries.next()
+    tries.failed(UpstreamFailure(Cause.QUOTA, retry_after=30))
+    tries.next()
+    tries.failed(UpstreamFailure(Cause.CONTEXT))
+    assert tries.verdict().cause is Cause.CONTEXT
+
+
+def test_nobody_to_ask() -> None:
+    assert attempts().next() is None
+
+
+def test_judging_before_asking_is_a_fault() -> None:
+    with pytest.raises(RuntimeError):
+        attempts(ONE).failed(UpstreamFailure(Cause.SERVER))
+
+
+def test_what_was_learnt_expires() -> None:
+    learnt = Learnt()
+    assert learnt.of("one", "gpt", 0.0) == frozenset()
+    learnt.add("one", "gpt", "temperature", 100.0)
+    learnt.add("one", "gpt", "top_p", 200.0)
+    assert learnt.of("one", "gpt", 150.0) == {"temperature", "top_p"}
+    assert learnt.of("two", "gpt", 150.0) == frozenset()
+    assert learnt.of("one", "gpt", 100.0 + LEARNT_SECONDS) == {"top_p"}
