@@ -69,6 +69,7 @@ class Plan:
     repaired         what was mended in the history, one short constant phrase each
     dropped_reasoning  thinking blocks that could not be replayed (foreign, broken, other account)
     replayed_reasoning number of reasoning items that are in `body`
+    prefill          text with which the client began the answer itself; if the answer repeats it, it is cut
     """
 
     body: dict[str, Any]
@@ -84,3 +85,4 @@ class Plan:
     repaired: tuple[str, ...] = ()
     dropped_reasoning: int = 0
     replayed_reasoning: int = 0
+    prefill: str = ""
