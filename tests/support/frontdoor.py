@@ -135,7 +135,11 @@ class Client:
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(PATIENCE)
-        self.sock.connect(address)
+        try:
+            self.sock.connect(address)
+        except OSError:
+            self.sock.close()
+            raise
         self._buffer = b""
 
     def __enter__(self) -> Client:
@@ -240,3 +244,43 @@ def request(method: str, target: str, *headers: str, version: str = "1.1", host:
 def chunked(*parts: bytes, trailer: bytes = b"") -> bytes:
     """A chunked body."""
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n" + trailer + b"\r\n"
+
+
+class Echo:
+    """An application that remembers what reached it and answers with the body it read."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = []
+        self.bodies: list[bytes] = []
+        self.disconnects = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        self.scopes.append(scope)
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.disconnects += 1
+                return
+            body += message["body"]
+            if not message["more_body"]:
+                break
+        self.bodies.append(body)
+        await respond(send, body)
+
+    @property
+    def paths(self) -> list[str]:
+        return [scope["path"] for scope in self.scopes]
+
+    def header(self, name: str, index: int = -1) -> list[str]:
+        fields = self.scopes[index]["headers"]
+        return [value.decode("latin-1") for key, value in fields if key == name.encode()]
+
+
+async def respond(send: Send, body: bytes = b"", status: int = 200) -> None:
+    """A complete answer of known length."""
+    head = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})

@@ -80,10 +80,14 @@ class Cycle(RequestResponseCycle):
             self.give_up(self, failure)
 
     async def receive(self) -> ASGIReceiveEvent:
-        if self.gone:
-            return {"type": "http.disconnect"}
-        message = await super().receive()
-        return {"type": "http.disconnect"} if self.gone else message
+        if not self.gone:
+            message = await super().receive()
+            if not self._has_left():  # meanwhile
+                return message
+        return {"type": "http.disconnect"}
+
+    def _has_left(self) -> bool:
+        return self.gone
 
 
 class OldCycle(Cycle):
@@ -103,8 +107,8 @@ class OldCycle(Cycle):
         if not self._until_close or self.response_complete:
             await super().send(message)
             return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+        if self.flow.write_paused:
+            await self.flow.drain()  # also when the connection is lost
         if self.disconnected:
             return
         self.transport.write(event.get("body", b""))

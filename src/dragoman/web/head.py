@@ -101,7 +101,7 @@ def _split(
             url = httptools.parse_url(target)
         except httptools.HttpParserInvalidURLError:
             return _BAD_TARGET
-        if url.schema is None or url.schema.lower() not in (b"http", b"https") or url.userinfo is not None:
+        if (url.schema or b"").lower() not in (b"http", b"https") or url.userinfo:
             return _BAD_TARGET
         path, query = url.path or b"/", url.query or b""
         named.append(url.host)

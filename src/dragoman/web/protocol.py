@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dragoman.web import head, reply
@@ -80,6 +80,17 @@ _SLOW = head.Refusal(Failure(Kind.REQUEST_TIMEOUT, "The request did not arrive i
 _TRAILER_BYTES = 64 * 1024
 
 
+class _Flow(FlowControl):
+    """uvicorn's flow control, which also tells that reading was taken up again since one last looked."""
+
+    resumptions = 0
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.resumptions += 1
+            super().resume_reading()
+
+
 class DoorProtocol(HttpToolsProtocol):
     """A connection. At most one timer watches the input and one the output."""
 
@@ -95,7 +106,7 @@ class DoorProtocol(HttpToolsProtocol):
         self.door = config
         self.limits = config.limits
         self._phase = _Phase.IDLE
-        self._verdict: head.Refusal | None = None
+        self._verdict = _MALFORMED  # why a callback ended the parsing
         self._deaf = False  # input is read and dropped from here on
         self._ended = False  # nothing more will be written
         self._silent = False  # the client closed its sending side
@@ -115,12 +126,14 @@ class DoorProtocol(HttpToolsProtocol):
         self._last_in = 0.0
         self._window_start = 0.0
         self._window_bytes = 0
+        self._reading = (0, False)
         self._unsent = 0
 
     # The connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
+        self.flow: _Flow = _Flow(self.transport)
         self._outlet = Outlet(self.transport, self._end)
         self._watch()
 
@@ -136,7 +149,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._active = None
         super().connection_lost(exc)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> Any:
         """The client says no more: after a whole request it counts as gone, yet may be answered."""
         active = self._active
         if self._ended or active is None:
@@ -202,17 +215,20 @@ class DoorProtocol(HttpToolsProtocol):
         limit = self.limits.header_bytes + self.limits.target_bytes
         while data and not self._deaf:
             self._begun = False
-            if self._phase is _Phase.BODY:
+            if self._in_body():
                 data = self._parse_body(data)
                 continue
             piece, data = data[: limit - self._head_bytes], data[limit - self._head_bytes :]
             rest = self._parse(piece)
             if rest:
                 data = rest + data
-            elif self._phase is not _Phase.BODY and not self._begun:
+            elif not (self._in_body() or self._begun):
                 self._head_bytes += len(piece)
                 if self._head_bytes >= limit:
                     self._fail(head.TOO_LARGE)
+
+    def _in_body(self) -> bool:
+        return self._phase is _Phase.BODY
 
     def _parse_body(self, piece: bytes) -> bytes:
         """Body bytes set the clocks; chunk extensions and trailers with no body between them are bounded."""
@@ -220,20 +236,20 @@ class DoorProtocol(HttpToolsProtocol):
         self._window_bytes += len(piece)
         self._unbodied += len(piece)
         rest = self._parse(piece)
-        if self._unbodied > _TRAILER_BYTES and self._phase is _Phase.BODY:
+        if self._unbodied > _TRAILER_BYTES and self._in_body():
             self._fail(_MALFORMED)
         return rest
 
     def _parse(self, piece: bytes) -> bytes:
         """Feeds the parser; returns what it left because the request before it offered another protocol."""
-        self._verdict = None
+        self._verdict = _MALFORMED
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as offer:
             self._decline()
             return piece[offer.args[0] :]
         except httptools.HttpParserError:
-            self._fail(self._verdict or _MALFORMED)
+            self._fail(self._verdict)
         return b""
 
     def _decline(self) -> None:
@@ -363,9 +379,7 @@ class DoorProtocol(HttpToolsProtocol):
     def _fail(self, refusal: head.Refusal) -> None:
         """The input cannot be trusted from here on: what was asked before is answered, the rest refused."""
         self._deaf = True
-        self._drop_limit = (
-            self.limits.linger_body_bytes if self._phase is _Phase.BODY else self.limits.linger_head_bytes
-        )
+        self._drop_limit = self.limits.linger_body_bytes if self._in_body() else self.limits.linger_head_bytes
         self._unwatch()
         active = self._active
         if active is None:
@@ -453,9 +467,11 @@ class DoorProtocol(HttpToolsProtocol):
         """Looks at the upload: silence and slowness count only while this side is willing to read."""
         now = self.loop.time()
         limits = self.limits
-        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
+        reading = (self.flow.resumptions, self.cycle.waiting_for_100_continue)
+        if self.flow.read_paused or self.cycle.waiting_for_100_continue or reading != self._reading:
             self._last_in = self._window_start = now
             self._window_bytes = 0
+            self._reading = reading
         elif now - self._last_in >= limits.body_gap_seconds:
             self._fail(_SLOW)
             return
