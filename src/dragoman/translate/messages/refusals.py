@@ -117,6 +117,8 @@ STATUSES: dict[int, Cause] = {
     529: Cause.OVERLOADED,
 }
 
+_PLACE = re.compile(r"input(?:\[\d+\]|\.\d+)(?:\.type)?")
+
 # With these statuses a sentence says nothing more.
 _FIRM_STATUSES = frozenset({401, 413})
 
@@ -164,8 +166,8 @@ def _classify(
     if cause is Cause.BURST and seconds is not None:
         cause = Cause.RATE_LIMIT  # who names a wait means a limit
     param = _string(error.get("param")) or _location(error)
-    if named and (param is None or param.startswith("input[")):
-        param = named
+    if named and (param is None or _PLACE.fullmatch(param)):
+        param = named  # which kind of item was refused says more than where it stood
     return UpstreamFailure(
         cause,
         scrub(text),

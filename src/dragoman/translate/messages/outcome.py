@@ -1,0 +1,67 @@
+"""What an answer came to, for the ledger, the recall of arguments and the next attempt.
+
+Values only. Nothing in here was shown to the client as such, and no text of the answer is kept except the
+raw argument strings, which a later turn must replay byte by byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dragoman.translate.messages.usage import NONE, Usage
+
+_KINDS = 64  # distinct names that are counted; a peer that invents more is counted under "…"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Filled in while the answer is translated.
+
+    usage              measured, estimated or none; an estimate until the terminal event is in hand
+    stop_reason        as told to the client, None when the answer did not end well
+    web_searches       search actions that the upstream made
+    arguments          call id (the client's) -> the argument string as the model wrote it
+    invalid_arguments  calls that ended although their arguments are no JSON object
+    ignored            event types that were not known -> how often
+    hidden             item types that have no place in the client's dialect -> how often
+    mismatched         snapshots that contradicted the deltas before them (the deltas were kept)
+    dropped            calls that never got a name
+    incomplete_reason  the upstream's own word where it stopped early
+    output_bytes       text, arguments and reasoning that were seen, for an estimate
+    spoke              there was text, a tool call or a search: the turn is not empty
+    searches_shown     searches that the client was shown, page visits included
+    tool_calls         calls that the client was shown
+    call_ids           the ids they were shown under
+    refusal            the text of a refusal
+    rate_limits        the last `codex.rate_limits` event, raw
+    """
+
+    usage: Usage = NONE
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    web_searches: int = 0
+    arguments: dict[str, str] = field(default_factory=dict)
+    invalid_arguments: list[str] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
+    hidden: dict[str, int] = field(default_factory=dict)
+    mismatched: int = 0
+    dropped: int = 0
+    incomplete_reason: str | None = None
+    response_id: str | None = None
+    response_model: str | None = None
+    service_tier: str | None = None
+    output_bytes: int = 0
+    spoke: bool = False
+    searches_shown: int = 0
+    tool_calls: int = 0
+    call_ids: set[str] = field(default_factory=set)
+    refusal: str | None = None
+    rate_limits: dict[str, Any] | None = None
+
+
+def tally(counts: dict[str, int], name: str) -> None:
+    """Counts a name that a peer chose, without letting the peer grow the table."""
+    if name not in counts and len(counts) >= _KINDS:
+        name = "…"
+    counts[name] = counts.get(name, 0) + 1
