@@ -16,7 +16,7 @@ from typing import Any, Literal
 from dragoman.wire import jsonio
 
 Part = Literal["model", "settings", "tools", "system", "input"]
-Kind = Literal["same", "extended", "model", "settings", "tools", "system", "input"]
+Kind = Literal["same", "extended", "shortened", "model", "settings", "tools", "system", "input"]
 
 BYTES_PER_TOKEN = 3.7
 WIDTH = 16
@@ -25,8 +25,9 @@ _PICTURE_BYTES = 4000
 _MARK = "prompt_cache_breakpoint"
 _MARK_BYTES = _MARK.encode()
 _ABSENT = b"\0" * WIDTH
-_SEPARATOR = "\0|"
-_SEPARATOR_BYTES = b',"\\u0000|",'
+# Bytes that are rare in text make the search for them skip far.
+_SEPARATOR = "\0" * 6
+_SEPARATOR_BYTES = b',"' + b"\\u0000" * 6 + b'",'
 _HEAVY = {"input_image": "image_url", "input_file": "file_data"}
 _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 _SYSTEM_ROLES = frozenset({"developer", "system"})
@@ -40,6 +41,7 @@ class Prefix:
     head        how many leading input items are system prompt (developer or system messages)
     boundary    number of items up to the last one that ends a cache entry by itself or by a mark: a user
                 message, a tool's output, a marked part
+    sealed      which items are sealed reasoning
     tool_sizes, item_sizes  bytes as sent, pictures by their weight
     """
 
@@ -51,6 +53,7 @@ class Prefix:
     tool_names: tuple[str, ...]
     head: int
     boundary: int
+    sealed: tuple[int, ...]
     tool_sizes: array[int]
     instructions_size: int
     item_sizes: array[int]
@@ -79,22 +82,34 @@ class Prefix:
         return sum(self.tool_sizes) + self.instructions_size + sum(self.item_sizes[: self.boundary])
 
     @property
+    def bare_items(self) -> bytes:
+        """The items' hashes without sealed reasoning."""
+        kept = set(range(len(self.item_sizes))).difference(self.sealed)
+        return b"".join(self.items[WIDTH * i : WIDTH * (i + 1)] for i in sorted(kept))
+
+    @property
     def weight(self) -> int:
         """What this value takes in memory, roughly, in bytes."""
-        return 600 + (WIDTH + 4) * (len(self.tool_sizes) + len(self.item_sizes)) + 60 * len(self.tool_names)
+        return (
+            600
+            + (WIDTH + 4) * (len(self.tool_sizes) + len(self.item_sizes))
+            + 60 * len(self.tool_names)
+            + 8 * len(self.sealed)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
     """Where a later body stops repeating an earlier one.
 
-    kind            the first part that differs; `same` or `extended` when none does
+    kind            the first part that differs; `same`, `extended` or `shortened` (the end was taken back)
+                    when none does
     segment         that part as a path: `settings`, `instructions`, `tools[3]`, `input[12]`; "" when none
     index           its number among tools or input items, 0 elsewhere
     replaced_tail   how many of the earlier input items are gone or changed, counted from its end
     kept_tokens     tokens of the common prefix, estimated from bytes
     missed_tokens   tokens of the earlier prompt behind the common prefix, estimated from bytes
-    changed         every part that differs, not only the first; an extension is no difference
+    changed         every part that differs, not only the first; more or fewer items at the end do not differ
     """
 
     kind: Kind
@@ -130,6 +145,7 @@ def digest(body: Mapping[str, Any]) -> Prefix:
         tool_names=tuple(_tool_name(tool) for tool in tools),
         head=_head(items),
         boundary=boundary,
+        sealed=tuple(i for i, item in enumerate(items) if item.get("type") == "reasoning"),
         tool_sizes=array("I", map(len, told_tools)),
         instructions_size=len(told),
         item_sizes=item_sizes,
@@ -147,11 +163,11 @@ def compare(before: Prefix, now: Prefix) -> Divergence:
     if before.tools != now.tools:
         changed.add("tools")
     item = _first_difference(before.items, now.items)
-    items_kept = item == len(before.item_sizes)
-    in_head = not items_kept and item < max(before.head, now.head)
+    differs = item < min(len(before.item_sizes), len(now.item_sizes))
+    in_head = differs and item < max(before.head, now.head)
     if before.instructions != now.instructions or in_head:
         changed.add("system")
-    if not items_kept and not in_head:
+    if differs and not in_head:
         changed.add("input")
     kind, segment, index = _first_change(before, now, changed, tool, item)
     kept = _kept(before, kind, segment, tool, item)
@@ -199,17 +215,19 @@ def _serialised(values: Sequence[Any]) -> list[bytes]:
 
 def _read_items(items: Sequence[Mapping[str, Any]]) -> tuple[bytes, array[int], int]:
     hashes: list[bytes] = []
-    sizes: array[int] = array("I")
+    sizes: list[int] = []
     boundary = 0
-    for number, (item, raw) in enumerate(zip(items, _serialised(items), strict=True), 1):
+    for number, raw in enumerate(_serialised(items)):
+        item = items[number]
+        if item.get("role") == "user" or item.get("type") in _OUTPUTS:
+            boundary = number + 1
         if _MARK_BYTES in raw:
-            boundary = number
+            boundary = number + 1
             raw = jsonio.dump(_unmarked(item))
-        elif item.get("role") == "user" or item.get("type") in _OUTPUTS:
-            boundary = number
+        size = len(raw)
         hashes.append(blake2b(raw, digest_size=WIDTH).digest())
-        sizes.append(len(raw) if len(raw) < _PICTURE_BYTES else _weighed(item, raw))
-    return b"".join(hashes), sizes, boundary
+        sizes.append(size if size < _PICTURE_BYTES else _weighed(item, size))
+    return b"".join(hashes), array("I", sizes), boundary
 
 
 def _hash(raw: bytes) -> bytes:
@@ -245,9 +263,8 @@ def _unmarked(item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _weighed(item: Mapping[str, Any], raw: bytes) -> int:
+def _weighed(item: Mapping[str, Any], size: int) -> int:
     """The item's bytes with each inlined picture or file taken at its weight."""
-    size = len(raw)
     for part in _parts(item):
         carried = part.get(_HEAVY.get(part.get("type"), ""))
         if isinstance(carried, str) and len(carried) > _PICTURE_BYTES:
@@ -287,7 +304,8 @@ def _first_change(
         return "system", f"input[{item}]", item
     if "input" in changed:
         return "input", f"input[{item}]", item
-    return ("same" if before.items == now.items else "extended"), "", len(before.item_sizes)
+    sizes = len(before.item_sizes), len(now.item_sizes)
+    return ("same" if sizes[0] == sizes[1] else "extended" if sizes[0] < sizes[1] else "shortened"), "", item
 
 
 def _kept(before: Prefix, kind: Kind, segment: str, tool: int, item: int) -> int:

@@ -1,0 +1,122 @@
+"""The turns that were sent lately: by conversation, to explain the next one, and by message id.
+
+A bounded memory of hashes and figures, never of content. Everything is kept per tenant, so that nobody
+learns of another's turns by guessing an id. It survives nothing; a durable store can offer the same methods.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dragoman.cache.prefix import Prefix, compare
+
+# A session's lanes can share one conversation key (sub-agents of clients that do not name them), and a user
+# may rewind: the turn to compare with is then not the very last one.
+RECENT = 4
+
+
+class Thread(NamedTuple):
+    """A conversation: whose it is, and its `conversation_hash`."""
+
+    tenant: str
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request that an upstream answered.
+
+    at              seconds on the clock of whoever remembers it; only differences are used
+    account, kind   who served it, and the kind of that upstream
+    cache_key, lane_key  what was sent as identity
+    input_tokens, cached_tokens, written_tokens  as the upstream reported them, None where it did not
+    """
+
+    message_id: str
+    prefix: Prefix
+    at: float
+    account: str
+    kind: str
+    cache_key: str | None = None
+    lane_key: str | None = None
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    written_tokens: int | None = None
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """Upstream tool names in the order sent."""
+        return self.prefix.tool_names
+
+
+class Turns:
+    """Remembers turns within `entries` turns and `size` bytes; the longest unused conversation goes first."""
+
+    def __init__(self, entries: int = 4096, size: int = 16 * 1024 * 1024) -> None:
+        self._entries = entries
+        self._size = size
+        self._held = 0
+        self._count = 0
+        self._threads: OrderedDict[Thread, list[Turn]] = OrderedDict()
+        self._named: dict[tuple[str, str], Turn] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def remember(self, thread: Thread | tuple[str, str], turn: Turn) -> None:
+        """Adds a turn that was answered; the oldest of its conversation may go."""
+        thread = Thread(*thread)
+        recent = self._threads.setdefault(thread, [])
+        recent.append(turn)
+        self._threads.move_to_end(thread)
+        self._named[(thread.tenant, turn.message_id)] = turn
+        self._count += 1
+        self._held += turn.prefix.weight
+        if len(recent) > RECENT:
+            self._drop(thread, recent.pop(0))
+        while len(self._threads) > 1 and (self._count > self._entries or self._held > self._size):
+            oldest, turns = self._threads.popitem(last=False)
+            for old in turns:
+                self._drop(oldest, old)
+
+    def last(self, thread: Thread | tuple[str, str], tools: Collection[str] = ()) -> Turn | None:
+        """The last turn of a conversation; of those kept, the one that offered most of `tools`."""
+        recent = self._recent(thread)
+        if not recent:
+            return None
+        wanted = frozenset(tools)
+        return max(reversed(recent), key=lambda turn: _overlap(wanted, turn.tool_names))
+
+    def predecessor(self, thread: Thread | tuple[str, str], prefix: Prefix) -> Turn | None:
+        """The kept turn of a conversation that this prompt continues furthest; the later one of equals."""
+        recent = self._recent(thread)
+        if not recent:
+            return None
+        return max(reversed(recent), key=lambda turn: compare(turn.prefix, prefix).kept_tokens)
+
+    def named(self, tenant: str, message_id: str) -> Turn | None:
+        """The turn that was answered under a message id, in any lane of the tenant."""
+        return self._named.get((tenant, message_id))
+
+    def _recent(self, thread: Thread | tuple[str, str]) -> list[Turn]:
+        thread = Thread(*thread)
+        recent = self._threads.get(thread)
+        if recent is None:
+            return []
+        self._threads.move_to_end(thread)
+        return recent
+
+    def _drop(self, thread: Thread, turn: Turn) -> None:
+        self._count -= 1
+        self._held -= turn.prefix.weight
+        if self._named.get((thread.tenant, turn.message_id)) is turn:
+            del self._named[(thread.tenant, turn.message_id)]
+
+
+def _overlap(wanted: frozenset[str], offered: Collection[str]) -> float:
+    """Share of names in common, 0 to 1; 0 where there is nothing to compare."""
+    union = wanted.union(offered)
+    return len(wanted.intersection(offered)) / len(union) if wanted else 0.0

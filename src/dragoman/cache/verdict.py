@@ -1,0 +1,260 @@
+"""Why a turn read its prompt from the upstream's cache or did not: for the log, and for clients that ask.
+
+It compares what was sent with what was sent before and with what the upstream reported. Names that begin
+with `likely_` are inferred, all others follow from the bytes and figures at hand; nothing is filled in. The
+two cache contracts are those of OpenAI's prompt caching guide, the shapes Anthropic's cache diagnostics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dragoman.cache.prefix import Divergence, Part, Prefix, compare
+from dragoman.cache.turns import Turn
+
+# blocks: before GPT-5.6, the longest prefix in blocks. breakpoints: from GPT-5.6, exact, where entries end.
+Contract = Literal["blocks", "breakpoints"]
+Name = Literal[
+    "hit",
+    "first_turn",
+    "below_minimum",
+    "model_changed",
+    "settings_changed",
+    "system_changed",
+    "tools_changed",
+    "tail_replaced",
+    "messages_changed",
+    "compacted",
+    "reasoning_dropped",
+    "account_switch",
+    "key_changed",
+    "expired",
+    "partial",
+    "likely_server_side",
+    "unreported",
+]
+MINIMUM = 1024
+BLOCK = 128
+# Seconds without use after which an entry may be gone; it may also live longer.
+LIFETIME: dict[Contract, float] = {"blocks": 600.0, "breakpoints": 1800.0}
+# Replacing up to this many items at the end is a rewritten tail, more is a rewritten conversation.
+TAIL = 4
+# A read this close to the expected share is a hit: the end of a prompt is never wholly cached.
+HIT_SHARE = 0.9
+# How far a measured total may correct the sizes in bytes.
+_SCALE = (0.25, 4.0)
+
+_WORDS: dict[Name, str] = {
+    "hit": "the earlier prompt was repeated and read from cache",
+    "first_turn": "no earlier turn of this conversation is known",
+    "below_minimum": "the earlier prompt was shorter than the upstream caches",
+    "model_changed": "another upstream model than before",
+    "settings_changed": "effort, verbosity, output format or parallel calls differ from before",
+    "system_changed": "the system prompt differs from before",
+    "tools_changed": "tools were added, removed, reordered or edited",
+    "tail_replaced": "the client rewrote or took back the end of what it had sent",
+    "messages_changed": "the client rewrote an earlier message",
+    "compacted": "the messages start anew: a compaction, or an edited first message",
+    "reasoning_dropped": "sealed reasoning of earlier turns is no longer part of the prompt",
+    "account_switch": "another account than before served it; caches are per account",
+    "key_changed": "the cache key or session header differs from before",
+    "expired": "idle for longer than the upstream promises to keep it",
+    "partial": "the earlier prompt was repeated, but only a part of it was read",
+    "likely_server_side": "nothing changed on this side; eviction, routing or no cache upstream",
+    "unreported": "the upstream reported no usage",
+}
+_CHANGED: dict[str, Name] = {
+    "model": "model_changed",
+    "settings": "settings_changed",
+    "tools": "tools_changed",
+    "system": "system_changed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One turn's cache story.
+
+    name       the verdict; `detail` is the count or place that belongs to it
+    segment    first part that differs from the earlier prompt, "" when none
+    input, cached, written  as reported, None where the upstream reported nothing
+    expected   tokens that repeating the earlier prompt should have read
+    estimated  whether `expected` rests on bytes instead of a reported figure
+    idle       seconds since the turn compared with, None without one
+    """
+
+    name: Name
+    detail: int | None = None
+    segment: str = ""
+    input: int | None = None
+    cached: int | None = None
+    written: int | None = None
+    expected: int = 0
+    estimated: bool = False
+    idle: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The name as the log has it, such as `tail_replaced(2)`."""
+        return self.name if self.detail is None else f"{self.name}({self.detail})"
+
+    @property
+    def inferred(self) -> bool:
+        """Whether the cause is inferred rather than seen."""
+        return self.name in ("partial", "expired", "likely_server_side")
+
+    def sentence(self) -> str:
+        """One sentence for people: what was measured, then the cause, marked when it is inferred."""
+        if self.cached is None:
+            measured = "no usage was reported"
+        else:
+            about = "about " if self.estimated else ""
+            measured = f"{self.cached} of {self.input} input tokens read from cache"
+            measured += f" ({about}{self.expected} expected)" if self.expected else ""
+        place = f" (first difference: {self.segment})" if self.segment else ""
+        return f"{measured}: {'inferred: ' if self.inferred else ''}{_WORDS[self.name]}{place}"
+
+
+def judge(before: Turn | None, now: Turn, contract: Contract) -> Verdict:
+    """Explains an answered turn; `before` is the turn of the same conversation that it continues."""
+    figures: dict[str, Any] = {
+        "input": now.input_tokens,
+        "cached": now.cached_tokens,
+        "written": now.written_tokens,
+    }
+    if before is None:
+        return Verdict("first_turn", **figures)
+    divergence = compare(before.prefix, now.prefix)
+    figures |= {"segment": divergence.segment, "idle": max(0.0, now.at - before.at)}
+    if divergence.intact:
+        expected, estimated = expected_tokens(before, contract)
+        return Verdict(
+            _repeated(before, now, contract, expected), expected=expected, estimated=estimated, **figures
+        )
+    # What the common part would give by blocks; by breakpoints it depends on where entries were kept.
+    expected = _in_blocks(round(divergence.kept_tokens * _scale(before))) if contract == "blocks" else 0
+    name, detail = _changed(divergence, before, now)
+    return Verdict(name, detail, expected=expected, estimated=True, **figures)
+
+
+def expected_tokens(before: Turn, contract: Contract) -> tuple[int, bool]:
+    """Tokens that a prompt repeating `before` should read, and whether that is an estimate.
+
+    Blocks: the whole earlier input, rounded down to 128. Breakpoints: up to the last place of it where an
+    entry ends. Nothing below 1,024.
+    """
+    total = before.input_tokens
+    tokens = before.prefix.tokens if total is None else total
+    estimated = total is None
+    if contract == "blocks":
+        return _in_blocks(tokens), estimated
+    if before.prefix.boundary_size < before.prefix.size:
+        tokens, estimated = round(tokens * before.prefix.boundary_size / before.prefix.size), True
+    return (tokens if tokens >= MINIMUM else 0), estimated
+
+
+def asks(request: Mapping[str, Any]) -> tuple[bool, str | None]:
+    """Whether a client asks for diagnostics, and the message id it wants to be compared with."""
+    asked = request.get("diagnostics")
+    if not isinstance(asked, Mapping):
+        return False, None
+    previous = asked.get("previous_message_id")
+    return True, previous if isinstance(previous, str) else None
+
+
+def diagnostics(
+    previous_id: str | None, before: Turn | None, now: Turn, contract: Contract
+) -> dict[str, Any] | None:
+    """Anthropic's `diagnostics` object, known before the upstream answers; None when there is nothing to say.
+
+    `before` is the very turn that `previous_id` names, in whatever lane of the same client key.
+    """
+    if previous_id is None:
+        return None
+    if before is None:
+        return {"cache_miss_reason": {"type": "previous_message_not_found"}}
+    divergence = compare(before.prefix, now.prefix)
+    moved = before.account != now.account
+    for part, reason in _REASONS:
+        if part not in divergence.changed:
+            continue
+        if reason == "unavailable" or (part != "model" and _by_gateway(part, before, now)):
+            return {"cache_miss_reason": {"type": "unavailable"}}
+        missed = round(divergence.missed_tokens * _scale(before))
+        return {"cache_miss_reason": {"type": reason, "cache_missed_input_tokens": missed}}
+    if moved or now.at - before.at > LIFETIME[contract]:
+        return {"cache_miss_reason": {"type": "unavailable"}}
+    return None
+
+
+# What Anthropic has no name for (settings) comes before messages: it loses the cache of all of them.
+_REASONS: tuple[tuple[Part, str], ...] = (
+    ("model", "model_changed"),
+    ("tools", "tools_changed"),
+    ("system", "system_changed"),
+    ("settings", "unavailable"),
+    ("input", "messages_changed"),
+)
+
+
+def _by_gateway(part: Part, before: Turn, now: Turn) -> bool:
+    """Whether a difference may come from translating for another account, not from the client."""
+    if before.account == now.account:
+        return part == "input" and _only_reasoning_dropped(before.prefix, now.prefix)
+    # Another kind of upstream gets another translation; another account of a kind, no sealed reasoning.
+    return before.kind != now.kind or part == "input"
+
+
+def _only_reasoning_dropped(before: Prefix, now: Prefix) -> bool:
+    """Without the sealed items, which are fewer now, the earlier input is repeated."""
+    return len(now.sealed) < len(before.sealed) and now.bare_items.startswith(before.bare_items)
+
+
+def _repeated(before: Turn, now: Turn, contract: Contract, expected: int) -> Name:
+    """The verdict on a prompt that repeats the earlier one from its first byte to its last."""
+    cached = now.cached_tokens
+    if cached is None:
+        return "unreported"
+    if not expected:
+        return "hit" if cached else "below_minimum"
+    if cached >= HIT_SHARE * expected:
+        return "hit"
+    if before.account != now.account:
+        return "account_switch"
+    if (before.cache_key, before.lane_key) != (now.cache_key, now.lane_key):
+        return "key_changed"
+    if now.at - before.at > LIFETIME[contract]:
+        return "expired"
+    return "partial" if cached else "likely_server_side"
+
+
+def _changed(divergence: Divergence, before: Turn, now: Turn) -> tuple[Name, int | None]:
+    """The verdict on a prompt that stops repeating the earlier one."""
+    kind = divergence.kind
+    moved = before.account != now.account
+    if kind != "model" and moved and (before.kind != now.kind or kind in ("input", "shortened")):
+        return "account_switch", None
+    if (name := _CHANGED.get(kind)) is not None:
+        return name, None
+    if _only_reasoning_dropped(before.prefix, now.prefix):
+        return "reasoning_dropped", None
+    head, had, has = before.prefix.head, len(before.prefix.item_sizes), len(now.prefix.item_sizes)
+    if divergence.index <= head and divergence.index < has < had:
+        return "compacted", None
+    if kind == "shortened" or divergence.replaced_tail <= TAIL:
+        return "tail_replaced", divergence.replaced_tail
+    return "messages_changed", divergence.index
+
+
+def _scale(before: Turn) -> float:
+    """How many tokens the upstream counted for each that the bytes suggest."""
+    if not before.input_tokens or not before.prefix.tokens:
+        return 1.0
+    low, high = _SCALE
+    return min(high, max(low, before.input_tokens / before.prefix.tokens))
+
+
+def _in_blocks(tokens: int) -> int:
+    return tokens - tokens % BLOCK if tokens >= MINIMUM else 0
