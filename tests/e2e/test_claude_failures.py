@@ -1,0 +1,138 @@
+"""Bad weather: limits, failures, cuts, silence and overflow, and how the real client comes through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.support.claude import VERSIONS, Open
+from tests.support.house import House, call, once, rule, say, think
+
+both_versions = pytest.mark.parametrize("version", VERSIONS)
+both_contracts = pytest.mark.parametrize("contract", ["A", "B"])
+
+
+@both_versions
+def test_a_short_limit_is_waited_out(house: House, claude: Open, version: str) -> None:
+    """B82, behaviours E1, E3: 429 with retry-after; the client waits and succeeds."""
+    house.scenario(rule(preset="429_rate_limit", match={"nth": {"from": 1, "to": 3}}), rule(say("At last.")))
+    done = claude(version).run("Go.")
+    assert (done.code, done.text) == (0, "At last."), done.err
+    house.verify()
+
+
+def test_a_spent_quota_ends_at_once(house: House, claude: Open) -> None:
+    """B82: no storm of retries, and the reason is shown."""
+    house.scenario(rule(preset="429_insufficient_quota"))
+    done = claude().run("Go.")
+    assert done.code != 0 and "quota" in done.out + done.err, (done.out, done.err)
+    assert len(house.bodies()) <= 2
+    house.verify(conversations=0)
+
+
+@both_versions
+@pytest.mark.parametrize("preset", ["500", "502_html", "503_overloaded", "529"])
+def test_a_server_error_is_survived(house: House, claude: Open, version: str, preset: str) -> None:
+    """B84, behaviours S16: whatever fails before the first word is tried again."""
+    house.scenario(rule(preset=preset, match={"nth": {"from": 1, "to": 3}}), rule(say("Better.")))
+    done = claude(version).run("Go.")
+    assert (done.code, done.text) == (0, "Better."), done.err
+    house.verify()
+
+
+@both_versions
+@both_contracts
+@pytest.mark.parametrize(
+    "ending",
+    [
+        {"terminal": {"failed": {"code": "server_error", "message": "The server had an error."}}},
+        {"terminal": {"error_event": {"code": "server_error", "message": "The server had an error."}}},
+    ],
+    ids=["failed", "error event"],
+)
+def test_a_failure_inside_the_answer(
+    house: House, claude: Open, version: str, ending: dict[str, Any]
+) -> None:
+    """B68, B89: after some text there is an error; the client asks again, nothing shows twice."""
+    house.scenario(
+        once(call("Bash", command="echo one", description="Echo")),
+        once(say("Half an ans"), **ending),
+        rule(say("The whole answer.")),
+    )
+    done = claude(version).run("Go.")
+    assert (done.code, done.text) == (0, "The whole answer."), done.err
+    house.verify()
+
+
+@both_versions
+@pytest.mark.parametrize("cut", ["disconnect", "rst", "end"])
+def test_a_cut_connection(house: House, claude: Open, version: str, cut: str) -> None:
+    """B69, behaviours S10: a cut is told as an error, so that the client repeats instead of believing it."""
+    house.scenario(
+        once(say("Half an answer. " * 8, chunks=16), fault={"kind": cut, "after_events": 9}),
+        rule(say("The whole answer.")),
+    )
+    done = claude(version).run("Go.")
+    assert (done.code, done.text) == (0, "The whole answer."), done.err
+    house.verify()
+
+
+def test_a_cut_inside_a_tool_call_runs_no_tool(house: House, claude: Open) -> None:
+    """B69, D20: half a command must never be run."""
+    house.scenario(
+        once(
+            call("Bash", command="touch should-not-be-there; " + "true; " * 60, description="Touch"),
+            fault={"kind": "disconnect", "after_events": 8},
+        ),
+        rule(say("Never mind.")),
+    )
+    client = claude()
+    done = client.run("Go.")
+    assert (done.code, done.text) == (0, "Never mind."), done.err
+    assert list(client.work.iterdir()) == []
+    house.verify()
+
+
+@pytest.mark.parametrize("server", ["ping_seconds = 0.5"])
+def test_silence_is_filled_with_pings(house: House, claude: Open) -> None:
+    """B61: long silences before and after the thinking, with a client that gives up after two seconds."""
+    silence = {"sleep_ms": {"ms": 5000}}
+    house.scenario(once(silence, think("Long thought."), silence, say("Patience pays.")))
+    done = claude(CLAUDE_STREAM_IDLE_TIMEOUT_MS="2000", API_FORCE_IDLE_TIMEOUT="1").run("Go.")
+    assert (done.code, done.text) == (0, "Patience pays."), done.err
+    assert len(house.bodies()) == 1
+    house.verify()
+
+
+def test_twenty_seconds_of_silence(house: House, claude: Open) -> None:
+    """B61, behaviours S14: with the settings everybody has."""
+    house.scenario(once(say("Wait for"), {"sleep_ms": {"ms": 20_000}}, say(" it.")))
+    done = claude().run("Go.")
+    assert done.code == 0 and "it." in done.text, (done.out, done.err)
+    assert len(house.bodies()) == 1
+    house.verify()
+
+
+@both_versions
+@both_contracts
+@pytest.mark.parametrize("preset", ["400_context_length", "failed_midstream_context_length"])
+def test_an_overflow_is_compacted_and_recovered(
+    house: House, claude: Open, version: str, preset: str
+) -> None:
+    """B85, behaviours T9, T10, T11: the client compacts by itself, goes on, and stays warm afterwards."""
+    overflow = once(preset=preset)
+    house.scenario(
+        once(think("Look."), call("Read", file_path="log.txt")),
+        once(call("Bash", command="echo one", description="Echo")),
+        once(call("Bash", command="echo two", description="Echo")),
+        overflow,
+        once(say("<summary>We looked at the log.</summary>")),
+        once(call("Bash", command="echo three", description="Echo")),
+        rule(say("Recovered.")),
+    )
+    client = claude(version)
+    (client.work / "log.txt").write_text("calm\n" * 100)
+    done = client.run("Work.")
+    assert (done.code, done.text) == (0, "Recovered."), (done.out, done.err)
+    assert len(house.bodies()) == 7
+    house.verify(conversations=2)

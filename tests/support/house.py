@@ -1,0 +1,203 @@
+"""A whole house for a test: the simulator as upstream and a gateway in front of it, two processes.
+
+`verify` is the law that every end-to-end test ends with: the strict upstream saw no breach of its contract,
+warm turns read their prefix from the cache, and the gateway's log tells of no fault of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.gateway import COMMAND, Gateway, Spawned, bare_environment, gateway, spawned
+
+KEY = "sk-drg-end-to-end-tests"
+# One model per cache contract: A is the longest prefix in blocks, B reads at boundaries only.
+UPSTREAM = {"A": "gpt-5.5", "B": "gpt-5.6-sol"}
+WARM = 0.95
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def fetch(url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+    """The JSON behind a URL; with a body it is POSTed. Raises AssertionError with what was answered."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json", **(headers or {})})
+    try:
+        with _direct.open(request, timeout=60) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{url}: {error.code} {error.read()[:2000]!r}") from None
+
+
+# -- scenarios -------------------------------------------------------------------------------------------
+
+
+def say(text: str, **more: Any) -> dict[str, Any]:
+    """A message of the model."""
+    return {"message": {"text": text, **more}}
+
+
+def think(*summary: str, tokens: int = 64) -> dict[str, Any]:
+    """A sealed reasoning item."""
+    return {"reasoning": {"summary": list(summary), "tokens": tokens, "seal_bytes": 1024}}
+
+
+def call(name: str, **arguments: Any) -> dict[str, Any]:
+    """A call of one of the client's tools."""
+    return {"function_call": {"name": name, "arguments": arguments}}
+
+
+def rule(*steps: dict[str, Any], match: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """One rule of a scenario; the first that matches a request wins."""
+    made: dict[str, Any] = {"match": dict(match or {}), **more}
+    if steps:
+        made["steps"] = list(steps)
+    return made
+
+
+def once(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A rule that is used up by one request: several in a row are a script."""
+    return rule(*steps, times=1, **more)
+
+
+# -- the simulator ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Simulator:
+    """The upstream and its admin interface."""
+
+    url: str
+    run: Spawned
+
+    def scenario(self, *rules: dict[str, Any]) -> None:
+        fetch(f"{self.url}/__sim/scenario", {"rules": list(rules)})
+
+    def tune(self) -> None:
+        """People take seconds for a turn, tests milliseconds: nothing spills over for too many requests."""
+        self.switch(rate_per_key=0)
+
+    def switch(self, **switches: Any) -> None:
+        fetch(f"{self.url}/__sim/switches", switches)
+
+    def advance(self, seconds: float) -> None:
+        """Moves the clock that cache lifetimes, rates and quotas live by."""
+        fetch(f"{self.url}/__sim/clock", {"advance": seconds})
+
+    def reset(self) -> None:
+        fetch(f"{self.url}/__sim/reset", {})
+
+    def report(self) -> dict[str, Any]:
+        found: dict[str, Any] = fetch(f"{self.url}/__sim/report")
+        return found
+
+    def requests(self) -> list[dict[str, Any]]:
+        found: dict[str, Any] = fetch(f"{self.url}/__sim/requests")
+        listed: list[dict[str, Any]] = found["requests"]
+        return listed
+
+
+@contextmanager
+def simulator(place: Path) -> Iterator[Simulator]:
+    """Runs `dragoman simulate` until the block ends."""
+    argv: list[str | Path] = [COMMAND, "simulate", "--port", "0"]
+    with spawned("simulator", argv, place, bare_environment(place / "home")) as run:
+        url = run.await_line(r"(http://127\.0\.0\.1:\d+)").group(1)
+        made = Simulator(url, run)
+        made.tune()
+        yield made
+
+
+# -- the house -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class House:
+    """Simulator and gateway."""
+
+    sim: Simulator
+    gate: Gateway
+    contract: str
+    key: str = KEY
+
+    @property
+    def url(self) -> str:
+        return self.gate.url
+
+    def scenario(self, *rules: dict[str, Any]) -> None:
+        self.sim.scenario(*rules)
+
+    def start_over(self) -> None:
+        """A simulator as on the first day; the gateway keeps what it learnt."""
+        self.sim.reset()
+        self.sim.tune()
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """What the upstream was asked to generate, oldest first."""
+        asked = [one for one in self.sim.requests() if one["path"].endswith("/responses")]
+        return [json.loads(one["body"]) for one in asked]
+
+    def breaches(self) -> list[dict[str, Any]]:
+        """The upstream's rules that were broken."""
+        found: list[dict[str, Any]] = self.sim.report()["breaches"]
+        return found
+
+    def verify(self, conversations: int = 1, *, broken: int = 0) -> None:
+        """The law of every end-to-end test.
+
+        `conversations` is how many the upstream saw: one per agent and per side call, one more after a
+        compaction. `broken` says how many turns departed from their prefix because the scenario wanted it.
+        """
+        report = self.sim.report()
+        assert report["breaches"] == []
+        assert self.gate.faults() == []
+        seen = report["conversations"]
+        assert len(seen) == conversations, [(one["lineage"], one["turns"]) for one in seen]
+        rows = [row for one in seen for row in one["rows"]]
+        departed = [row for row in rows if row["diverged"] is not None]
+        assert len(departed) == broken, departed
+        for row in rows:
+            if row["turn"] > 1 and row["diverged"] is None and row["cacheable"]:
+                assert row["read"] >= WARM * row["cacheable"], row
+
+
+CONFIG = """
+[server]
+drain_seconds = 1
+{server}
+[upstream]
+{upstream}
+[models]
+"claude-*" = "{model}"
+[[accounts]]
+name = "simulated"
+kind = "openai"
+base_url = "{base}/v1"
+api_key = "sk-simulated"
+[[keys]]
+name = "tests"
+key = "{key}"
+"""
+
+
+@contextmanager
+def house(
+    place: Path, contract: str = "A", *, server: str = "", upstream: str = "", scenario: Sequence[Any] = ()
+) -> Iterator[House]:
+    """Runs both. `server` and `upstream` are TOML lines for these tables."""
+    with ExitStack() as stack:
+        sim = stack.enter_context(simulator(place / "simulator"))
+        if scenario:
+            sim.scenario(*scenario)
+        config = CONFIG.format(
+            server=server, upstream=upstream, model=UPSTREAM[contract], base=sim.url, key=KEY
+        )
+        gate = stack.enter_context(gateway(place / "gateway", config))
+        yield House(sim, gate, contract)
