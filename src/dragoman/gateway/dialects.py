@@ -11,23 +11,11 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from dragoman.cache.lineage import Lineage, lineage
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
-from dragoman.translate.capability import capability
-from dragoman.translate.messages import failure as failures
-from dragoman.translate.messages.failure import Cause, UpstreamFailure
-from dragoman.translate.messages.fold import Fold
-from dragoman.translate.messages.plan import Identity, Target
-from dragoman.translate.messages.reasoning import Seal
-from dragoman.translate.messages.request import translate
-from dragoman.translate.messages.stream import AnswerContext, ResponsesToMessages
-from dragoman.translate.models import Resolution, profile, resolve
-from dragoman.wire import jsonio, sse
+from dragoman.translate.messages.failure import UpstreamFailure
+from dragoman.translate.models import Resolution, resolve
 from dragoman.wire.errors import Failure, Kind, Refused
-
-BYTES_PER_TOKEN = 3.7
-_NOTHING_LEARNT: frozenset[str] = frozenset()
 
 
 class Turn(Protocol):
@@ -35,10 +23,15 @@ class Turn(Protocol):
 
     model: str
     ping: bytes
-    over: bool
-    complete: bool
-    failure: UpstreamFailure | None
-    client_failure: Failure | None
+
+    @property
+    def over(self) -> bool: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def failure(self) -> UpstreamFailure | None: ...
+    @property
+    def client_failure(self) -> Failure | None: ...
 
     def immediate(self) -> list[dict[str, Any]] | None: ...
     def prepare(

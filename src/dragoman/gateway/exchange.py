@@ -17,7 +17,6 @@ from dragoman.gateway.house import House
 from dragoman.gateway.pacing import Expired, Pacer
 from dragoman.gateway.ports import Principal, Row, Sink, UpstreamError
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
-from dragoman.wire import jsonio
 from dragoman.wire.errors import TABLE, Failure, Kind, Refused
 
 _EXPIRED = {
@@ -51,6 +50,10 @@ class Exchange:
         self._left = True
         if self._task is not None:
             self._task.cancel()
+
+    def head(self) -> dict[str, str]:
+        """Header fields of the answer that tell what served the request."""
+        return {} if self._turn is None else self._turn.head()
 
     @property
     def gone(self) -> bool:
@@ -203,7 +206,7 @@ class Exchange:
             await self._sink.start(turn.head())
 
     async def _commit(self) -> None:
-        """The head was held back long enough: send it with `message_start` and a ping; the status is spent."""
+        """The head was held back long enough: it goes out with `message_start` and a ping."""
         if self._turn is None or self._sink is None or self._started:
             return
         opening = self._turn.encode(self._turn.begin()) + self._turn.ping
@@ -266,8 +269,3 @@ class Exchange:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
-
-
-def encode_body(body: Mapping[str, Any]) -> bytes:
-    """The upstream body as bytes: the one encoder, so that equal requests stay equal bytes."""
-    return jsonio.dump(body)

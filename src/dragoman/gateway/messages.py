@@ -7,18 +7,22 @@ event the turn leaves what later turns draw on: calibration, raw tool arguments,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from dragoman.cache import verdict as verdicts
 from dragoman.cache.lineage import lineage
 from dragoman.cache.prefix import Prefix, digest
+from dragoman.cache.turns import Thread, Turn
 from dragoman.gateway.dialects import choose_model
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
 from dragoman.translate.capability import capability
 from dragoman.translate.messages import failure as failures
-from dragoman.translate.messages.failure import Cause, UpstreamFailure
+from dragoman.translate.messages import usage as usages
+from dragoman.translate.messages.failure import UpstreamFailure
 from dragoman.translate.messages.fold import Fold
-from dragoman.translate.messages.plan import Identity, Plan, Target
+from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
 from dragoman.translate.messages.reasoning import Seal
 from dragoman.translate.messages.request import translate
 from dragoman.translate.messages.stream import AnswerContext, ResponsesToMessages
@@ -28,6 +32,8 @@ from dragoman.wire.errors import Failure
 
 BYTES_PER_TOKEN = 3.7
 DISTRUSTED = 4096
+# Where an upstream routes by headers, all of them carry the value of the lane.
+_LANE_HEADERS: Mapping[str, tuple[str, ...]] = {"chatgpt": ("session-id", "thread-id", "x-client-request-id")}
 
 
 class Messages:
@@ -85,13 +91,13 @@ class MessagesTurn:
         row.session_hash = self._line.session_hash
         row.conversation_hash = self._line.conversation_hash
         self._message_id = house.ids.message()
-        self._plan: Plan | None = None
+        self._thread = Thread(principal.tenant, self._line.conversation_hash or row.request_id)
+        self._contract: verdicts.Contract = "breakpoints" if self._profile.breakpoints else "blocks"
         self._prefix: Prefix | None = None
         self._answer: ResponsesToMessages | None = None
         self._account: Account | None = None
         self._fold = Fold()
-        self._sent_bytes = 0
-        self.client_failure: Failure | None = None
+        self._refusal: Failure | None = None
 
     # -- what the exchange asks ----------------------------------------------------------------------
 
@@ -110,17 +116,18 @@ class MessagesTurn:
         """Why the attempt failed, if it did."""
         return None if self._answer is None else self._answer.failure
 
+    @property
+    def client_failure(self) -> Failure | None:
+        """What the client was told instead of a good end."""
+        return self._refusal or (None if self._answer is None else self._answer.told)
+
     def immediate(self) -> list[dict[str, Any]] | None:
         """`max_tokens: 0` is answered without any generation: empty content, stop_reason max_tokens."""
         if self._request.get("max_tokens") != 0:
             return None
-        estimate = self._estimate(len(jsonio.dump(self._request)))
-        usage = {
-            "input_tokens": estimate,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "output_tokens": 0,
-        }
+        size = len(jsonio.dump(self._request))
+        estimate = self._house.calibration.apply(self.model, size / BYTES_PER_TOKEN, "bytes")
+        usage = usages.final(usages.estimated(estimate, 0), 0, None)
         message = {
             "id": self._message_id,
             "type": "message",
@@ -155,8 +162,7 @@ class MessagesTurn:
             account.tag,
             self._alias_effort,
         )
-        bare = without_reasoning or (line.lane_key or "") in house.without_reasoning
-        before = house.turns.last(self._tenant_key())
+        bare = without_reasoning or self._thread.conversation in house.without_reasoning
         plan = translate(
             self._request,
             target,
@@ -164,15 +170,16 @@ class MessagesTurn:
             Identity(line.cache_key),
             house.recall.of(self._principal.tenant),
             without_reasoning=bare,
-            tool_order=before.tool_names if before is not None else (),
+            tool_order=self._tool_order(),
         )
-        body = jsonio.dump(plan.body)
-        self._plan, self._account, self._sent_bytes = plan, account, len(body)
+        self._account = account
         self._prefix = digest(plan.body)
         self._row.effort = (plan.body.get("reasoning") or {}).get("effort")
         self._row.ignored_fields, self._row.repaired = list(plan.ignored), list(plan.repaired)
         self._answer = ResponsesToMessages(self._context(plan, account), started=started)
-        return body, self._headers(target)
+        lane = line.lane_key
+        names = _LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
+        return jsonio.dump(plan.body), dict.fromkeys(names, lane or "")
 
     def answered(self, headers: Mapping[str, str]) -> None:
         """The upstream answered 200; its headers may tell the model it really used."""
@@ -199,14 +206,12 @@ class MessagesTurn:
 
     def refuse(self, failure: Failure) -> list[dict[str, Any]]:
         """The error event behind a head that is already out."""
-        self.client_failure = failure
+        self._refusal = failure
         return self._automaton().fail(failure)
 
     def explain(self, failure: UpstreamFailure) -> Failure:
         """What the client is told about an upstream failure."""
-        return failures.to_client(
-            failure, tokens=self._estimate(self._sent_bytes), window=self._profile.context_window
-        )
+        return failures.to_client(failure, tokens=self._estimate(), window=self._profile.context_window)
 
     def encode(self, events: list[dict[str, Any]]) -> bytes:
         """Events as one piece of SSE."""
@@ -236,7 +241,7 @@ class MessagesTurn:
     def distrust_reasoning(self) -> None:
         """The upstream refused this lineage's sealed reasoning: it is left out from now on."""
         marks = self._house.without_reasoning
-        marks[self._line.lane_key or ""] = None
+        marks[self._thread.conversation] = None
         while len(marks) > DISTRUSTED:
             marks.pop(next(iter(marks)))
 
@@ -251,8 +256,8 @@ class MessagesTurn:
         row.written_tokens, row.output_tokens = usage.written, usage.output
         row.reasoning_tokens, row.usage_source = usage.reasoning, usage.source
         self._house.recall.remember(self._principal.tenant, outcome.arguments)
-        if usage.source == "measured" and self._sent_bytes:
-            self._house.calibration.learn(self.model, self._sent_bytes / BYTES_PER_TOKEN, usage.total_input)
+        if self._prefix is not None and self._account is not None and usage.source != "none":
+            self._remember(self._prefix, self._account, row, usage)
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -260,3 +265,66 @@ class MessagesTurn:
         if self._answer is None:
             raise RuntimeError("no attempt was prepared")
         return self._answer
+
+    def _policy(self) -> Policy:
+        policy, effort = self._house.policy, self._principal.default_effort
+        return policy if effort is None else replace(policy, key_effort=effort)
+
+    def _tool_order(self) -> tuple[str, ...]:
+        """The order in which this conversation's tools were sent last: the upstream's cache depends on it."""
+        tools = self._request.get("tools") or ()
+        before = self._house.turns.last(self._thread, [str(tool.get("name")) for tool in tools])
+        return () if before is None else before.tool_names
+
+    def _estimate(self) -> int:
+        """Input tokens of the prepared body, from its bytes and what was learnt of this model."""
+        prefix = self._prefix
+        return 0 if prefix is None else self._house.calibration.apply(self.model, prefix.tokens, "bytes")
+
+    def _context(self, plan: Plan, account: Account) -> AnswerContext:
+        house = self._house
+        asked, previous = verdicts.asks(self._request)
+        diagnosis = None
+        if asked and previous is not None and self._prefix is not None:
+            before = house.turns.named(self._principal.tenant, previous)
+            now = self._sent(self._prefix, account)
+            diagnosis = verdicts.diagnostics(previous, before, now, self._contract)
+        return AnswerContext(
+            message_id=self._message_id,
+            model=self._request["model"],
+            input_estimate=self._estimate(),
+            plan=plan,
+            seal=Seal(house.policy.seal_key, account.tag, self.model),
+            betas=self._betas,
+            count=self._count,
+            diagnostics=diagnosis,
+            diagnostics_asked=asked,
+            window=self._profile.context_window,
+            now=house.clock.now(),
+            edits_asked="context_management" in self._request,
+        )
+
+    def _count(self, text: str) -> int:
+        return self._house.counter.count([text])
+
+    def _sent(self, prefix: Prefix, account: Account) -> Turn:
+        line = self._line
+        at = self._house.clock.monotonic()
+        return Turn(self._message_id, prefix, at, account.tag, account.kind, line.cache_key, line.lane_key)
+
+    def _remember(self, prefix: Prefix, account: Account, row: Row, usage: usages.Usage) -> None:
+        """Explains the turn and keeps it for the next one."""
+        house = self._house
+        turn = self._sent(prefix, account)
+        if usage.source == "measured":
+            turn = replace(
+                turn,
+                input_tokens=usage.total_input,
+                cached_tokens=usage.cached,
+                written_tokens=usage.written,
+            )
+            house.calibration.learn(self.model, prefix.tokens, usage.total_input, "bytes")
+        before = house.turns.predecessor(self._thread, prefix)
+        judged = verdicts.judge(before, turn, self._contract)
+        row.cache_verdict, row.cache_story = judged.label, judged.sentence()
+        house.turns.remember(self._thread, turn)

@@ -78,6 +78,7 @@ class Answer(Protocol):
     """An upstream's answer with status 200. `events` yields the events of each socket read together."""
 
     headers: Mapping[str, str]
+    complete: bool
 
     def events(self) -> AsyncIterator[list[dict[str, Any]]]: ...
 
@@ -139,6 +140,7 @@ class Row:
     ignored_fields: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     cache_verdict: str | None = None
+    cache_story: str | None = None
     stream: bool = False
 
 

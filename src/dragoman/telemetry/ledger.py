@@ -11,7 +11,7 @@ from dragoman.gateway.ports import Row
 from dragoman.telemetry.logs import Logger
 
 _FIELDS = tuple(field.name for field in fields(Row) if field.name != "time")
-_EMPTY = (None, "", [], 0)
+_EMPTY: tuple[object, ...] = (None, "", [], 0)
 
 
 class LogLedger:

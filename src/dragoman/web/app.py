@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ from dragoman.gateway.house import House
 from dragoman.telemetry.logs import Logger
 from dragoman.translate.models import published
 from dragoman.web import catalog, live, reply
-from dragoman.web.incoming import Incoming, Receive, Scope, Send, headers_of
+from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import CountDoor, MessagesDoor
 from dragoman.web.routes import MESSAGES_PATHS, MODELS_PATHS, Route, Router, model_id, speaks_anthropic
 from dragoman.wire.errors import Failure, Kind, Refused
@@ -30,7 +30,6 @@ class App:
         max_body_bytes: int,
         allowed_hosts: frozenset[str] = frozenset(),
         keyless: bool,
-        lifespan: Callable[[], object] | None = None,
     ) -> None:
         self._house = house
         self._logger = logger
@@ -59,7 +58,9 @@ class App:
             await self._refuse(incoming, refusal.failure)
 
     async def _refuse(self, incoming: Incoming, failure: Failure) -> None:
-        dialect = "anthropic" if speaks_anthropic(incoming.path, incoming.headers) else "openai"
+        dialect: reply.Dialect = (
+            "anthropic" if speaks_anthropic(incoming.path, incoming.headers) else "openai"
+        )
         await reply.send_failure(incoming.send, failure, incoming.request_id, dialect=dialect)
 
     def _request_id(self, headers: Mapping[str, str]) -> str:
@@ -71,12 +72,12 @@ class App:
             return send
         marks = [(name.encode(), value.encode()) for name, value in self._marks.items()]
 
-        async def marked(message: dict[str, object]) -> None:
+        async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *marks]}  # type: ignore[misc]
+                message["headers"] = [*message.get("headers", ()), *marks]
             await send(message)
 
-        return marked  # type: ignore[return-value]
+        return marked
 
     def _stranger(self, headers: Mapping[str, str]) -> Failure | None:
         """Without keys only this machine may ask: no rebound Host name, no page of another origin."""

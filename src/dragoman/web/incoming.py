@@ -17,7 +17,7 @@ _CLIENT = re.compile(r"^[A-Za-z][\w.\-]{0,40}(?:/[\w.\-+]{1,40})?")
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """Header names are lower case; of repeated fields the last one counts (the door refuses the risky ones)."""
+    """Header names are lower case; of repeated fields the last one counts."""
 
     scope: Scope
     receive: Receive

@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from dragoman.gateway.counting import count_tokens
-from dragoman.gateway.dialects import MESSAGES
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.house import House
+from dragoman.gateway.messages import Messages
 from dragoman.telemetry.logs import Logger
 from dragoman.translate.messages.request import validate
 from dragoman.web import body, reply
 from dragoman.web.incoming import Incoming
 from dragoman.wire.errors import Failure, Kind, Refused
+
+_DIALECT = Messages()
 
 
 class MessagesDoor:
@@ -58,7 +60,7 @@ class MessagesDoor:
         sink = _StreamSink(incoming.send, incoming.request_id) if request.get("stream") is True else None
         watcher = asyncio.ensure_future(_watch(incoming, exchange))
         try:
-            answer = await exchange.run(MESSAGES, principal, incoming.headers, request, sink)
+            answer = await exchange.run(_DIALECT, principal, incoming.headers, request, sink)
         finally:
             watcher.cancel()
         if exchange.gone:
