@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from dragoman.cli.serve import Assembly, assemble, resolve
 from dragoman.gateway.ports import Row
 from dragoman.settings import Settings
 from dragoman.telemetry import logs
+from dragoman.telemetry.ledger import LogLedger
 from dragoman.web.door import Drain, Limits, Server, listen
 from dragoman.web.protocol import DoorConfig
 from dragoman.web.reply import fresh_request_id
@@ -24,11 +25,13 @@ from dragoman.wire import jsonio, sse
 
 @dataclass
 class Rows:
-    """The ledger of a test."""
+    """The ledger of a test: keeps the rows and writes the real log line."""
 
+    log: LogLedger
     rows: list[Row] = field(default_factory=list)
 
     def record(self, row: Row) -> None:
+        self.log.record(row)
         self.rows.append(row)
 
 
@@ -69,6 +72,7 @@ class Gateway:
     rows: list[Row]
     log: io.StringIO
     session: aiohttp.ClientSession
+    stop: Callable[[], None]
 
     async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Reply:
         data = body if isinstance(body, bytes) else jsonio.dump(body)
@@ -107,7 +111,7 @@ async def gateway(tmp_path: Path, settings: dict[str, Any]) -> AsyncIterator[Gat
     table = {"models": {"claude-*": "gpt-5.5@medium"}, **settings}
     log = io.StringIO()
     logger = logs.configure("json", "info", log)
-    rows = Rows()
+    rows = Rows(LogLedger(logger))
     start = resolve(Settings.model_validate(table), tmp_path)
     assembly = await assemble(start, logger, rows)
     sockets = listen("127.0.0.1", 0)
@@ -121,7 +125,7 @@ async def gateway(tmp_path: Path, settings: dict[str, Any]) -> AsyncIterator[Gat
         await ready.wait()
         port = sockets[0].getsockname()[1]
         async with aiohttp.ClientSession(auto_decompress=False) as session:
-            yield Gateway(f"http://127.0.0.1:{port}", assembly, rows.rows, log, session)
+            yield Gateway(f"http://127.0.0.1:{port}", assembly, rows.rows, log, session, server.stop)
     finally:
         server.stop()
         await task

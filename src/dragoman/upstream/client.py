@@ -58,17 +58,21 @@ class HttpAnswer:
             yield await self._whole()
             return
         decoder = sse.Decoder()
-        parse = jsonio.parse
         try:
             async for chunk in self._response.content.iter_any():
-                found = decoder.feed(chunk)
-                if found:
-                    yield [parse(event.data) for event in found if event.data != b"[DONE]"]
-            found = decoder.flush()
-            if found:
-                yield [parse(event.data) for event in found if event.data != b"[DONE]"]
-        except (jsonio.InvalidJson, sse.EventTooLarge) as error:
-            raise UpstreamError(_broken(f"unreadable event: {error}")) from None
+                if found := decoder.feed(chunk):
+                    events, fault = _read_events(found)
+                    if events:
+                        yield events
+                    if fault is not None:
+                        raise UpstreamError(fault)
+            if found := decoder.flush():
+                events, fault = _read_events(found)
+                yield events
+                if fault is not None:
+                    raise UpstreamError(fault)
+        except sse.EventTooLarge:
+            raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event beyond the size limit")) from None
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamError(_broken(_name(error))) from None
 
@@ -198,6 +202,22 @@ class HttpUpstream:
         task = asyncio.ensure_future(_linger(response))
         self._lingering.add(task)
         task.add_done_callback(self._lingering.discard)
+
+
+def _read_events(found: list[sse.Event]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:
+    """The events up to the first that is no JSON object; what came before it still counts."""
+    events: list[dict[str, Any]] = []
+    for _, data in found:
+        if data == b"[DONE]":
+            continue
+        try:
+            event = jsonio.parse(data)
+        except jsonio.InvalidJson:
+            return events, UpstreamFailure(Cause.PROTOCOL, "an event that is no JSON")
+        if not isinstance(event, dict):
+            return events, UpstreamFailure(Cause.PROTOCOL, "an event that is no JSON object")
+        events.append(event)
+    return events, None
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

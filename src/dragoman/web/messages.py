@@ -21,6 +21,7 @@ from dragoman.web.incoming import Incoming
 from dragoman.wire.errors import Failure, Kind, Refused
 
 _DIALECT = Messages()
+_ENDING = Failure(Kind.OVERLOADED, "The gateway is shutting down.", retry_after=1)
 
 
 class MessagesDoor:
@@ -40,15 +41,21 @@ class MessagesDoor:
             await reply.send_failure(incoming.send, refusal.failure, incoming.request_id)
         except body.ClientGone:
             exchange.leave()
+        except asyncio.CancelledError:
+            exchange.refuse(_ENDING)
+            await self._last_word(incoming, exchange, _ENDING)
+            raise
         except Exception as error:
             self._logger.error("fault", request_id=incoming.request_id, exc=error)
-            failure = exchange.fault()
-            if exchange.started:
-                await reply.end_stream_with(incoming.send, failure, incoming.request_id)
-            else:
-                await reply.send_failure(incoming.send, failure, incoming.request_id)
+            await self._last_word(incoming, exchange, exchange.fault())
         finally:
             exchange.settle()
+
+    async def _last_word(self, incoming: Incoming, exchange: Exchange, failure: Failure) -> None:
+        if exchange.started:
+            await reply.end_stream_with(incoming.send, failure, incoming.request_id)
+        else:
+            await reply.send_failure(incoming.send, failure, incoming.request_id)
 
     async def _serve(self, incoming: Incoming, exchange: Exchange) -> None:
         principal = self._house.keys.authenticate(incoming.headers)

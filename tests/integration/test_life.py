@@ -1,0 +1,156 @@
+"""The life of a request through the whole house: endings of our own making, rows, doors."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.inprocess import gateway
+from tests.support.upstream import Talk, created, delta, upstream
+
+QUESTION = {"model": "claude-x", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def account(url: str) -> dict[str, Any]:
+    return {"name": "a", "kind": "openai", "base_url": url, "api_key": "sk-upstream"}
+
+
+async def test_the_drain_ends_open_streams_with_an_error_event(tmp_path: Path) -> None:
+    """Beyond the drain's time an open stream ends in words, not in silence."""
+
+    async def endless(talk: Talk) -> None:
+        await talk.head()
+        await talk.events(created(), delta("Hello"))
+        await talk.until_gone()
+
+    async with upstream() as up:
+        up.play(endless)
+        async with gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+            question = asyncio.ensure_future(house.ask())
+            async with asyncio.timeout(30):
+                while not up.seen:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            house.stop()
+            reply = await question
+        assert reply.status == 200
+        assert reply.types[-1] == "error"
+        assert reply.events[-1]["error"]["type"] == "overloaded_error"
+        assert house.rows[0].outcome == "upstream_error"
+
+
+async def test_max_tokens_zero_is_answered_without_a_generation(tmp_path: Path) -> None:
+    """B38: empty content, stop_reason max_tokens, nothing sent upstream."""
+    async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        whole = await house.ask(max_tokens=0, stream=False)
+        assert (whole.json["content"], whole.json["stop_reason"]) == ([], "max_tokens")
+        streamed = await house.ask(max_tokens=0)
+        assert streamed.types == ["message_start", "message_delta", "message_stop"]
+        assert up.seen == []
+        assert (await house.row()).outcome == "ok"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/messages", "/anthropic/v1/messages", "/v1/messages/count_tokens", "/messages?beta=true"]
+)
+async def test_malformed_json_is_the_anthropic_envelope_on_every_path(tmp_path: Path, path: str) -> None:
+    """B79. behaviours E13."""
+    async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        reply = await house.post(path, b'{"model": ')
+        assert reply.status == 400
+        assert reply.json["type"] == "error"
+        assert reply.json["error"]["type"] == "invalid_request_error"
+        assert reply.headers["request-id"] == reply.json["request_id"]
+        assert up.seen == []
+
+
+async def test_the_key_is_checked_before_the_body(tmp_path: Path) -> None:
+    """B90, B92, D32: an unknown key is refused whatever it sends; access is judged on the requested name."""
+    keys = [{"name": "laptop", "key": "sk-drg-laptop", "models": ["claude-*"]}]
+    async with upstream() as up:
+        table = {"accounts": [account(up.url)], "keys": keys}
+        async with gateway(tmp_path, table) as house:
+            assert (await house.post("/v1/messages", b"{broken")).status == 401
+            known = {"x-api-key": "sk-drg-laptop"}
+            assert (await house.post("/v1/messages", QUESTION, known)).status == 200
+            refused = await house.post("/v1/messages", {**QUESTION, "model": "gpt-5.5"}, known)
+            assert (refused.status, refused.json["error"]["type"]) == (403, "permission_error")
+            counted = await house.post("/v1/messages/count_tokens", {**QUESTION, "model": "gpt-5.5"}, known)
+            assert counted.status == 403
+            assert len(up.seen) == 1
+            assert [row.outcome for row in house.rows] == ["refused", "ok", "refused"]
+
+
+async def test_an_unknown_model_names_the_nearest(tmp_path: Path) -> None:
+    """B88."""
+    async with upstream() as up:
+        one = {**account(up.url), "models": ["gpt-5.5"]}
+        async with gateway(tmp_path, {"accounts": [one], "models": {"claude-sonnet": "gpt-5.5"}}) as house:
+            reply = await house.post("/v1/messages", {**QUESTION, "model": "claude-sonet"})
+            assert (reply.status, reply.json["error"]["type"]) == (404, "not_found_error")
+            assert "claude-sonnet" in reply.json["error"]["message"]
+
+
+async def test_small_calls_are_answered_cheaply(tmp_path: Path) -> None:
+    """B117, D42. behaviours E10."""
+    async with upstream() as up:
+        table = {"accounts": [account(up.url)], "keys": [{"name": "k", "key": "sk-drg-12345678"}]}
+        async with gateway(tmp_path, table) as house:
+            for path in ("/", "/api/hello"):
+                async with house.session.head(house.url + path) as response:
+                    assert response.status == 200
+            for prefix in ("", "/anthropic"):
+                assert (await house.post(f"{prefix}/api/event_logging/batch", {"events": []})).status == 200
+            assert (await house.get("/readyz")).json["status"] == "ready"
+            assert (await house.get("/healthz")).status == 200
+            assert up.seen == []
+            assert house.rows == []
+
+
+async def test_without_keys_only_this_machine_may_ask(tmp_path: Path) -> None:
+    """A rebound name and a page of another origin are refused while there are no keys."""
+    async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        rebound = await house.post("/v1/messages", QUESTION, {"host": "evil.example"})
+        assert rebound.status == 421
+        foreign = await house.post("/v1/messages", QUESTION, {"origin": "https://evil.example"})
+        assert foreign.status == 403
+        assert "access-control-allow-origin" not in foreign.headers
+        ours = await house.post("/v1/messages", QUESTION, {"origin": "http://localhost:3000"})
+        assert ours.status == 200
+
+
+async def test_the_model_list_wears_the_callers_shape(tmp_path: Path) -> None:
+    """B116. behaviours E7."""
+    async with upstream() as up:
+        one = {**account(up.url), "models": ["gpt-5.5"]}
+        async with gateway(tmp_path, {"accounts": [one], "models": {"claude-sonnet": "gpt-5.5"}}) as house:
+            anthropic = (await house.get("/v1/models", {"anthropic-version": "2023-06-01"})).json
+            ids = [row["id"] for row in anthropic["data"]]
+            assert "claude-sonnet" in ids
+            assert "claude-gpt-5.5" in ids
+            assert anthropic["data"][0]["type"] == "model"
+            assert anthropic["has_more"] is False
+            openai = (await house.get("/v1/models")).json
+            assert openai["object"] == "list"
+            assert openai["data"][0]["object"] == "model"
+
+
+async def test_the_log_holds_no_prompt_and_no_key(tmp_path: Path) -> None:
+    async with upstream() as up:
+        table = {"accounts": [account(up.url)], "keys": [{"name": "k", "key": "sk-drg-secret-1"}]}
+        async with gateway(tmp_path, table) as house:
+            await house.post(
+                "/v1/messages",
+                {
+                    **QUESTION,
+                    "messages": [{"role": "user", "content": "PROMPT-MARKER"}],
+                    "system": "SYSTEM-MARKER",
+                },
+                {"x-api-key": "sk-drg-secret-1"},
+            )
+            await house.post("/v1/messages", b'{"PROMPT-MARKER', {"x-api-key": "sk-drg-secret-1"})
+            log = house.log.getvalue()
+            for marker in ("PROMPT-MARKER", "SYSTEM-MARKER", "sk-drg-secret-1", "sk-upstream"):
+                assert marker not in log
