@@ -35,7 +35,7 @@ _PRODUCED = _CALLS | {
 }
 
 
-def check(items: Sequence[Mapping[str, Any]], terms: Terms, stored: frozenset[str] = frozenset()) -> None:
+def check(items: Sequence[Mapping[str, Any]], terms: Terms, stored: frozenset[str]) -> None:
     """Raises Refused for the first broken rule. `stored` are ids of items the server itself has kept."""
     _check_ids(items)
     _check_calls(items)
@@ -86,6 +86,8 @@ def _check_sealed(items: Sequence[Mapping[str, Any]], terms: Terms, stored: froz
     last_seq = -1
     for index, item in enumerate(items):
         kind = item.get("type", "message")
+        if kind == "item_reference" and item.get("id") not in stored:
+            raise _not_stored(str(item.get("id")))
         if kind == "reasoning":
             _check_follower(items, index)
         elif kind != "compaction":

@@ -45,12 +45,16 @@ _ON_A_CONNECTION = frozenset({"previous_response_id", "generate", "type", "strea
 _SAMPLING = ("temperature", "top_p", "top_logprobs")
 
 
-def check(body: Mapping[str, Any], terms: Terms) -> None:
-    """Raises Refused for the first parameter that this flavour and model do not take."""
+def check_names(body: Mapping[str, Any], terms: Terms) -> None:
+    """Raises Refused for the first parameter that this flavour does not know or insists on."""
     if terms.codex:
         _codex(body, terms)
     else:
         _public(body, terms)
+
+
+def check_values(body: Mapping[str, Any], terms: Terms) -> None:
+    """Raises Refused for the first value that this model does not take; shapes must be right already."""
     for rule in _RULES:
         rule(body, terms)
 

@@ -84,6 +84,18 @@ class Sealer:
         claims = self.open(sealed)
         return claims.tokens if claims else 0
 
+    def mint_pin(self, account: str, machine: int) -> str:
+        """An opaque turn state that names a cache machine."""
+        raw = f"{machine}.{account}".encode()
+        return f"ts_{machine}_{self._mac(account, raw).hex()[:16]}"
+
+    def open_pin(self, account: str, pin: str) -> int | None:
+        """The machine of a genuine turn state of this account."""
+        number = pin.split("_")[1] if pin.count("_") == 2 else ""
+        if number.isdecimal() and self.mint_pin(account, int(number)) == pin:
+            return int(number)
+        return None
+
     def _mac(self, account: str, body: bytes) -> bytes:
         secret = hmac.digest(self._secret, str(account).encode(), "sha256")
         return hmac.digest(secret, body, "sha256")[:_MAC]

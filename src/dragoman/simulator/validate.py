@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dragoman.simulator import history, items, offers, parameters
@@ -26,25 +26,20 @@ class Validator:
     def __init__(self) -> None:
         self._good: OrderedDict[bytes, None] = OrderedDict()
 
-    def create(
-        self,
-        body: Mapping[str, Any],
-        terms: Terms,
-        stored: frozenset[str] = frozenset(),
-        *,
-        merged: Any = None,
-    ) -> None:
-        """A create request. `merged` is the input with what previous_response_id stands for before it."""
+    def create(self, body: Mapping[str, Any], terms: Terms) -> None:
+        """A create request, but for what holds between its items."""
         try:
-            parameters.check(_shaped(body), terms)
+            parameters.check_names(body, terms)
             self._shape(body, terms)
+            parameters.check_values(body, terms)
             offers.check(body, terms)
             self._items(body.get("input"), terms)
         except Flaw as flaw:
             raise _breach(flaw) from flaw
-        whole = body.get("input") if merged is None else merged
-        if isinstance(whole, list):
-            history.check(whole, terms, stored)
+
+    def history(self, whole: Sequence[Mapping[str, Any]], terms: Terms, stored: frozenset[str]) -> None:
+        """The whole input in its order; `stored` are ids of items the server itself has kept."""
+        history.check(whole, terms, stored)
 
     def side(self, name: str, body: Mapping[str, Any], terms: Terms) -> None:
         """A request to a side endpoint, against its own schema (`name`)."""
@@ -103,12 +98,6 @@ class Validator:
 
 def _fingerprint(settings: bytes, value: Any) -> bytes:
     return hashlib.blake2b(settings + b"\0" + jsonio.dump(value), digest_size=16).digest()
-
-
-def _shaped(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The body with ill-typed members of the parameters left out: the schema reports those in its turn."""
-    kinds: dict[str, type] = {"reasoning": dict, "text": dict, "metadata": dict, "include": list}
-    return {key: value for key, value in body.items() if key not in kinds or isinstance(value, kinds[key])}
 
 
 def _breach(flaw: Flaw) -> Refused:
