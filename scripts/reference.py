@@ -204,7 +204,7 @@ def errors_page() -> str:
             yes(advice.strip_reasoning),
             yes(advice.learn),
             yes(advice.blames_account),
-            f"{told.status} `{TABLE[told.kind].anthropic}`",
+            f"{told.status} `{TABLE[told.kind].anthropic}`: {told.message}",
         )
 
     return "\n".join(

@@ -14,7 +14,7 @@ from dragoman.settings import PREFIX, Section, Settings
 from dragoman.wire.errors import TABLE, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
-SKIPPED = {"node_modules", ".venv", ".git"}
+SKIPPED = {"node_modules", ".venv", ".git", "golden"}
 
 
 def documents() -> list[Path]:
