@@ -240,8 +240,8 @@ def _changed(divergence: Divergence, before: Turn, now: Turn) -> tuple[Name, int
         return name, None
     if _only_reasoning_dropped(before.prefix, now.prefix):
         return "reasoning_dropped", None
-    head, had, has = before.prefix.head, len(before.prefix.item_sizes), len(now.prefix.item_sizes)
-    if divergence.index <= head and divergence.index < has < had:
+    had, has = (len(turn.prefix.item_sizes) - len(turn.prefix.sealed) for turn in (before, now))
+    if kind == "input" and divergence.index <= before.prefix.head and has < had:
         return "compacted", None
     if kind == "shortened" or divergence.replaced_tail <= TAIL:
         return "tail_replaced", divergence.replaced_tail

@@ -1,0 +1,118 @@
+"""The bounded memory of turns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.bodies import body, tool
+
+from dragoman.cache.prefix import digest
+from dragoman.cache.turns import RECENT, Thread, Turn, Turns
+
+THREAD = Thread("laptop", "conversation")
+
+
+def turn(message_id: str, sent: dict[str, Any] | None = None, at: float = 0.0) -> Turn:
+    return Turn(message_id, digest(sent or body(1)), at, "a1", "openai")
+
+
+def test_nothing_is_known_of_a_conversation_at_first() -> None:
+    turns = Turns()
+    assert turns.last(THREAD) is None
+    assert turns.predecessor(THREAD, digest(body(0))) is None
+    assert turns.named("laptop", "msg_1") is None
+    assert len(turns) == 0
+
+
+def test_the_last_turn_is_the_one_remembered_last() -> None:
+    turns = Turns()
+    for number in range(3):
+        turns.remember(THREAD, turn(f"msg_{number}"))
+    last = turns.last(("laptop", "conversation"))
+    assert last is not None
+    assert last.message_id == "msg_2"
+    assert last.tool_names == ("Bash", "Read", "Write")
+
+
+def test_a_turn_is_found_by_its_message_id_for_its_tenant_alone() -> None:
+    """Another tenant that guesses an id learns nothing."""
+    turns = Turns()
+    turns.remember(THREAD, turn("msg_1"))
+    assert turns.named("laptop", "msg_1") is not None
+    assert turns.named("desktop", "msg_1") is None
+    assert turns.last(("desktop", "conversation")) is None
+
+
+def test_of_interleaved_speakers_each_finds_its_own_turn() -> None:
+    """Sub-agents that a client does not name share a conversation; their turns do not."""
+    turns = Turns()
+    agent = body(0, instructions="You search.", tools=[tool("Grep"), tool("Read")])
+    turns.remember(THREAD, turn("main", body(3)))
+    turns.remember(THREAD, turn("agent", agent))
+    found = turns.predecessor(THREAD, digest(body(4)))
+    assert found is not None
+    assert found.message_id == "main"
+    longer = {**agent, "input": [*agent["input"], *body(1)["input"][1:]]}
+    found = turns.predecessor(THREAD, digest(longer))
+    assert found is not None
+    assert found.message_id == "agent"
+    for tools, expected in (
+        (("Write", "Read", "Bash"), "main"),
+        (("Read", "Grep"), "agent"),
+        ((), "agent"),
+        (("Other",), "agent"),
+    ):
+        last = turns.last(THREAD, tools)
+        assert last is not None
+        assert last.message_id == expected
+
+
+def test_of_equal_predecessors_the_later_one_counts() -> None:
+    turns = Turns()
+    turns.remember(THREAD, turn("first"))
+    turns.remember(THREAD, turn("retry"))
+    found = turns.predecessor(THREAD, digest(body(2)))
+    assert found is not None
+    assert found.message_id == "retry"
+
+
+def test_a_conversation_keeps_its_few_latest_turns() -> None:
+    turns = Turns()
+    for number in range(RECENT + 2):
+        turns.remember(THREAD, turn(f"msg_{number}"))
+    assert len(turns) == RECENT
+    assert turns.named("laptop", "msg_1") is None
+    assert turns.named("laptop", "msg_2") is not None
+
+
+def test_the_longest_unused_conversation_goes_first() -> None:
+    turns = Turns(entries=3)
+    for name in ("a", "b", "c"):
+        turns.remember(("laptop", name), turn(f"msg_{name}"))
+    assert turns.last(("laptop", "a")) is not None  # used just now
+    turns.remember(("laptop", "d"), turn("msg_d"))
+    assert turns.last(("laptop", "b")) is None
+    assert turns.named("laptop", "msg_b") is None
+    assert [turns.last(("laptop", name)) is not None for name in ("a", "c", "d")] == [True] * 3
+
+
+def test_memory_is_bounded_in_bytes() -> None:
+    weight = digest(body(30)).weight
+    turns = Turns(size=3 * weight)
+    for number in range(50):
+        turns.remember(("laptop", f"c{number}"), turn(f"msg_{number}", body(30)))
+    assert len(turns) == 3
+    small = Turns(size=1)
+    small.remember(THREAD, turn("msg_1"))
+    assert small.last(THREAD) is not None  # the conversation at hand is kept, whatever its size
+
+
+def test_a_message_id_that_is_used_again_names_the_later_turn() -> None:
+    turns = Turns()
+    turns.remember(("laptop", "a"), turn("msg", at=1.0))
+    turns.remember(("laptop", "b"), turn("msg", at=2.0))
+    for number in range(RECENT):
+        turns.remember(("laptop", "a"), turn(f"msg_{number}"))
+    found = turns.named("laptop", "msg")
+    assert found is not None
+    assert found.at == 2.0
