@@ -149,6 +149,7 @@ def test_an_answer_that_waits_for_nothing_reaches_a_half_closed_client(loop: str
         if scope["type"] == "http":
             while (await receive())["type"] != "http.disconnect":
                 pass
+            assert (await receive())["type"] == "http.disconnect"
             await respond(send, b"well")
 
     with serving(app, loop=loop) as door, door.connect() as client:
@@ -182,6 +183,26 @@ def test_an_application_that_fails_before_its_answer_is_a_500_in_the_envelope(
     assert answer.header("request-id") == "mine"
     assert b"secret" not in answer.body
     assert "dragoman.web.cycle" in {record.name for record in caplog.records}
+
+
+def test_a_failure_after_the_client_left_is_no_error_of_ours(
+    loop: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    over = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            over.set()
+            raise ValueError("nobody is there")
+
+    with caplog.at_level(logging.ERROR), serving(app, loop=loop) as door:
+        with door.connect() as client:
+            client.get("/")
+            client.reset()
+        assert over.wait(PATIENCE)
+    assert [record for record in caplog.records if record.name.startswith("dragoman")] == []
 
 
 def test_a_failure_on_head_has_no_body(loop: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -282,12 +303,20 @@ def test_http_1_0_clients_get_no_chunks(length: bool, loop: str) -> None:
 
 
 def test_an_http_1_0_client_that_stops_reading_is_let_go(loop: str) -> None:
-    app = Streamer(chunk=b"x" * 65536, pause=0)
+    over = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send(_HEAD)
+            for _ in range(1000):
+                await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            assert (await receive())["type"] == "http.disconnect"
+            over.set()
+
     limits = Limits(stall_seconds=0.3)
     with serving(app, loop=loop, limits=limits) as door, door.connect(receive_buffer=4096) as client:
         client.send(request("GET", "/", version="1.0"))
-        assert app.events.get(timeout=PATIENCE) == "streaming"
-        assert app.events.get(timeout=PATIENCE) == "gone"
+        assert over.wait(PATIENCE)
 
 
 def test_an_answer_larger_than_any_buffer_arrives_whole_over_http_1_0(loop: str) -> None:

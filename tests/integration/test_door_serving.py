@@ -297,6 +297,33 @@ def test_localhost_is_every_address_of_it_on_one_port() -> None:
             sock.close()
 
 
+def test_ipv6_alone_is_served_where_it_exists() -> None:
+    try:
+        (sock,) = listen("::1", 0)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    sock.close()
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    def enter() -> None:
+        with front._signals(lambda: None):
+            done.append(True)
+
+    done: list[bool] = []
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join(PATIENCE)
+    assert done == [True]
+
+
+def test_without_uvloop_asyncios_loop_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    loop = front.new_loop()
+    loop.close()
+    assert isinstance(loop, asyncio.SelectorEventLoop)
+
+
 def test_two_servers_may_share_a_port_when_asked() -> None:
     first = listen("127.0.0.1", 0, reuse_port=True)
     second = listen("127.0.0.1", first[0].getsockname()[1], reuse_port=True)
@@ -323,6 +350,39 @@ def test_a_machine_without_ipv6_still_serves_localhost(monkeypatch: pytest.Monke
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_more: rows[:1])
     with pytest.raises(OSError, match="no"):
         listen("localhost", 0)
+
+
+def test_serving_says_where_and_ends_with_a_signal() -> None:
+    told: list[str] = []
+    draining: list[bool] = []
+
+    def started(address: str) -> None:
+        told.append(address)
+        signal.raise_signal(signal.SIGTERM)
+
+    front.run(
+        front.serve(
+            Living(), host="127.0.0.1", port=0, on_started=started, on_draining=lambda: draining.append(True)
+        )
+    )
+    assert len(told) == 1
+    assert told[0].startswith("http://127.0.0.1:")
+    assert draining == [True]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_sockets_may_be_passed_in_and_ipv6_is_written_in_brackets() -> None:
+    told: list[str] = []
+
+    def started(address: str) -> None:
+        told.append(address)
+        signal.raise_signal(signal.SIGINT)
+
+    bound = listen("127.0.0.1", 0)
+    port = bound[0].getsockname()[1]
+    front.run(front.serve(Living(), host="::1", sockets=bound, on_started=started))
+    assert told == [f"http://[::1]:{port}"]
+    assert bound[0].fileno() == -1
 
 
 _PROGRAM = """

@@ -44,8 +44,7 @@ class Cycle(RequestResponseCycle):
 
     def leave(self) -> None:
         """The connection is lost: `receive` says so at once and `send` goes nowhere."""
-        if not self.response_complete:
-            self.disconnected = True
+        self.disconnected = True
         self.message_event.set()
 
     def half_close(self) -> None:

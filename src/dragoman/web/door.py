@@ -114,10 +114,6 @@ class Server:
         self._now = asyncio.Event()
 
     @property
-    def draining(self) -> bool:
-        return self._config.drain.begun
-
-    @property
     def connections(self) -> int:
         return len(self._state.connections)
 
@@ -131,7 +127,7 @@ class Server:
         if self._on_draining is not None:
             self._on_draining()
 
-    async def serve(self, on_started: Callable[[], None] | None = None) -> None:
+    async def serve(self, on_started: Callable[[], None]) -> None:
         """Runs from the application's start to its end. Raises StartFailed when it will not start."""
         self._config.load()
         lifespan = self._config.lifespan_class(self._config)
@@ -140,8 +136,7 @@ class Server:
             raise StartFailed("the application failed to start")
         try:
             await self._open(lifespan.state)
-            if on_started is not None:
-                on_started()
+            on_started()
             await self._stopping.wait()
             await self._drain()
         finally:

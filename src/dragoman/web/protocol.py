@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import unquote
 
 import httptools
@@ -259,7 +259,7 @@ class DoorProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._parse(again)
 
-    def _stop(self, refusal: head.Refusal) -> None:
+    def _stop(self, refusal: head.Refusal) -> NoReturn:
         self._verdict = refusal
         raise _Stop
 
@@ -297,7 +297,6 @@ class DoorProtocol(HttpToolsProtocol):
         target = head.examine(version, method, self.url, self._noted, self.door.host_allowed)
         if isinstance(target, head.Refusal):
             self._stop(target)
-            return
         self.scope["method"] = method
         self.scope["http_version"] = version
         if self.parser.should_upgrade():
@@ -338,8 +337,6 @@ class DoorProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._unbodied = 0
-        if self.cycle.response_complete:
-            return
         self.cycle.body += body
         if len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
@@ -366,9 +363,6 @@ class DoorProtocol(HttpToolsProtocol):
         if self.pipeline:
             cycle, _ = self.pipeline.pop()
             self._begin(cast("Cycle", cycle))
-        elif self._deaf or self.door.drain.begun:
-            self._end()
-            return
         self.flow.resume_reading()
         if self._ahead and not self._answering():
             ahead = bytes(self._ahead)
@@ -402,8 +396,6 @@ class DoorProtocol(HttpToolsProtocol):
         self._refuse(head.Refusal(failure), cycle)
 
     def _refuse(self, refusal: head.Refusal, cycle: Cycle | None = None) -> None:
-        if self._ended:
-            return
         fields = self.headers if cycle is None else cycle.scope["headers"]
         inbound = next((value for name, value in fields or () if name == b"x-request-id"), b"")
         asked = b"" if cycle is None else cycle.scope["method"].encode("ascii")
@@ -496,8 +488,7 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _watch_output(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
-        if not self._ended:
-            self._output_timer = self.loop.call_later(self.limits.stall_seconds, self._stalled)
+        self._output_timer = self.loop.call_later(self.limits.stall_seconds, self._stalled)
 
     def _stalled(self) -> None:
         """The client takes nothing, or next to nothing: it holds an upstream's place for no one."""
