@@ -54,8 +54,23 @@ def simulate(
 ) -> None:
     """Serve the simulated Responses upstream alone."""
     from dragoman.simulator import server
+    from dragoman.simulator.state import State
 
-    server.run(host, port, scenario=scenario)
+    try:
+        rules = None if scenario is None else read_scenario(scenario)
+        server.run(
+            host, port, state=State(rules=rules), ready=lambda it: typer.echo(f"simulating at {it.url}")
+        )
+    except (OSError, ValueError) as error:
+        typer.echo(f"dragoman: simulate: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def read_scenario(path: Path) -> object:
+    """The parsed rules of a scenario file. Raises ValueError for a file that holds no JSON."""
+    from dragoman.wire import jsonio
+
+    return jsonio.parse(path.read_bytes())
 
 
 @app.command()
