@@ -24,6 +24,9 @@ _KEPT: Mapping[str, tuple[str, ...]] = {
     "compaction": ("id", "encrypted_content"),
     "web_search_call": ("id", "status", "action"),
 }
+# What rides on single results and citations of a search: only where they point to.
+_POINTER = ("url",)
+_REPLAYED = ("reasoning", "compaction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Opened:
 def seal_item(item: Mapping[str, Any], seal: Seal) -> str:
     """Puts a reasoning or compaction item (as in `output_item.done`) into an envelope. Pure, no padding."""
     kind = item["type"]
-    kept = {name: item[name] for name in _KEPT[kind] if item.get(name) is not None}
+    kept = {name: item[name] for name in _KEPT.get(kind, _POINTER) if item.get(name) is not None}
     payload = jsonio.dump({"v": 1, "t": kind, "a": seal.account_tag, "m": seal.model, "i": kept})
     text = _b64(payload)
     return f"{PREFIX}{text}.{_b64(_mac(text, seal.key))}"
@@ -56,18 +59,18 @@ def seal_item(item: Mapping[str, Any], seal: Seal) -> str:
 def open_item(text: Any, key: bytes) -> Opened | None:
     """Opens an envelope made by seal_item with the same key; None for anything else."""
     opened = _open(text, key)
-    return None if opened is None or opened.item["type"] == "web_search_call" else opened
+    return opened if opened is not None and opened.item["type"] in _REPLAYED else None
 
 
 def seal_search(item: Mapping[str, Any], seal: Seal) -> str:
-    """Puts a web_search_call item into an envelope, for `encrypted_content` of its results."""
-    return seal_item({**item, "type": "web_search_call"}, seal)
+    """Puts a web_search_call, or a pointer (`type`, `url`) to one of its pages, into an envelope."""
+    return seal_item(item, seal)
 
 
 def open_search(text: Any, key: bytes) -> Opened | None:
     """Opens an envelope made by seal_search with the same key; None for anything else."""
     opened = _open(text, key)
-    return opened if opened is not None and opened.item["type"] == "web_search_call" else None
+    return opened if opened is not None and opened.item["type"] not in _REPLAYED else None
 
 
 def _open(text: Any, key: bytes) -> Opened | None:
