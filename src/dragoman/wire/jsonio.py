@@ -109,6 +109,8 @@ def dump_text(value: Any) -> str:
 def dump_line(value: Any) -> bytes:
     """JSON for one SSE `data:` line: also the line ends that only some clients split at are escaped."""
     data = dump(value)
+    if data.isascii():
+        return data
     if b"\xe2\x80\xa8" in data or b"\xe2\x80\xa9" in data or b"\xc2\x85" in data:
         text = data.decode()
         for char in _SSE_UNSAFE:

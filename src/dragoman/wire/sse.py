@@ -111,8 +111,7 @@ def _parse(frame: bytes) -> Event | None:
 
 def encode(event: dict[str, Any]) -> bytes:
     """One frame of an event whose name is its own `type`, as Anthropic's and OpenAI's streams do."""
-    name: str = event["type"]
-    return b"event: " + name.encode() + b"\ndata: " + jsonio.dump_line(event) + b"\n\n"
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), jsonio.dump_line(event))
 
 
 def encode_all(events: list[dict[str, Any]]) -> bytes:

@@ -55,7 +55,7 @@ class Blocks:
             self._open(block)
 
     def json(self, partial: str) -> None:
-        """A piece of the input of the open tool block."""
+        """A piece of the input of the open tool_use block: visible output of the model."""
         self.delta({"type": "input_json_delta", "partial_json": partial})
 
     def delta(self, delta: Event) -> None:

@@ -17,9 +17,6 @@ from dragoman.wire import jsonio
 
 CITED_CHARACTERS = 150
 
-# The whole search rides on its first result; the others have nothing of their own to bring back.
-WITH_FIRST = "with-first"
-
 
 class Block(NamedTuple):
     """A block as it starts, and the tool input that follows it, if any."""
@@ -67,7 +64,7 @@ def citation(annotation: dict[str, Any], text: str, context: AnswerContext) -> d
         "url": url,
         "title": title if isinstance(title, str) else None,
         "cited_text": text[start:end][:CITED_CHARACTERS],
-        "encrypted_index": seal_search({"action": {"type": "open_page", "url": url}}, context.seal),
+        "encrypted_index": seal_search({"type": "url_citation", "url": url}, context.seal),
     }
 
 
@@ -98,7 +95,10 @@ def _results(item: dict[str, Any], action: dict[str, Any], context: AnswerContex
             "type": "web_search_result",
             "url": url,
             "title": titles.get(url, url),
-            "encrypted_content": seal_search(item, context.seal) if place == 0 else WITH_FIRST,
+            # The whole search rides on its first result, the others only point to their page.
+            "encrypted_content": seal_search(
+                item if place == 0 else {"type": "web_search_source", "url": url}, context.seal
+            ),
             "page_age": None,
         }
         for place, url in enumerate(dict.fromkeys(urls))

@@ -523,7 +523,7 @@ class Search(Item):
             for block in citations.search_blocks(self._item, self.context, self.outcome):
                 self.blocks.start(block.start)
                 if block.input is not None:
-                    self.blocks.json(block.input)
+                    self.blocks.delta({"type": "input_json_delta", "partial_json": block.input})
                 self.blocks.stop()
             self.outcome.spoke = True
         super().close()
