@@ -235,7 +235,7 @@ def _connected(limits: Limits) -> tuple[DoorProtocol, Wire]:
 
 
 async def test_bytes_ahead_of_their_turn_are_kept_up_to_a_bound() -> None:
-    protocol, wire = _connected(Limits(ahead_bytes=100))
+    protocol, wire = _connected(Limits(ahead_bytes=60))
     protocol.data_received(request("GET", "/0"))
     protocol.data_received(request("GET", "/1"))
     assert not wire.paused
