@@ -118,13 +118,16 @@ class Gateway:
 
     url: str
     run: Spawned
+    _read: int = 0
 
     def faults(self) -> list[str]:
-        """Lines of its log that tell of a bug of its own."""
-        return [line for line in self.run.complained().splitlines() if _FAULT.search(line)]
+        """Lines of its log, since the last call, that tell of a bug of its own."""
+        lines = self.run.complained().splitlines()
+        new, self._read = lines[self._read :], len(lines)
+        return [line for line in new if _FAULT.search(line)]
 
 
-_FAULT = re.compile(r'Traceback|"level": ?"(error|critical)"|Task exception|never awaited|"status": ?500\b')
+_FAULT = re.compile(r'Traceback|"level": ?"(error|critical)"|Task exception|never awaited')
 
 
 @contextmanager
