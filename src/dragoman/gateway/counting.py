@@ -13,7 +13,7 @@ from dragoman.gateway.dialects import choose_model
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal
 from dragoman.translate.capability import capability
-from dragoman.translate.messages.count import estimate
+from dragoman.translate.messages.count import measure
 from dragoman.translate.messages.plan import Identity, Target
 from dragoman.translate.messages.request import translate
 from dragoman.translate.models import profile
@@ -44,7 +44,9 @@ async def count_tokens(
         if tokens is not None:
             house.counts.put(key, tokens)
     if tokens is None:
-        tokens = house.calibration.apply(resolution.model, estimate(body, house.counter.count))
+        found = measure(body)
+        counted = found.fixed + await house.counter.count_async(found.texts)
+        tokens = house.calibration.apply(resolution.model, counted)
     return {"input_tokens": tokens}
 
 

@@ -67,24 +67,28 @@ class Exchange:
 
     # -- life ----------------------------------------------------------------------------------------
 
-    async def run(
-        self,
-        dialect: Dialect,
-        principal: Principal,
-        headers: Mapping[str, str],
-        request: dict[str, Any],
-        sink: Sink | None,
-    ) -> dict[str, Any] | None:
-        """Serves a validated request; returns the whole answer where there is no sink.
+    def admit(
+        self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], request: dict[str, Any]
+    ) -> None:
+        """Takes a validated request on. Raises Refused where the key or the model does not allow it.
+
+        The caller should keep no reference to the request: a held stream must not hold a long prompt.
+        """
+        self.row.key = principal.name
+        self._turn = dialect.admit(self._house, principal, headers, request, self.row)
+
+    async def run(self, sink: Sink | None) -> dict[str, Any] | None:
+        """Serves the admitted request; returns the whole answer where there is no sink.
 
         Raises Refused as long as no head was sent; later failures become the stream's error event.
         """
+        if self._turn is None:
+            raise RuntimeError("nothing was admitted")
         self._task = asyncio.current_task()
         self._sink = sink
-        row = self.row
-        row.key, row.stream = principal.name, sink is not None
+        row, turn = self.row, self._turn
+        row.stream = sink is not None
         try:
-            turn = self._turn = dialect.admit(self._house, principal, headers, request, row)
             async with self._house.gate.place():
                 row.queue_ms = self._since()
                 if (whole := turn.immediate()) is not None:
@@ -146,7 +150,6 @@ class Exchange:
         try:
             async with self._house.upstream.open(step.account, body, headers) as answer:
                 self.row.connect_ms = _ms(self._clock.monotonic() - sent)
-                turn.answered(answer.headers)
                 async for events in answer.events():
                     pacer.touch()
                     if await self._relay(turn, turn.feed(events)):
@@ -171,6 +174,7 @@ class Exchange:
         if events:
             if not self._content:
                 self._content = True
+                turn.commit()
                 self.row.first_token_ms = self._since()
             await self._write(turn, events)
         return turn.over

@@ -20,6 +20,7 @@ from dragoman.gateway.ports import Account, Principal, Row
 from dragoman.translate.capability import capability
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages import usage as usages
+from dragoman.translate.messages.count import estimate
 from dragoman.translate.messages.failure import UpstreamFailure
 from dragoman.translate.messages.fold import Fold
 from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
@@ -97,6 +98,7 @@ class MessagesTurn:
         self._answer: ResponsesToMessages | None = None
         self._account: Account | None = None
         self._fold = Fold()
+        self._tokens = 0
         self._refusal: Failure | None = None
 
     # -- what the exchange asks ----------------------------------------------------------------------
@@ -175,14 +177,17 @@ class MessagesTurn:
         self._account = account
         self._prefix = digest(plan.body)
         self._row.effort = (plan.body.get("reasoning") or {}).get("effort")
+        if house.counter.exact and house.calibration.wants(self.model):
+            self._tokens = estimate(plan.body, house.counter.count)
         self._row.ignored_fields, self._row.repaired = list(plan.ignored), list(plan.repaired)
         self._answer = ResponsesToMessages(self._context(plan, account), started=started)
         lane = line.lane_key
         names = _LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
         return jsonio.dump(plan.body), dict.fromkeys(names, lane or "")
 
-    def answered(self, headers: Mapping[str, str]) -> None:
-        """The upstream answered 200; its headers may tell the model it really used."""
+    def commit(self) -> None:
+        """Content went to the client: nothing will be sent again, so the prompt need not be held."""
+        self._request = {}
 
     def feed(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The client's events that these upstream events become."""
@@ -293,7 +298,7 @@ class MessagesTurn:
             message_id=self._message_id,
             model=self._request["model"],
             input_estimate=self._estimate(),
-            plan=plan,
+            plan=replace(plan, body={}),
             seal=Seal(house.policy.seal_key, account.tag, self.model),
             betas=self._betas,
             count=self._count,
@@ -324,6 +329,7 @@ class MessagesTurn:
                 written_tokens=usage.written,
             )
             house.calibration.learn(self.model, prefix.tokens, usage.total_input, "bytes")
+            house.calibration.learn(self.model, self._tokens, usage.total_input)
         before = house.turns.predecessor(self._thread, prefix)
         judged = verdicts.judge(before, turn, self._contract)
         row.cache_verdict, row.cache_story = judged.label, judged.sentence()

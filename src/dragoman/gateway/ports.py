@@ -104,6 +104,8 @@ class Counter(Protocol):
 
     def count(self, texts: Sequence[str]) -> int: ...
 
+    async def count_async(self, texts: Sequence[str]) -> int: ...
+
 
 @dataclass(slots=True)
 class Row:

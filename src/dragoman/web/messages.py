@@ -64,10 +64,12 @@ class MessagesDoor:
         )
         exchange.row.requested_model = _name(request.get("model"))
         validate(request, lenient=self._house.policy.lenient)
+        exchange.admit(_DIALECT, principal, incoming.headers, request)
         sink = _StreamSink(incoming.send, incoming.request_id) if request.get("stream") is True else None
+        del request
         watcher = asyncio.ensure_future(_watch(incoming, exchange))
         try:
-            answer = await exchange.run(_DIALECT, principal, incoming.headers, request, sink)
+            answer = await exchange.run(sink)
         finally:
             watcher.cancel()
         if exchange.gone:
