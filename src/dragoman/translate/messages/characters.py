@@ -20,9 +20,3 @@ def join(half: str, text: str) -> tuple[str, str]:
         text = text[: len(text) - len(half)]
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), half
     return text, ""
-
-
-def whole(text: str) -> str:
-    """A text that is complete: any half in it is replaced."""
-    text, half = join("", text)
-    return text + REPLACEMENT if half else text

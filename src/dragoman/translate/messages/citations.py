@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from dragoman.translate.messages.blocks import Blocks
 from dragoman.translate.messages.context import AnswerContext
+from dragoman.translate.messages.items import Item
 from dragoman.translate.messages.outcome import Outcome
 from dragoman.translate.messages.reasoning import seal_search
 from dragoman.wire import jsonio
@@ -18,14 +20,39 @@ from dragoman.wire import jsonio
 CITED_CHARACTERS = 150
 
 
-class Block(NamedTuple):
+class Search(Item):
+    """A web search that the upstream made: the call and its results, once both are known."""
+
+    kind = "web_search_call"
+    __slots__ = ("_item",)
+
+    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
+        super().__init__(context, blocks, outcome)
+        self._item: dict[str, Any] | None = None
+
+    def finish(self, item: dict[str, Any]) -> None:
+        self._item = item
+        self.done = True
+
+    def close(self) -> None:
+        if self._item is not None:
+            for block in _blocks(self._item, self.context, self.outcome):
+                self.blocks.start(block.start)
+                if block.input is not None:
+                    self.blocks.delta({"type": "input_json_delta", "partial_json": block.input})
+                self.blocks.stop()
+            self.outcome.spoke = True
+        super().close()
+
+
+class _Block(NamedTuple):
     """A block as it starts, and the tool input that follows it, if any."""
 
     start: dict[str, Any]
     input: str | None = None
 
 
-def search_blocks(item: dict[str, Any], context: AnswerContext, outcome: Outcome) -> list[Block]:
+def _blocks(item: dict[str, Any], context: AnswerContext, outcome: Outcome) -> list[_Block]:
     """The call and its result. Counts the search; one beyond the client's limit gets an error as result."""
     action = item.get("action")
     action = action if isinstance(action, dict) else {}
@@ -42,11 +69,11 @@ def search_blocks(item: dict[str, Any], context: AnswerContext, outcome: Outcome
     else:
         content = _results(item, action, context)
     return [
-        Block(
+        _Block(
             {"type": "server_tool_use", "id": call_id, "name": "web_search", "input": {}},
             jsonio.dump_text({"query": _query(action)}),
         ),
-        Block({"type": "web_search_tool_result", "tool_use_id": call_id, "content": content}),
+        _Block({"type": "web_search_tool_result", "tool_use_id": call_id, "content": content}),
     ]
 
 

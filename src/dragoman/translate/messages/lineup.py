@@ -11,11 +11,21 @@ from bisect import insort
 from typing import Any, TypeVar
 
 from dragoman.translate.messages.blocks import Blocks
+from dragoman.translate.messages.calls import Call, CustomCall, FunctionCall
+from dragoman.translate.messages.citations import Search
 from dragoman.translate.messages.context import AnswerContext
-from dragoman.translate.messages.items import KINDS, Call, Item, Message, PeerError, Reasoning
+from dragoman.translate.messages.items import Item, PeerError
+from dragoman.translate.messages.message import Message
 from dragoman.translate.messages.outcome import Outcome, tally
+from dragoman.translate.messages.thinking import Reasoning
 
 Event = dict[str, Any]
+
+# The items that the client's dialect has a word for; all others are counted and not shown.
+KINDS: dict[str, type[Item]] = {
+    kind.kind: kind for kind in (Message, FunctionCall, CustomCall, Reasoning, Search)
+}
+
 ItemType = TypeVar("ItemType", bound=Item)
 
 

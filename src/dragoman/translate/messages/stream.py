@@ -3,9 +3,9 @@
 TRANSITIONS[state][event type] is (handler, next state). Types that no row names are counted and ignored;
 a known type where its state has no row is a fault of the peer. The automaton decides order and endings:
 blocks strictly one after the other, `message_start` with the first thing to show, the stop reason only
-with the upstream's last word in hand, and never a good end after a cut. What an item becomes stands in
-items, how blocks are written in blocks. Contracts: OpenAI's Responses streaming events, Anthropic's
-Messages streaming events.
+with the upstream's last word in hand, and never a good end after a cut. Whose turn it is stands in lineup,
+what an item becomes in message, calls, thinking and citations, how blocks are written in blocks.
+Contracts: OpenAI's Responses streaming events, Anthropic's Messages streaming events.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.blocks import blocks
+from dragoman.translate.messages.calls import CustomCall, FunctionCall
 from dragoman.translate.messages.context import WINDOW_BETA, AnswerContext
 from dragoman.translate.messages.failure import Cause, UpstreamFailure, from_event, to_client
-from dragoman.translate.messages.items import CustomCall, FunctionCall, Message, PeerError, Reasoning
+from dragoman.translate.messages.frame import closing, opening
+from dragoman.translate.messages.items import PeerError
 from dragoman.translate.messages.lineup import Lineup, name
+from dragoman.translate.messages.message import Message
 from dragoman.translate.messages.outcome import Outcome, tally
+from dragoman.translate.messages.thinking import Reasoning
+from dragoman.translate.messages.usage import estimated
+from dragoman.translate.messages.usage import measured as measure
 from dragoman.wire.errors import Failure
 
 __all__ = ["TRANSITIONS", "AnswerContext", "ResponsesToMessages", "State"]
@@ -112,8 +117,8 @@ class ResponsesToMessages:
     def outcome(self) -> Outcome:
         """What the answer came to so far. Its usage is an estimate until the upstream has told the truth."""
         outcome = self._outcome
-        if outcome.usage.source != "measured" and (self._content or self._final):
-            outcome.usage = usages.estimated(self.context.input_estimate, outcome.output_bytes)
+        if outcome.usage.source != "measured" and self._content:
+            outcome.usage = estimated(self.context.input_estimate, outcome.output_bytes)
         return outcome
 
     # -- announcements -------------------------------------------------------------------------------
@@ -289,7 +294,7 @@ class ResponsesToMessages:
             self._cut_short()
         out = writer.out
         if not out:
-            return out
+            return []
         writer.out = []
         if not self._content:
             self._content = True
@@ -298,25 +303,8 @@ class ResponsesToMessages:
         return out
 
     def _start(self) -> Event:
-        context = self.context
         self.started = True
-        return {
-            "type": "message_start",
-            "message": {
-                "id": context.message_id,
-                "type": "message",
-                "role": "assistant",
-                "model": context.model,
-                "content": [],
-                "stop_reason": None,
-                "stop_sequence": None,
-                "stop_details": None,
-                "container": None,
-                "usage": usages.provisional(context.input_estimate, self._outcome.service_tier),
-                "context_management": None,
-                "diagnostics": context.diagnostics if context.diagnostics_asked else None,
-            },
-        }
+        return opening(self.context, self._outcome.service_tier)
 
     def _cut_short(self) -> None:
         """Visible output reached a stop sequence or the cap: the answer ends here, whatever comes."""
@@ -328,20 +316,9 @@ class ResponsesToMessages:
     def _end(self, reason: str, sequence: str | None = None, details: str | None = None) -> None:
         outcome = self._outcome
         outcome.stop_reason, outcome.stop_sequence = reason, sequence
-        delta: Event = {"stop_reason": reason, "stop_sequence": sequence, "stop_details": None}
-        if reason == "refusal":
-            delta["stop_details"] = {"type": "refusal", "category": None, "explanation": details}
-        usage = outcome.usage
-        if usage.source != "measured":
-            usage = outcome.usage = usages.estimated(self.context.input_estimate, outcome.output_bytes)
-        last: Event = {
-            "type": "message_delta",
-            "delta": delta,
-            "usage": usages.final(usage, outcome.web_searches, outcome.service_tier),
-        }
-        if self.context.edits_asked:
-            last["context_management"] = {"applied_edits": []}
-        self._blocks.out += [last, {"type": "message_stop"}]
+        if outcome.usage.source != "measured":
+            outcome.usage = estimated(self.context.input_estimate, outcome.output_bytes)
+        self._blocks.out += closing(self.context, outcome, details)
         self.finished = True
 
     def _break(self, failure: UpstreamFailure) -> None:
@@ -360,7 +337,7 @@ class ResponsesToMessages:
     def _read(self, response: Event) -> None:
         self._final = True
         self._identify(response)
-        measured = usages.measured(response.get("usage"))
+        measured = measure(response.get("usage"))
         if measured is not None:
             self._outcome.usage = measured
 

@@ -1,0 +1,203 @@
+"""Calls of the client's tools: tool_use blocks whose arguments are passed on as they come.
+
+A block opens once it is its turn and it is known whose call it is. Arguments reach the client as the model
+wrote them, also where they are no JSON: closing a broken object by guess would run half a command. What
+the model wrote is remembered by call id, because later turns must replay it byte by byte.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman.translate.messages.arguments import EMPTY_OPTIONAL, Trimmer, client_call_id
+from dragoman.translate.messages.blocks import Blocks
+from dragoman.translate.messages.context import AnswerContext
+from dragoman.translate.messages.items import Item, Text
+from dragoman.translate.messages.outcome import Outcome, tally
+from dragoman.wire import jsonio
+
+
+class Call(Item):
+    """A call of a client's tool: a tool_use block, its arguments passed on as they come."""
+
+    __slots__ = ("_arguments", "_ended", "_started", "_waiting", "call_id", "client_id", "name")
+
+    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
+        super().__init__(context, blocks, outcome)
+        self.call_id: str | None = None
+        self.client_id = ""
+        self.name: str | None = None
+        self._arguments = Text()
+        self._waiting: list[str] = []
+        self._started = False
+        self._ended = False
+
+    @property
+    def yields(self) -> bool:
+        return self.done or (self._ended and self.call_id is not None and self.name is not None)
+
+    def added(self, item: dict[str, Any]) -> None:
+        self.name = _string(item.get("name")) or self.name
+        self.call_id = _string(item.get("call_id")) or self.call_id
+        self._begin()
+
+    def delta(self, delta: str) -> None:
+        """More of the argument string."""
+        text = self._arguments.take(delta)
+        if text:
+            self.outcome.output_bytes += len(text) if text.isascii() else len(text.encode())
+            self._put(text)
+
+    def snapshot(self, arguments: Any) -> None:
+        """The whole argument string: what is missing of it is added."""
+        if isinstance(arguments, dict):
+            arguments = jsonio.dump_text(arguments)  # some servers send the object itself
+        if not isinstance(arguments, str):
+            return
+        self._ended = True
+        missing = self._arguments.missing(arguments)
+        if missing is None:
+            self.outcome.mismatched += 1
+            if self._started:
+                return
+            self._arguments, self._waiting = Text(), []
+            missing = arguments
+        if missing:
+            self.delta(missing)
+
+    def finish(self, item: dict[str, Any]) -> None:
+        if not self.closed:
+            self.added(item)
+            self.snapshot(self._content(item))
+        self.done = True
+
+    def show(self) -> None:
+        super().show()
+        self._begin()
+
+    def close(self) -> None:
+        if self.call_id is None and self.name is not None:
+            self.call_id = f"call_{self.context.message_id}_{self.order[1]}"
+            self._begin()
+        if self._started:
+            if rest := self._arguments.end():
+                self._put(rest)
+            self._tail()
+            self.blocks.stop()
+            self._remember(str(self._arguments))
+        elif self._hidden():
+            tally(self.outcome.hidden, self.kind)
+        else:
+            self.outcome.dropped += 1
+        self._arguments, self._waiting = Text(), []
+        super().close()
+
+    def _begin(self) -> None:
+        """Opens the block as soon as it is its turn and it is known whose call it is."""
+        if not self.live or self._started or self.call_id is None or self.name is None or self._hidden():
+            return
+        self._started = True
+        self.outcome.spoke = True
+        self.outcome.tool_calls += 1
+        self.client_id = client_call_id(self.call_id, self.outcome.call_ids)
+        self.outcome.call_ids.add(self.client_id)
+        name = self.context.plan.tool_names.get(self.name, self.name)
+        self.blocks.start({"type": "tool_use", "id": self.client_id, "name": name, "input": {}})
+        self._head(name)
+        waiting, self._waiting = self._waiting, []
+        for piece in waiting:
+            self._put(piece)
+
+    def _put(self, piece: str) -> None:
+        if not self._started:
+            self._waiting.append(piece)
+        elif piece := self._shape(piece):
+            self.blocks.json(piece)
+
+    def _hidden(self) -> bool:
+        """Whether the client must not see the call."""
+        return False
+
+    def _content(self, item: dict[str, Any]) -> Any:
+        """The finished item's arguments."""
+        raise NotImplementedError
+
+    def _head(self, name: str) -> None:
+        """What comes before the arguments. `name` is the client's name of the tool."""
+
+    def _shape(self, piece: str) -> str:
+        """A piece of the arguments as the client gets it."""
+        return piece
+
+    def _tail(self) -> None:
+        """What comes after the arguments."""
+
+    def _remember(self, arguments: str) -> None:
+        """Keeps what later turns need of the arguments."""
+
+
+class FunctionCall(Call):
+    """A call with JSON arguments."""
+
+    kind = "function_call"
+    __slots__ = ("_trimmer",)
+
+    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
+        super().__init__(context, blocks, outcome)
+        self._trimmer: Trimmer | None = None
+
+    def _content(self, item: dict[str, Any]) -> Any:
+        return item.get("arguments")
+
+    def _head(self, name: str) -> None:
+        if keys := EMPTY_OPTIONAL.get(name):
+            self._trimmer = Trimmer(keys)
+
+    def _shape(self, piece: str) -> str:
+        return piece if self._trimmer is None else self._trimmer.feed(piece)
+
+    def _tail(self) -> None:
+        if self._trimmer is not None and (rest := self._trimmer.flush()):
+            self.blocks.json(rest)
+
+    def _remember(self, arguments: str) -> None:
+        """Keeps the model's own spelling for later turns; notes a call whose input is no object."""
+        if not arguments:
+            return
+        try:
+            valid = isinstance(jsonio.parse(arguments.encode()), dict)
+        except jsonio.InvalidJson:
+            valid = False
+        if valid:
+            self.outcome.arguments[self.client_id] = arguments
+        else:
+            self.outcome.invalid_arguments.append(self.client_id)
+
+
+class CustomCall(Call):
+    """A free-text call: its text becomes the one member `input`. Only clients that declared it see it.
+
+    What such a client sends back is the text itself, so nothing has to be remembered of it.
+    """
+
+    kind = "custom_tool_call"
+    __slots__ = ()
+
+    def _hidden(self) -> bool:
+        return self.name is not None and self.name not in self.context.plan.custom_tools
+
+    def _content(self, item: dict[str, Any]) -> Any:
+        return item.get("input")
+
+    def _head(self, name: str) -> None:
+        self.blocks.json('{"input":"')
+
+    def _shape(self, piece: str) -> str:
+        return jsonio.dump_text(piece)[1:-1]
+
+    def _tail(self) -> None:
+        self.blocks.json('"}')
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,141 @@
+"""Message items: visible text. Each content part is a text block of its own, a refusal too.
+
+Parts are shown in the order in which their text comes; a part ends when the next one begins, so that its
+citations are told while its block is open.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman.translate.messages.blocks import Blocks
+from dragoman.translate.messages.citations import citation
+from dragoman.translate.messages.context import AnswerContext
+from dragoman.translate.messages.items import Item, Text
+from dragoman.translate.messages.outcome import Outcome
+
+
+class Part:
+    """One content part of a message."""
+
+    __slots__ = ("cited", "done", "refusal", "text")
+
+    def __init__(self) -> None:
+        self.text = Text()
+        self.refusal = False
+        self.done = False
+        self.cited: set[tuple[Any, Any, Any]] = set()
+
+
+class Message(Item):
+    """Visible text: each part is a text block of its own, a refusal too."""
+
+    kind = "message"
+    __slots__ = ("_current", "_parts", "_waiting")
+
+    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
+        super().__init__(context, blocks, outcome)
+        self._parts: dict[int, Part] = {}
+        self._current: int | None = None
+        self._waiting: list[tuple[int, str | dict[str, Any]]] = []
+
+    @property
+    def yields(self) -> bool:
+        return self.done or (bool(self._parts) and all(part.done for part in self._parts.values()))
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._waiting)
+
+    def part(self, index: int) -> Part:
+        """The part at an index, made when it is first heard of."""
+        part = self._parts.get(index)
+        if part is None:
+            part = self._parts[index] = Part()
+        return part
+
+    def delta(self, index: int, delta: str) -> None:
+        """More text of a part."""
+        part = self._parts.get(index)
+        if part is None:
+            part = self.part(index)
+        text = part.text.take(delta)
+        if text:
+            self.outcome.output_bytes += len(text) if text.isascii() else len(text.encode())
+            self._put(index, text)
+
+    def snapshot(self, index: int, text: Any, annotations: Any = None) -> None:
+        """A part's whole text: what is missing of it is added."""
+        part = self.part(index)
+        if isinstance(text, str):
+            missing = part.text.missing(text)
+            if missing is None:
+                self.outcome.mismatched += 1
+            elif missing:
+                self.delta(index, missing)
+            part.done = True
+        if isinstance(annotations, list):
+            for annotation in annotations:
+                self.annotate(index, annotation)
+
+    def annotate(self, index: int, annotation: Any) -> None:
+        """A citation; the same one is told once, however often the upstream repeats it."""
+        if not isinstance(annotation, dict):
+            return
+        part = self.part(index)
+        mark = (annotation.get("url"), annotation.get("start_index"), annotation.get("end_index"))
+        if not all(isinstance(value, str | int | None) for value in mark) or mark in part.cited:
+            return
+        part.cited.add(mark)
+        found = citation(annotation, str(part.text), self.context)
+        if found is not None:
+            self._put(index, found)
+
+    def finish(self, item: dict[str, Any]) -> None:
+        content = item.get("content")
+        for index, part in enumerate(content if isinstance(content, list) else ()):
+            if isinstance(part, dict):
+                self.whole(index, part)
+        self.done = True
+
+    def whole(self, index: int, part: dict[str, Any]) -> None:
+        """A finished part, of text or refusal."""
+        if part.get("type") == "refusal":
+            self.part(index).refusal = True
+            self.snapshot(index, part.get("refusal"))
+        elif part.get("type") in ("output_text", "text"):
+            self.snapshot(index, part.get("text"), part.get("annotations"))
+
+    def show(self) -> None:
+        super().show()
+        waiting, self._waiting = self._waiting, []
+        for index, piece in waiting:
+            self._put(index, piece)
+
+    def close(self) -> None:
+        for index, part in self._parts.items():
+            if rest := part.text.end():
+                self._put(index, rest)
+            if part.text.pieces:
+                self.outcome.spoke = True
+            if part.refusal:
+                self.outcome.refusal = str(part.text)
+        if self._current is not None:
+            self.blocks.end_text()
+        if self.done:
+            self._parts = {}
+        self._current = None
+        super().close()
+
+    def _put(self, index: int, piece: str | dict[str, Any]) -> None:
+        if not self.live:
+            self._waiting.append((index, piece))
+            return
+        if index != self._current:
+            if self._current is not None:
+                self.blocks.end_text()
+            self._current = index
+        if isinstance(piece, str):
+            self.blocks.text(piece)
+        else:
+            self.blocks.cite(piece)
