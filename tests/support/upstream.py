@@ -156,7 +156,7 @@ class Upstream:
     def play(self, *scripts: Script) -> None:
         self.scripts = list(scripts)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (seen := await _read(reader)) is not None:
                 self.seen.append(seen)
@@ -192,7 +192,7 @@ async def _read(reader: asyncio.StreamReader) -> Seen | None:
 async def upstream() -> AsyncIterator[Upstream]:
     """A scripted upstream on a free port."""
     one = Upstream()
-    server = await asyncio.start_server(one._serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
     one.port = server.sockets[0].getsockname()[1]
     try:
         yield one

@@ -1,0 +1,96 @@
+"""How upstreams are reached: certificates, proxies, redirects."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.gateway.ports import Account, UpstreamError
+from dragoman.translate.messages.failure import Cause
+from dragoman.upstream.client import HttpUpstream, Road
+from tests.support.upstream import Upstream, upstream
+
+CERTIFICATE = Path(__file__).parent.parent / "fixtures" / "localhost.pem"
+ACCOUNT = Account("a", "openai", "tag")
+
+
+async def ask(client: HttpUpstream) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async with client.open(ACCOUNT, b"{}", {}) as answer:
+        async for events in answer.events():
+            found += events
+        answer.complete = True
+    return found
+
+
+def reach(url: str, **more: Any) -> HttpUpstream:
+    road = Road(url, {"authorization": "Bearer sk-x"})
+    return HttpUpstream({"a": road}, user_agent="dragoman/test", connect_seconds=20, **more)
+
+
+async def test_a_ca_file_is_trusted_and_nothing_else() -> None:
+    one = Upstream()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_suffix(".key"))
+    server = await asyncio.start_server(one.serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        trusting = reach(f"https://localhost:{port}/v1", ca_file=str(CERTIFICATE))
+        assert (await ask(trusting))[-1]["type"] == "response.completed"
+        await trusting.close()
+        careful = reach(f"https://localhost:{port}/v1")
+        with pytest.raises(UpstreamError) as caught:
+            await ask(careful)
+        assert caught.value.failure.cause is Cause.TRANSPORT
+        await careful.close()
+    finally:
+        server.close()
+
+
+async def test_the_environments_proxy_is_obeyed_except_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with upstream() as proxy, upstream() as local:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("no_proxy", "direct.invalid")
+        through = reach("http://model.invalid/v1")
+        assert (await ask(through))[-1]["type"] == "response.completed"
+        assert proxy.seen[0].path == "http://model.invalid/v1/responses"
+        await through.close()
+
+        loopback = reach(local.url)
+        await ask(loopback)
+        assert len(local.seen) == 1
+        assert len(proxy.seen) == 1
+        await loopback.close()
+
+        excepted = reach("http://direct.invalid/v1")
+        with pytest.raises(UpstreamError):
+            await ask(excepted)
+        assert len(proxy.seen) == 1
+        await excepted.close()
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """Credentials stay with the address they were given for."""
+    from tests.support.upstream import status
+
+    async with upstream() as one, upstream() as canary:
+        one.play(status(307, {}, {"location": f"{canary.url}/responses"}))
+        client = reach(one.url)
+        with pytest.raises(UpstreamError):
+            await ask(client)
+        await client.close()
+        assert canary.seen == []
+
+
+async def test_a_count_that_fails_is_no_error() -> None:
+    async with upstream() as one:
+        client = reach(one.url)
+        assert await client.count(ACCOUNT, {"model": "m"}) is None  # an event stream is no count
+        await client.close()
+    client = reach("http://127.0.0.1:1/v1")
+    assert await client.count(ACCOUNT, {"model": "m"}) is None
+    await client.close()

@@ -1,0 +1,148 @@
+"""Starting and stopping `dragoman serve` as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+WAIT = 60.0
+
+
+def environment(tmp_path: Path, **more: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DRAGOMAN_")}
+    return {**clean, "XDG_DATA_HOME": str(tmp_path / "data"), **more}
+
+
+def run(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dragoman.cli", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=WAIT, check=False)
+
+
+@contextmanager
+def serving(*arguments: str, env: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """A running server, its address and its start block."""
+    command = [sys.executable, "-m", "dragoman.cli", "serve", *arguments]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        block = ""
+        while "claude -p" not in block:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            block += line
+        address = next(line.split()[1] for line in block.splitlines() if line.strip().startswith("listening"))
+        yield process, address, block
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def get(url: str) -> tuple[int, str]:
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=WAIT) as answer:
+                return answer.status, answer.read().decode()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def test_without_an_account_the_simulator_answers_and_says_so(tmp_path: Path) -> None:
+    """The demo: labelled as simulated everywhere, a private key file, the port from the environment."""
+    env = environment(tmp_path, DRAGOMAN_SERVER__PORT="0")
+    with serving(env=env) as (process, address, block):
+        key_file = tmp_path / "data" / "dragoman" / "demo-key"
+        key = key_file.read_text().strip()
+        assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+        assert key.startswith("sk-drg-")
+        assert key in block
+        assert "SIMULATED" in block
+        status, text = get(f"{address}/readyz")
+        assert status == 200
+        assert '"simulated"' in text
+        with urllib.request.urlopen(f"{address}/healthz", timeout=WAIT) as answer:
+            assert answer.headers["x-dragoman-simulated"] == "true"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT) == 0
+    with serving(env=env) as (_, _, again):
+        assert key in again
+
+
+def test_beyond_loopback_without_keys_it_does_not_start(tmp_path: Path) -> None:
+    config = tmp_path / "dragoman.toml"
+    config.write_text('[[accounts]]\nname = "a"\napi_key = "sk-x"\n')
+    done = run(
+        "serve", "--host", "0.0.0.0", "--port", "0", "--config", str(config), env=environment(tmp_path)
+    )
+    assert done.returncode == 2
+    assert "add [[keys]]" in done.stderr
+    assert "sk-x" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[server]\nprot = 1", "server.prot: unknown key, did you mean port?"),
+        ('[models]\n"claude-*" = "gpt-5.5@hard"', "'hard' is no effort level"),
+        ('[[accounts]]\nname = "a"\napi_key_env = "NOT_SET_ANYWHERE"', "NOT_SET_ANYWHERE is empty"),
+        ('[[accounts]]\nname = "a"\napi_key_file = "/nowhere/key"', "/nowhere/key"),
+        ('[[keys]]\nname = "a"\nkey_env = "NOT_SET_ANYWHERE"', "keys.a.key_env"),
+    ],
+)
+def test_a_wrong_configuration_is_named_before_anything_is_bound(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    config = tmp_path / "dragoman.toml"
+    config.write_text(text)
+    done = run("serve", "--config", str(config), "--port", "0", env=environment(tmp_path))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run("serve", "--port", port, env=environment(tmp_path))
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} cannot be bound" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
+    env = environment(tmp_path, DRAGOMAN_SERVER__PORT="0")
+    with serving(env=env) as (process, _, _):
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT) == 0
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    done = run("version", env=environment(tmp_path))
+    assert done.returncode == 0
+    assert done.stdout.startswith("dragoman ")
+
+
+def test_a_broken_scenario_is_named(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.json"
+    scenario.write_text('[{"match": {}, "steps": [{"no such step": {}}]}]')
+    done = run("simulate", "--port", "0", "--scenario", str(scenario), env=environment(tmp_path))
+    assert done.returncode == 2
+    assert "no such step" in done.stderr
