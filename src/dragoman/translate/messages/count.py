@@ -75,8 +75,8 @@ class Calibration:
     reports nothing sensible) cannot spoil it. At most `models` of them are kept.
     """
 
-    LOW = 0.5
-    HIGH = 2.0
+    LOW = 0.33
+    HIGH = 3.0
     # Below this the fixed overheads dominate and teach nothing about texts.
     SMALLEST = 200
     _MEMORY = 8

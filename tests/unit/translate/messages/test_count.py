@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from dragoman.simulator.models import family
+from dragoman.simulator.render import Renderer
 from dragoman.translate.messages.count import ITEM, REPLY, TOOL, Calibration, estimate, measure
 from dragoman.translate.messages.media import PAGE
 from dragoman.upstream.tokens import Toktok
@@ -192,11 +194,51 @@ def test_nothing_learnt_changes_nothing() -> None:
 
 
 def test_the_factor_is_learnt_from_reported_figures() -> None:
-    """B76, behaviours T6: after one answer the estimate is where the upstream counts."""
+    """behaviours T6: after one answer the estimate is where the upstream counts."""
     calibration = Calibration()
     calibration.learn("gpt-5.5", 1000, 1300)
     assert calibration.apply("gpt-5.5", 2000) == 2600
     assert calibration.factor("gpt-5.4") == 1.0
+
+
+SPOKEN = {
+    "prose": "The gate at the end of the lane was old, and nobody remembered who had hung it there. ",
+    "code": "def mend(gate: Gate) -> int:\n    for hinge in gate.hinges:\n        hinge.turn(90)\n\n",
+    "json": '{"path":"/srv/app/main.py","lines":[1,2,3],"ok":true,"note":null,"size":12345}\n',
+    "german": "Größere Änderungen an der Straße müssen vorher angekündigt werden, sagte die Behörde. ",
+    "chinese": "请修好大门，然后告诉我你做了什么。",
+}
+
+
+def spoken(text: str, turn: int) -> dict[str, Any]:
+    """A conversation about one kind of text, with tools."""
+    items = [user(text * 10)]
+    for number in range(turn):
+        items.append({"type": "message", "role": "assistant", "content": text})
+        call = {
+            "type": "function_call",
+            "call_id": f"c{number}",
+            "name": "Read",
+            "arguments": '{"path":"/f"}',
+        }
+        items += [call, {"type": "function_call_output", "call_id": f"c{number}", "output": text * 8}]
+    tools = [tool(name, description=SPOKEN["prose"] * 5) for name in ("Bash", "Read", "Write")]
+    return {"model": "gpt-5.5", "instructions": SPOKEN["prose"] * 40, "input": items, "tools": tools}
+
+
+@pytest.mark.parametrize("kind", SPOKEN)
+def test_a_count_comes_within_a_tenth_of_what_an_upstream_reports(kind: str) -> None:
+    """B76: against an upstream with another tokenizer altogether (twice as many tokens), once it answered."""
+    served = family("gpt-5.5")
+    assert served is not None
+    calibration, count = Calibration(), Toktok().count
+    for turn in range(1, 7):
+        sent = spoken(SPOKEN[kind], turn)
+        guess = estimate(sent, count)
+        reported = Renderer().render(sent, served, sealed_tokens=len).tokens
+        if turn > 1:
+            assert calibration.apply("gpt-5.5", guess) == pytest.approx(reported, rel=0.1)
+        calibration.learn("gpt-5.5", guess, reported)
 
 
 def test_models_and_kinds_of_estimate_are_kept_apart() -> None:
@@ -212,18 +254,18 @@ def test_the_factor_is_a_running_mean_that_one_odd_answer_cannot_spoil() -> None
     for _ in range(20):
         calibration.learn("m", 1000, 1100)
     calibration.learn("m", 1000, 90_000)
-    assert 1.1 < calibration.factor("m") < 1.25
+    assert 1.1 < calibration.factor("m") < 1.4
     for _ in range(40):
         calibration.learn("m", 1000, 900)
     assert calibration.factor("m") == pytest.approx(0.9, abs=0.01)
 
 
-@pytest.mark.parametrize(("reported", "factor"), [(10**9, Calibration.HIGH), (201, Calibration.LOW)])
+@pytest.mark.parametrize(("reported", "factor"), [(10**9, 3.0), (201, 0.33)])
 def test_the_factor_stays_sane(reported: int, factor: float) -> None:
     calibration = Calibration()
     for _ in range(10):
         calibration.learn("m", 10_000, reported)
-    assert calibration.factor("m") == factor
+    assert calibration.factor("m") == pytest.approx(factor)
 
 
 @pytest.mark.parametrize(("guess", "reported"), [(10, 5000), (5000, 0), (0, 0), (199, 199)])
