@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
+from dragoman.web.limits import Limits
 from tests.support.frontdoor import (
     LOOPS,
     PATIENCE,
@@ -22,8 +24,6 @@ from tests.support.frontdoor import (
     respond,
     serving,
 )
-
-from dragoman.web.limits import Limits
 
 _HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
 
@@ -183,6 +183,8 @@ def test_an_application_that_fails_before_its_answer_is_a_500_in_the_envelope(
     assert answer.header("request-id") == "mine"
     assert b"secret" not in answer.body
     assert "dragoman.web.cycle" in {record.name for record in caplog.records}
+    assert "secret" not in caplog.text
+    assert ("ValueError at" in caplog.text) is (way == "raise")
 
 
 def test_a_failure_after_the_client_left_is_no_error_of_ours(

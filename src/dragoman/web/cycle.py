@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 
 _log = logging.getLogger(__name__)
+_FRAMES = 5
 
 _FAULT = Failure(Kind.INTERNAL, "The gateway met an internal fault.")
 _ENDING = Failure(Kind.OVERLOADED, "The gateway is shutting down.", retry_after=1)
@@ -60,7 +63,7 @@ class Cycle(RequestResponseCycle):
             self._conclude(_ENDING)
         except Exception as error:
             if not self.disconnected:
-                _log.error("the application failed", exc_info=error)
+                _log.error("the application failed: %s at %s", type(error).__name__, _places(error))
             self._conclude(_FAULT)
         else:
             if not (self.response_complete or self.disconnected or self.gone):
@@ -116,6 +119,12 @@ class OldCycle(Cycle):
             self.message_event.set()
             self.transport.close()
             self.on_response()
+
+
+def _places(error: Exception) -> str:
+    """Where it happened, innermost last. An exception's message may quote a request: it is not logged."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return ", ".join(f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
 
 
 def _nothing() -> None:

@@ -54,6 +54,7 @@ class DoorConfig(uvicorn.Config):
             lifespan="auto",
             interface="asgi3",
             log_config=None,
+            log_level="warning",
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -151,16 +152,18 @@ class DoorProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> Any:
         """The client says no more: after a whole request it counts as gone, yet may be answered."""
-        active = self._active
-        if self._ended or active is None:
-            return False
-        self._deaf = self._silent = True
+        self._silent = True
         self.pipeline.clear()
-        if active.more_body:
+        active = self._active
+        if active is not None and not (active.more_body or self._ended):
+            self._deaf = True
+            self._unwatch()
+            active.half_close()
+            return True
+        if active is not None:
             active.leave()
-            return False
-        active.half_close()
-        return True
+        self._end()
+        return False
 
     def shutdown(self) -> None:
         """The server drains: an idle connection ends, a busy one after its answer."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.web import body
@@ -216,6 +216,7 @@ async def test_others_get_their_turn_while_a_body_is_decoded(coding: str) -> Non
     assert turns >= 4
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=3000), coding=st.sampled_from(sorted(CODINGS)))
 def test_arbitrary_bytes_under_a_coding_never_fault(data: bytes, coding: str) -> None:
     async def reading() -> None:
