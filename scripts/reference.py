@@ -40,6 +40,15 @@ PURPOSE = {
     "/readyz": "200 while requests can be served, 503 while draining; JSON names what is not well.",
     "/health/ready": "The same under another usual name.",
 }
+HEADERS = {
+    "request-id": "id of the request, as in log and error envelopes; a harmless `x-request-id` is taken over",
+    "retry-after": "seconds to wait, where waiting helps",
+    "x-should-retry": "`false` where another try will fail as well, or the wait is long",
+    "x-dragoman-model": "the upstream model that served the request",
+    "x-dragoman-attempts": "how many attempts it took",
+    "x-dragoman-account": "opaque tag of the account",
+    "x-dragoman-simulated": "`true` when the built-in simulator answered",
+}
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -180,7 +189,6 @@ def _section(section: Any, name: str | None) -> str:
 def errors_page() -> str:
     """What each kind of failure is on the wire, and what each upstream failure becomes."""
     from dragoman.translate.messages.failure import ADVICE, Cause, UpstreamFailure, to_client
-
     from dragoman.wire.errors import TABLE, Kind
 
     def mark(value: object) -> str:
@@ -314,6 +322,8 @@ def endpoints_page() -> str:
             "`Authorization: Bearer`, asked for before the body is read, wherever keys exist; `open` needs\n"
             "none. Other paths are 404, other methods 405, in the envelope of the surface asked.\n",
             table(("path", "methods", "auth", "purpose"), rows),
+            "## Response headers\n",
+            table(("header", "meaning"), ((f"`{name}`", told) for name, told in HEADERS.items())),
         )
     )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripts import behaviours, reference
 
+from dragoman.gateway.ports import Row
 from dragoman.settings import PREFIX, Section, Settings
 from dragoman.wire.errors import TABLE, Kind
+from scripts import behaviours, reference
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = {"node_modules", ".venv", ".git", "golden"}
@@ -132,6 +134,13 @@ def test_every_make_target_explains_itself() -> None:
     assert phony is not None
     for target in phony.group(1).split():
         assert re.search(rf"^{target}:.*## \S", makefile, re.MULTILINE), target
+
+
+def test_every_field_of_the_log_is_explained() -> None:
+    page = (ROOT / "docs" / "log.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (.+?) \|", page, re.MULTILINE)))
+    assert listed == [field.name for field in dataclasses.fields(Row) if field.name in listed]
+    assert set(listed) == {field.name for field in dataclasses.fields(Row)}
 
 
 def test_the_readme_stays_short() -> None:
