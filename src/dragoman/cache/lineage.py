@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from dragoman.wire import jsonio
+from dragoman.wire.billing import billing_line, without_billing
 
 Source = Literal["claude-code", "user-id", "codex", "session", "cache-key", "anchor", "none"]
 Lane = Literal["main", "agent", "plain", "search", "count"]
@@ -25,7 +26,6 @@ _CLAUDE_CODE = ("x-claude-code-session-id",)
 _CODEX = ("session-id", "session_id", "x-codex-session-id", "x-codex-conversation-id")
 _SESSION = ("x-session-id", "x-session-affinity")
 
-_BILLING = "x-anthropic-billing-header:"
 _SUBAGENT = "cc_is_subagent=true"
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LEGACY_USER = re.compile(r"user_[^_]*_account_.*?_session_(.+)", re.DOTALL)
@@ -250,10 +250,7 @@ def _has_tool_history(request: Mapping[str, Any]) -> bool:
 
 
 def _billed_as_subagent(request: Mapping[str, Any]) -> bool:
-    return any(
-        text.startswith(_BILLING) and _SUBAGENT in text.partition("\n")[0]
-        for text in _texts(request.get("system"))
-    )
+    return any(_SUBAGENT in billing_line(text) for text in _texts(request.get("system")))
 
 
 # -- reading -----------------------------------------------------------------------------------------
@@ -261,11 +258,7 @@ def _billed_as_subagent(request: Mapping[str, Any]) -> bool:
 
 def _system(request: Mapping[str, Any]) -> Iterator[str]:
     """The system prompt's texts without the billing line, which differs from request to request."""
-    for text in _texts(request.get("system")):
-        if text.startswith(_BILLING):
-            text = text.partition("\n")[2].lstrip("\n") if isinstance(request["system"], str) else ""
-        if text:
-            yield text
+    return filter(None, map(without_billing, _texts(request.get("system"))))
 
 
 def _texts(content: Any) -> Iterator[str]:

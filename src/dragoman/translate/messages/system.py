@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-BILLING = "x-anthropic-billing-header:"
+from dragoman.wire.billing import without_billing
 
 
 def system_texts(system: Any) -> list[str]:
@@ -18,11 +18,3 @@ def system_texts(system: Any) -> list[str]:
         return []
     texts = [system] if isinstance(system, str) else [block["text"] for block in system]
     return [text for text in map(without_billing, texts) if text]
-
-
-def without_billing(text: str) -> str:
-    """The text without a billing line at its very beginning or end."""
-    if text.startswith(BILLING):
-        text = text.partition("\n")[2]
-    head, _, last = text.rpartition("\n")
-    return head if last.startswith(BILLING) else text
