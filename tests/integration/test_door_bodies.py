@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import zstandard
+
+from dragoman.web import body, reply
+from dragoman.wire.errors import Refused
 from tests.support.faultproxy import FaultProxy
 from tests.support.frontdoor import (
     LOOPS,
@@ -25,9 +28,6 @@ from tests.support.frontdoor import (
     request,
     serving,
 )
-
-from dragoman.web import body, reply
-from dragoman.wire.errors import Refused
 
 MIB = 1024 * 1024
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
 from tests.support.frontdoor import LOOPS, Answer, Client, Door, Echo, chunked, request, serving
 
 

@@ -12,6 +12,8 @@ import threading
 import time
 
 import pytest
+
+from dragoman.web.limits import KIB, MIB, Limits
 from tests.support.frontdoor import (
     LOOPS,
     PATIENCE,
@@ -26,8 +28,6 @@ from tests.support.frontdoor import (
     respond,
     serving,
 )
-
-from dragoman.web.limits import KIB, MIB, Limits
 
 
 @pytest.fixture(params=sorted(LOOPS))

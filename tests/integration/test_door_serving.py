@@ -15,6 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from dragoman.web import door as front
+from dragoman.web.door import Limits, StartFailed, listen
 from tests.support.frontdoor import (
     LOOPS,
     PATIENCE,
@@ -27,9 +30,6 @@ from tests.support.frontdoor import (
     respond,
     serving,
 )
-
-from dragoman.web import door as front
-from dragoman.web.door import Limits, StartFailed, listen
 
 _HEAD = {"type": "http.response.start", "status": 200, "headers": []}
 

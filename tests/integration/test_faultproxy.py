@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+
 from tests.support.faultproxy import FaultProxy, Toxics
 
 PATIENCE = 30.0

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.frontdoor import Echo, chunked, request
 from uvicorn.server import ServerState
 
 from dragoman.web.limits import Limits
 from dragoman.web.protocol import DoorConfig, DoorProtocol, Drain
+from tests.support.frontdoor import Echo, chunked, request
 
 
 class Wire(asyncio.Transport):
