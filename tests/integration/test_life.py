@@ -93,6 +93,15 @@ async def test_an_unknown_model_names_the_nearest(tmp_path: Path) -> None:
             assert "claude-sonnet" in reply.json["error"]["message"]
 
 
+async def test_a_wrong_method_names_the_right_ones(tmp_path: Path) -> None:
+    """D38: 405 in the envelope, with `allow`."""
+    async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        reply = await house.get("/v1/messages")
+        assert reply.status == 405
+        assert reply.headers["allow"] == "POST"
+        assert reply.json["error"]["type"] == "not_found_error"
+
+
 async def test_small_calls_are_answered_cheaply(tmp_path: Path) -> None:
     """B117, D42. behaviours E10."""
     async with upstream() as up:

@@ -13,7 +13,15 @@ from dragoman.translate.models import published
 from dragoman.web import catalog, live, reply
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import CountDoor, MessagesDoor
-from dragoman.web.routes import MESSAGES_PATHS, MODELS_PATHS, Route, Router, model_id, speaks_anthropic
+from dragoman.web.routes import (
+    MESSAGES_PATHS,
+    MODELS_PATHS,
+    Route,
+    Router,
+    allowed,
+    model_id,
+    speaks_anthropic,
+)
 from dragoman.wire.errors import Failure, Kind, Refused
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", "testserver"})
@@ -61,7 +69,10 @@ class App:
         dialect: reply.Dialect = (
             "anthropic" if speaks_anthropic(incoming.path, incoming.headers) else "openai"
         )
-        await reply.send_failure(incoming.send, failure, incoming.request_id, dialect=dialect)
+        fields = {}
+        if failure.kind is Kind.METHOD_NOT_ALLOWED:
+            fields["allow"] = allowed(self.router, incoming.path)
+        await reply.send_failure(incoming.send, failure, incoming.request_id, dialect, fields)
 
     def _request_id(self, headers: Mapping[str, str]) -> str:
         return reply.request_id(headers.get("x-request-id"), self._house.ids.request)

@@ -68,6 +68,12 @@ def model_id(path: str) -> str:
     return _model_id(path) or ""
 
 
+def allowed(router: Router, path: str) -> str:
+    """The methods of a path, for the `allow` field of a 405."""
+    route = router.routes.get(path) or router.routes.get(path.rstrip("/") or "/")
+    return ", ".join(sorted(route.methods)) if route is not None else ""
+
+
 def speaks_anthropic(path: str, headers: Mapping[str, str]) -> bool:
     """Whether an error on this path wears Anthropic's envelope."""
     if "/messages" in path or path.startswith("/anthropic"):
