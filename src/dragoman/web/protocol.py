@@ -8,6 +8,7 @@ It never reads a body's meaning and knows no route.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -72,6 +73,11 @@ class _Phase(Enum):
     BODY = "in a body"
 
 
+_IDLE, _HEAD, _BODY = _Phase  # members of an Enum are slow to reach by name
+_NOTED = head.NOTED
+_PER_FIELD = len(": \r\n")
+
+
 class _Stop(Exception):
     """Ends parsing from inside a callback; the reason is in `_verdict`."""
 
@@ -106,7 +112,7 @@ class DoorProtocol(HttpToolsProtocol):
         self.access_log = False
         self.door = config
         self.limits = config.limits
-        self._phase = _Phase.IDLE
+        self._phase = _IDLE
         self._verdict = _MALFORMED  # why a callback ended the parsing
         self._deaf = False  # input is read and dropped from here on
         self._ended = False  # nothing more will be written
@@ -116,7 +122,6 @@ class DoorProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._begun = False  # a message began inside the piece being parsed
         self._offer = False  # the parser stopped at an Upgrade that is not taken up
-        self._field_bytes = 0
         self._noted: head.Noted = {}
         self._unbodied = 0
         self._dropped = 0
@@ -169,7 +174,7 @@ class DoorProtocol(HttpToolsProtocol):
         """The server drains: an idle connection ends, a busy one after its answer."""
         if self._active is not None:
             self._active.keep_alive = False
-        elif self._phase is _Phase.IDLE:
+        elif self._phase is _IDLE:
             self._end()
 
     @property
@@ -231,7 +236,7 @@ class DoorProtocol(HttpToolsProtocol):
                     self._fail(head.TOO_LARGE)
 
     def _in_body(self) -> bool:
-        return self._phase is _Phase.BODY
+        return self._phase is _BODY
 
     def _parse_body(self, piece: bytes) -> bytes:
         """Body bytes set the clocks; chunk extensions and trailers with no body between them are bounded."""
@@ -272,9 +277,9 @@ class DoorProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= self.limits.pipelined:
             raise _Stop
         super().on_message_begin()
-        self._phase = _Phase.HEAD
+        self._phase = _HEAD
         self._begun = True
-        self._head_bytes = self._field_bytes = self._unbodied = 0
+        self._head_bytes = self._unbodied = 0
         self._offer = False
         self._noted = {}
 
@@ -284,17 +289,17 @@ class DoorProtocol(HttpToolsProtocol):
             self._stop(head.TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._phase is not _Phase.HEAD:
-            return  # a trailer: never a header
-        name = name.lower()
-        self._field_bytes += len(name) + len(value) + 4
-        self.headers.append((name, value))
-        if self._field_bytes > self.limits.header_bytes or len(self.headers) > self.limits.header_fields:
-            self._stop(head.TOO_LARGE)
-        if name in head.NOTED:
-            self._noted.setdefault(name, []).append(value)
+        if self._phase is _HEAD:  # else a trailer: never a header
+            name = name.lower()
+            self.headers.append((name, value))
+            if name in _NOTED:
+                self._noted.setdefault(name, []).append(value)
 
     def on_headers_complete(self) -> None:
+        fields = self.headers
+        size = sum(map(len, itertools.chain.from_iterable(fields))) + _PER_FIELD * len(fields)
+        if len(fields) > self.limits.header_fields or size > self.limits.header_bytes:
+            self._stop(head.TOO_LARGE)
         version = self.parser.get_http_version()
         method = self.parser.get_method().decode("ascii")
         target = head.examine(version, method, self.url, self._noted, self.door.host_allowed)
@@ -309,7 +314,7 @@ class DoorProtocol(HttpToolsProtocol):
         self.scope["path"] = unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii")
         self.scope["raw_path"] = path
         self.scope["query_string"] = query
-        self._phase = _Phase.BODY
+        self._phase = _BODY
         self._open(self.scope, version)
 
     def _open(self, scope: HTTPScope, version: str) -> None:
@@ -348,7 +353,7 @@ class DoorProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._offer:
             return
-        self._phase = _Phase.IDLE
+        self._phase = _IDLE
         cycle = self.cycle
         if not cycle.response_started:
             cycle.keep_alive = self.parser.should_keep_alive() and cycle.scope["http_version"] == "1.1"
@@ -421,7 +426,7 @@ class DoorProtocol(HttpToolsProtocol):
         """
         if self._ended:
             return
-        unread = unread or self._deaf or bool(self._ahead) or self._phase is not _Phase.IDLE
+        unread = unread or self._deaf or bool(self._ahead) or self._phase is not _IDLE
         self._ended = self._deaf = True
         self._unwatch()
         if self._output_timer is not None:
@@ -443,11 +448,11 @@ class DoorProtocol(HttpToolsProtocol):
             return
         self._unwatch()
         self._watched = phase
-        if phase is _Phase.IDLE:
+        if phase is _IDLE:
             self._timer = self.loop.call_later(self.limits.idle_seconds, self._end)
-        elif phase is _Phase.HEAD:
+        elif phase is _HEAD:
             self._timer = self.loop.call_later(self.limits.header_seconds, self._fail, _SLOW)
-        elif phase is _Phase.BODY:
+        elif phase is _BODY:
             self._last_in = self._window_start = self.loop.time()
             self._window_bytes = 0
             self._watch_body()
