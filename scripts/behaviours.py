@@ -2,7 +2,8 @@
 
 A test proves a behaviour by naming its id in its docstring, a golden case by naming it in its `note.md`:
 `B12` and `D7` anywhere, the ids of the tables S, T, C and E only behind the word `behaviours` (`behaviours
-S3`), because other lists use the same letters. Rows of later steps say `later: …` and are left alone.
+S3`), because other lists use the same letters. A test that runs golden cases (`test_golden_…`) proves nothing
+by itself: its cases do. Rows of later steps say `later: …` and are left alone.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def _tests() -> Iterator[tuple[str, str]]:
             continue
         place = path.relative_to(tests).as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if node.name.startswith("test_") and not node.name.startswith("test_golden_"):
                 yield f"{place}::{node.name}", ast.get_docstring(node) or ""
     for note in sorted((tests / "golden").glob("*/*/note.md")):
         yield note.parent.relative_to(tests).as_posix(), note.read_text(encoding="utf-8")

@@ -62,7 +62,7 @@ async def test_a_plain_answer_and_a_window_suffix_go_the_same_way_as_a_stream(tm
 
 
 async def test_a_sub_agent_is_a_conversation_of_its_own_in_the_log(tmp_path: Path) -> None:
-    """behaviours E5: the session is shared, the conversation is the agent's."""
+    """behaviours E4, E5: the session is shared, the conversation is the agent's."""
     async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
         for agent in (None, "a1", "a2", "a1"):
             await house.post("/v1/messages", conversation.request(0), conversation.headers(agent=agent))
@@ -96,6 +96,8 @@ async def test_two_accounts_of_one_server_never_mix_their_credentials(tmp_path: 
         ({"messages": []}, "messages"),
         ({"max_tokens": None}, "max_tokens"),
         ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": "5"}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
         ({"temperature": -0.5}, "temperature"),
         ({"stop_sequences": "END"}, "stop_sequences"),
     ],
@@ -103,7 +105,7 @@ async def test_two_accounts_of_one_server_never_mix_their_credentials(tmp_path: 
 async def test_impossible_values_are_refused_by_path_and_never_sent(
     tmp_path: Path, fields: dict[str, Any], path: str
 ) -> None:
-    """D26, D27."""
+    """B38, D26, D27."""
     async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
         reply = await house.ask(**fields)
     assert (reply.status, reply.json["error"]["type"]) == (400, "invalid_request_error")
@@ -129,6 +131,32 @@ async def test_an_answer_cut_by_its_limit_is_logged_as_an_answer(tmp_path: Path)
     assert (row.status, row.outcome, row.stop_reason) == (200, "ok", "max_tokens")
     assert (row.input_tokens, row.output_tokens, row.usage_source) == (30, 7, "measured")
     assert '"level":"info"' in house.log.getvalue()
+
+
+SCHEMAS: list[dict[str, Any]] = [
+    {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {}},
+    {"type": "object", "properties": {"url": {"type": "string", "format": "uri"}}, "required": ["url"]},
+    {"type": "object"},
+    {"properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}},
+    {},
+]
+
+
+@pytest.mark.parametrize(("kind", "flavour"), [("openai", "api"), ("responses", "api"), ("chatgpt", "codex")])
+async def test_a_strict_upstream_takes_every_tool(
+    tmp_path: Path, kind: UpstreamKind, flavour: Flavour
+) -> None:
+    """B41, B49, D7, D36: whatever a schema leaves out, the tool is one that the description allows."""
+    tools = [{"name": f"tool_{place}", "input_schema": schema} for place, schema in enumerate(SCHEMAS)]
+    async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        ours = StaticAccount("a", kind, up.url, "sk-upstream-a")
+        house.assembly.house.accounts = StaticAccounts([ours], b"salt")
+        assert (await house.ask(tools=tools)).status == 200
+    body = up.seen[0].body
+    assert [tool["strict"] for tool in body["tools"]] == [False] * len(SCHEMAS)
+    assert not any("description" in tool for tool in body["tools"])
+    assert None not in body.values() and [] not in body.values()
+    assert answered(State(), body, flavour, up.seen[0].headers)["status"] == "completed"
 
 
 # -- a cache that is spread over many machines -------------------------------------------------------------
