@@ -22,6 +22,7 @@ class Capability:
     """What may be sent to one (kind, model).
 
     system            where the system prompt goes
+    instruction_role  role of instructions inside the input
     instructions      the field `instructions` is always sent, even empty
     efforts           effort levels that may be sent, ascending; empty: no effort
     reasoning         `reasoning` and sealed reasoning may be sent at all
@@ -46,6 +47,7 @@ class Capability:
     """
 
     system: Placement
+    instruction_role: str
     instructions: bool
     efforts: tuple[str, ...]
     reasoning: bool
@@ -81,6 +83,7 @@ class Capability:
 
 # The public API is the rule, the other kinds are told by their differences from it.
 _OPENAI: dict[str, Any] = {
+    "instruction_role": "developer",
     "instructions": False,
     "item_ids": True,
     "assistant_parts": False,
@@ -189,6 +192,7 @@ _LEARNT: dict[str, dict[str, Any]] = {
     "tool_choice": {"tool_choice": False, "allowed_tools": False},
     "additional_tools": {"additional_tools": False},
     "input.phase": {"phase": False},
+    "input.role": {"instruction_role": "system"},
     "input.output": {"output_parts": False},
     "tools.external_web_access": {"external_web_access": False},
     "tools.parameters": {"any_schema": False},

@@ -83,7 +83,12 @@ _PRO = ("medium", "high", "xhigh")
 
 _FAMILIES = (
     _Family(
-        r"gpt-(?:5\.[6-9]|[6-9])", "gpt-5.6", (*_NONE_XHIGH, "max"), "medium", phase=True, breakpoints=True
+        r"gpt-(?:5\.(?:[6-9]|\d\d)|[6-9])",
+        "gpt-5.6",
+        (*_NONE_XHIGH, "max"),
+        "medium",
+        phase=True,
+        breakpoints=True,
     ),
     _Family(r"gpt-5\.5-pro", "gpt-5.5-pro", _PRO, "medium", phase=True),
     _Family(r"gpt-5\.5", "gpt-5.5", _NONE_XHIGH, "medium", phase=True),

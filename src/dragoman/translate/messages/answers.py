@@ -6,7 +6,7 @@ restored whole; what another one signed, or another account or model made, is le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dragoman.translate.messages import search
@@ -55,7 +55,7 @@ class Answers:
     def assistant(self, content: Any, number: int, skipped: int, *, is_last: bool) -> None:
         """An assistant message from block `skipped` on. Text at the end of the last one is a prefill."""
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        last_call = max((place for place, block in enumerate(blocks) if block["type"] in _CALLS), default=-1)
+        last_call = _last_call(blocks)
         end = len(blocks)
         if is_last and blocks and blocks[-1]["type"] == "text" and blocks[-1]["text"].strip():
             end -= 1
@@ -142,10 +142,13 @@ class Answers:
         with_id = self._target.capability.item_ids
         if item is None or not self._transcript.first_time(item.get("id"), required=with_id):
             self._transcript.instruct([text_part(search.told(query, results))])
-            return
-        if not with_id:
-            item.pop("id", None)
-        self._transcript.produce(item)
+        else:
+            self._transcript.produce(self._sent(item))
+
+    def _sent(self, item: Item) -> Item:
+        """An upstream's own item as this upstream takes it back."""
+        with_id = self._target.capability.item_ids
+        return item if with_id else {name: value for name, value in item.items() if name != "id"}
 
     def _found_tools(self, block: Block, path: str) -> None:
         content = block.get("content")
@@ -157,9 +160,7 @@ class Answers:
         item = None if self._without else compaction_of(block, self._key, self._target.account_tag)
         if item is not None:
             self._transcript.drop_thoughts()
-            if not self._target.capability.item_ids:
-                item.pop("id", None)
-            self._transcript.items.append(item)
+            self._transcript.items.append(self._sent(item))
         elif block.get("content"):
             self._transcript.instruct([text_part(f"{SUMMARY}\n{block['content']}")])
         for change in block.get("tool_changes") or ():
@@ -186,6 +187,13 @@ _HANDLERS: dict[str, Callable[[Answers, Block, str], None]] = {
 }
 
 
+def _last_call(blocks: Sequence[Block]) -> int:
+    for place in range(len(blocks) - 1, -1, -1):
+        if blocks[place]["type"] in _CALLS:
+            return place
+    return -1
+
+
 def compaction_of(block: Block, key: bytes, account_tag: str) -> Item | None:
     """The upstream's compaction inside a block, if this gateway sealed it for this account."""
     opened = open_item(block.get("encrypted_content"), key)
@@ -203,7 +211,11 @@ def _arguments(name: str, given: dict[str, Any], raw: str | None) -> str:
         meant = jsonio.parse(trimmed(name, raw).encode())
     except (jsonio.InvalidJson, UnicodeEncodeError):
         return compact
-    return raw if same(meant, given) else compact
+    if meant != given:
+        return compact
+    # For Python 1 equals true: only where a bool may be involved is there more to compare.
+    mixed = "true" in compact or "false" in compact or "true" in raw or "false" in raw
+    return compact if mixed and not same(meant, given) else raw
 
 
 def same(one: Any, other: Any) -> bool:

@@ -7,7 +7,7 @@ the same bytes, because clients switch between them in turns that were sent befo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dragoman.translate.capability import Capability
@@ -19,6 +19,7 @@ TOOL_ERROR = "[tool error]"
 ORPHAN = "[tool result without its call]"
 IMAGE_OMITTED = "[image omitted: this model reads no images]"
 FILE_OMITTED = "[document omitted: this model reads no files]"
+BESIDE = "[see the next message]"
 SOURCE_OMITTED = "[file omitted: uploaded files are not available]"
 DEFAULT_FILENAME = "document.pdf"
 
@@ -29,12 +30,16 @@ def text_part(text: str) -> Part:
 
 
 class Content:
-    """Makes parts for one request. `ignored` gathers paths of what could not be passed on."""
+    """Makes parts for one request. `ignored` gathers paths of what could not be passed on.
 
-    __slots__ = ("_capability", "_documents", "ignored")
+    `named` gives the upstream's name of a tool.
+    """
 
-    def __init__(self, capability: Capability) -> None:
+    __slots__ = ("_capability", "_documents", "_named", "ignored")
+
+    def __init__(self, capability: Capability, named: Callable[[str], str]) -> None:
         self._capability = capability
+        self._named = named
         self._documents = 0
         self.ignored: list[str] = []
 
@@ -50,7 +55,7 @@ class Content:
         if kind == "search_result":
             return [text_part(_search_result(block))]
         if kind == "tool_reference":
-            return [text_part(f"[tool loaded: {block['tool_name']}]")]
+            return [text_part(f"[tool reference: {self._named(block['tool_name'])}]")]
         self.ignored.append(path)
         told = note(block)
         return [text_part(told)] if told else []
@@ -60,11 +65,16 @@ class Content:
 
         A string if and only if there is a single text.
         """
+        content = block.get("content")
+        if isinstance(content, str) and content:  # by far the most frequent
+            return f"{TOOL_ERROR}\n{content}" if block.get("is_error") is True else content, []
         parts = self.result_parts(block, path)
         beside: list[Part] = []
         if not self._capability.output_parts:
             beside = [part for part in parts if part["type"] != "input_text"]
             parts = [part for part in parts if part["type"] == "input_text"]
+            if beside and not parts:
+                parts = [text_part(BESIDE)]
         texts_only = len(parts) < 2 and all(part["type"] == "input_text" for part in parts)
         if block.get("is_error") is True:
             if texts_only:

@@ -51,7 +51,9 @@ def read_history(
     pairs = pair(messages, replaces)
     if policy.strict_history:
         refuse(messages, pairs)
-    transcript = Transcript(Content(target.capability), offer)
+    capability = target.capability
+    content = Content(capability, offer.names.of)
+    transcript = Transcript(content, offer, capability.instruction_role)
     questions = Questions(transcript, pairs)
     answers = Answers(transcript, pairs, target, policy, recall, without_reasoning=bare)
     first, skipped = pairs.start

@@ -12,6 +12,7 @@ import hmac
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from dragoman.wire import jsonio
@@ -57,7 +58,10 @@ def seal_item(item: Mapping[str, Any], seal: Seal) -> str:
 
 
 def open_item(text: Any, key: bytes) -> Opened | None:
-    """Opens an envelope made by seal_item with the same key; None for anything else."""
+    """Opens an envelope made by seal_item with the same key; None for anything else.
+
+    Clients send all of them again with every turn, so the last ones are remembered: do not change the item.
+    """
     opened = _open(text, key)
     return opened if opened is not None and opened.item["type"] in _REPLAYED else None
 
@@ -76,6 +80,11 @@ def open_search(text: Any, key: bytes) -> Opened | None:
 def _open(text: Any, key: bytes) -> Opened | None:
     if not isinstance(text, str) or not text.startswith(PREFIX) or not text.isascii():
         return None
+    return _verified(text, key)
+
+
+@lru_cache(maxsize=512)
+def _verified(text: str, key: bytes) -> Opened | None:
     body, _, mac = text[len(PREFIX) :].partition(".")
     if not hmac.compare_digest(_b64(_mac(body, key)), mac):
         return None

@@ -65,12 +65,12 @@ def translate(
     tools = offer.finish(tool_order)
     choice = choose(wanted, tools, offer, capability, policy)
     schema = _schema(request)
-    for hint in (choice.hint, _schema_hint(schema, capability)):
-        if hint:
-            transcript.instruct([text_part(hint)])
     limit = limits(request, wanted_effort(request, target, policy), target)
     instructions = _place_system(request, items, capability)
     options = _cache_options(request, items, transcript.marks, capability)
+    for hint in (choice.hint, _schema_hint(schema, capability)):
+        if hint:  # for this turn only, so behind everything that is cached
+            transcript.instruct([text_part(hint)])
     body = _body(
         request, target, identity, offer, instructions, items, tools, choice, limit, options, schema=schema
     )

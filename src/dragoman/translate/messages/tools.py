@@ -68,22 +68,28 @@ class Offer:
     def read(self, request: Mapping[str, Any]) -> None:
         """Takes in `tools` and `mcp_servers`. Raises Refused for what this upstream cannot do."""
         tools: Sequence[Mapping[str, Any]] = request.get("tools") or ()
-        servers = {server["name"]: server for server in request.get("mcp_servers") or ()}
+        listed = enumerate(request.get("mcp_servers") or ())
+        servers = {server["name"]: (f"mcp_servers.{index}", server) for index, server in listed}
         # The client's list is complete when a server was to search it: then everything is loaded.
         eager = any(_kind(tool).startswith("tool_search_tool_") for tool in tools)
         for index, tool in enumerate(tools):
             self._read_tool(tool, f"tools.{index}", servers, eager=eager)
-        for name, server in servers.items():
-            self._mcp(server, f"mcp_servers.{name}", None)
+        for path, server in servers.values():
+            self._mcp(server, path, None)
 
     def _read_tool(
-        self, tool: Mapping[str, Any], path: str, servers: dict[str, Mapping[str, Any]], *, eager: bool
+        self,
+        tool: Mapping[str, Any],
+        path: str,
+        servers: dict[str, tuple[str, Mapping[str, Any]]],
+        *,
+        eager: bool,
     ) -> None:
         kind = _kind(tool)
         if kind == "mcp_toolset":
             # A server that has its toolset is not offered a second time at the end.
-            if (server := servers.pop(tool["mcp_server_name"], None)) is not None:
-                self._mcp(server, path, tool)
+            if (found := servers.pop(tool["mcp_server_name"], None)) is not None:
+                self._mcp(found[1], path, tool)
         elif kind.startswith("web_search_"):
             self._web_search(tool, path)
         elif tool.get("name") == PLACEHOLDER or kind.startswith(_LEFT_OUT):

@@ -28,6 +28,7 @@ class Transcript:
 
     __slots__ = (
         "_ids",
+        "_role",
         "_thoughts",
         "content",
         "dropped",
@@ -39,8 +40,9 @@ class Transcript:
         "unanswered",
     )
 
-    def __init__(self, content: Content, offer: Offer) -> None:
+    def __init__(self, content: Content, offer: Offer, instruction_role: str) -> None:
         self.content = content
+        self._role = instruction_role
         self.offer = offer
         self.items: list[Item] = []
         self.marks: list[Part] = []
@@ -58,7 +60,7 @@ class Transcript:
     def instruct(self, parts: list[Part]) -> None:
         """Adds a developer message. Reasoning just before it has lost what it led to."""
         self.drop_thoughts()
-        self.items.append({"type": "message", "role": "developer", "content": parts})
+        self.items.append({"type": "message", "role": self._role, "content": parts})
 
     def think(self, item: Item) -> None:
         """Takes reasoning, which is added together with what it led to."""

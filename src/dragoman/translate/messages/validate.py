@@ -123,8 +123,8 @@ def _check_sampling(request: Request) -> None:
     check_whole(request, "top_k", 0)
     check_optional(request, "stream", bool, "a boolean")
     for place, text in enumerate(check_strings(request, "stop_sequences")):
-        if not text.strip():
-            raise Flaw(f"stop_sequences.{place}", "must not be blank")
+        if not text:
+            raise Flaw(f"stop_sequences.{place}", "must not be empty")
 
 
 def _check_thinking(request: Request) -> None:
