@@ -2,8 +2,8 @@
 
 A test proves a behaviour by naming its id in its docstring, a golden case by naming it in its `note.md`:
 `B12` and `D7` anywhere, the ids of the tables S, T, C and E only behind the word `behaviours` (`behaviours
-S3`), because other lists use the same letters. A test that runs golden cases (`test_golden_…`) proves nothing
-by itself: its cases do. Rows of later steps say `later: …` and are left alone.
+S3`), because other lists use the same letters. The test that runs the cases of a golden folder
+(`test_golden_stream`) proves nothing by itself: its cases do. Rows of later steps say `later: …` and stay.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def named(text: str) -> set[str]:
 def _tests() -> Iterator[tuple[str, str]]:
     """Name and text of everything that can prove: tests with a docstring, golden cases with a note."""
     tests = ROOT / "tests"
+    runners = {f"test_golden_{folder.name.replace('-', '_')}" for folder in (tests / "golden").iterdir()}
     for path in sorted(tests.rglob("test_*.py")):
         if "node_modules" in path.parts:
             continue
@@ -57,7 +58,7 @@ def _tests() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
-            if node.name.startswith("test_") and not node.name.startswith("test_golden_"):
+            if node.name.startswith("test_") and node.name not in runners:
                 yield f"{place}::{node.name}", ast.get_docstring(node) or ""
     for note in sorted((tests / "golden").glob("*/*/note.md")):
         yield note.parent.relative_to(tests).as_posix(), note.read_text(encoding="utf-8")
