@@ -380,6 +380,8 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _fail(self, refusal: head.Refusal) -> None:
         """The input cannot be trusted from here on: what was asked before is answered, the rest refused."""
+        if self._deaf:
+            return  # refused already, for another reason
         self._deaf = True
         self._drop_limit = self.limits.linger_body_bytes if self._in_body() else self.limits.linger_head_bytes
         self._unwatch()

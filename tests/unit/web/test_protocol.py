@@ -264,6 +264,18 @@ async def test_a_client_that_takes_something_is_kept_one_that_takes_nothing_is_n
     await asyncio.sleep(0)
 
 
+def test_a_head_that_is_wrong_in_two_ways_is_refused_once() -> None:
+    """Malformed, and at the byte where that is seen over the limit as well."""
+    _, answered = _run([b"T", b"his is no request" * 40], Limits(header_bytes=400, target_bytes=60))
+    assert _answers(answered) == [400]
+
+
+def test_a_body_that_is_wrong_in_two_ways_is_refused_once() -> None:
+    head = request("POST", "/", "Transfer-Encoding: chunked")
+    _, answered = _run([head, b"1;" + b"a" * 70_000 + b"\x00"])
+    assert _answers(answered) == [400]
+
+
 def test_trailers_are_seen_by_no_request() -> None:
     first = request("POST", "/", "Transfer-Encoding: chunked") + chunked(b"a", trailer=b"X-Evil: 1\r\n")
     for cut in range(len(first)):
