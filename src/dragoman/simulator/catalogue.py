@@ -30,8 +30,10 @@ def codex_models(client_version: str, listed: Sequence[str] | None) -> dict[str,
     entries = []
     for priority, name in enumerate(listed or _ON_CODEX):
         known = family(name)
-        needs = _NEWEST_NEEDS if known is not None and known.explicit_cache else "0.0.0"
-        if known is None or _older(client_version, needs):
+        if known is None:
+            continue
+        needs = _NEWEST_NEEDS if known.explicit_cache else ""
+        if _numbers(client_version) < _numbers(needs):
             continue
         efforts = [effort for effort in known.efforts if effort not in ("none", "minimal")]
         entries.append(
@@ -51,17 +53,13 @@ def codex_models(client_version: str, listed: Sequence[str] | None) -> dict[str,
                 "prefer_websockets": False,
                 "supports_parallel_tool_calls": True,
                 "supported_in_api": True,
-                "minimal_client_version": needs,
+                "minimal_client_version": needs or "0.0.0",
                 "priority": priority,
                 "available_in_plans": ["plus", "pro", "team", "business", "enterprise"],
                 "visibility": "list",
             }
         )
     return {"models": entries}
-
-
-def _older(version: str, needed: str) -> bool:
-    return _numbers(version) < _numbers(needed)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

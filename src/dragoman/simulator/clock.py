@@ -13,10 +13,17 @@ from collections.abc import Callable
 class Clock:
     """Seconds since the epoch, moved by hand where a test wants it."""
 
-    def __init__(self, start: float | None = None, *, source: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        start: float | None = None,
+        *,
+        frozen: bool = False,
+        source: Callable[[], float] = time.time,
+    ) -> None:
+        begin = source() if start is None else start
         self._source = source
-        self._offset = 0.0 if start is None else start - source()
-        self._frozen: float | None = None
+        self._offset = begin - source()
+        self._frozen = begin if frozen else None
 
     def now(self) -> float:
         return self._source() + self._offset if self._frozen is None else self._frozen

@@ -178,8 +178,9 @@ def _call(tool: Mapping[str, Any], user: str) -> Step:
     name = str(tool["name"])
     if tool["type"] == "custom":
         return Step("custom_tool_call", {"name": name, "input": _clip(user, 80)})
-    arguments = example(tool.get("parameters") or {}, _subject(user), _known_values(tool, user))
-    args: dict[str, Any] = {"name": name, "arguments": jsonio.dump_text(arguments or {})}
+    schema = {"type": "object", **(tool.get("parameters") or {})}
+    arguments = example(schema, _subject(user), _known_values(tool, user))
+    args: dict[str, Any] = {"name": name, "arguments": jsonio.dump_text(arguments)}
     if "namespace" in tool:
         args["namespace"] = tool["namespace"]
     return Step("function_call", args)

@@ -99,9 +99,10 @@ def _check_sealed(items: Sequence[Mapping[str, Any]], terms: Terms, stored: froz
             raise _not_stored(str(item.get("id")))
         claims = terms.open_seal(sealed)
         if claims is None or claims.account != terms.scope or claims.kind != kind:
-            raise _not_verified(item, index, "another account" if claims else "altered")
+            foreign = claims is not None and claims.account != terms.scope
+            raise _not_verified(item, index, "foreign_reasoning" if foreign else "altered_reasoning")
         if item.get("id") not in (None, claims.item):
-            raise _not_verified(item, index, "another item's id")
+            raise _not_verified(item, index, "altered_reasoning")
         if claims.seq <= last_seq:
             message = f"Item '{claims.item}' of type '{kind}' is out of order or repeated."
             raise breach("reasoning_order", message, param="input")
@@ -134,10 +135,9 @@ def _not_stored(identity: str) -> Refused:
     return breach("item_not_found", message, param="input", status=404)
 
 
-def _not_verified(item: Mapping[str, Any], index: int, why: str) -> Refused:
+def _not_verified(item: Mapping[str, Any], index: int, rule: str) -> Refused:
     message = (
         f"The encrypted content for item {item.get('id') or f'input[{index}]'} could not be verified. "
         "Reason: Encrypted content could not be decrypted or parsed."
     )
-    rule = "foreign_reasoning" if why == "another account" else "altered_reasoning"
     return breach(rule, message, code="invalid_encrypted_content")

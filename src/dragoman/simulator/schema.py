@@ -87,8 +87,9 @@ class Schemas:
         return frozenset(self.node(name).members)
 
     def _compile(self, raw: dict[str, Any]) -> Node:
-        if "$ref" in raw and raw["$ref"].startswith(_REF):
-            return self.node(raw["$ref"].removeprefix(_REF))
+        if "$ref" in raw:
+            known = raw["$ref"].startswith(_REF)
+            return self.node(raw["$ref"].removeprefix(_REF)) if known else Node()
         node = Node()
         if raw:
             self._fill(node, raw)
@@ -219,10 +220,10 @@ def _dispatched(choices: list[Node], value: dict[str, Any], path: str) -> list[N
     """Those branches of a union whose constants agree with the value's `type`, then its `role`."""
     for key in ("type", "role"):
         if key not in value:
-            optional = [choice for choice in choices if key not in choice.required]
-            if not optional and key == "type":
-                raise _missing(f"{path}.type")
-            choices = optional or choices
+            if key == "type":
+                choices = [choice for choice in choices if key not in choice.required]
+                if not choices:
+                    raise _missing(f"{path}.type")
             continue
         agreeing = [
             choice for choice in choices if not (allowed := _enum(choice, key)) or value[key] in allowed

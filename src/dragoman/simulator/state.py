@@ -54,9 +54,7 @@ class State:
     ) -> None:
         self.switches = Switches()
         change(self.switches, switches or {})
-        self.clock = Clock(start)
-        if frozen:
-            self.clock.freeze()
+        self.clock = Clock(start, frozen=frozen)
         self.refuse: Callable[[float], None] = _no_listener
         self.sealer = Sealer(self.switches.seed)
         self.mint = Mint(self.switches.seed)
