@@ -21,6 +21,7 @@ _SECRETS = (
         r"\b(?:org|proj|user|acct|account|req|resp|cust|asst)[-_]"
         r"(?:(?=[A-Za-z0-9_\-]*\d)[A-Za-z0-9_\-]{6,}|[A-Za-z0-9]{16,})"
     ),
+    re.compile(r"\b(?:rs|msg|fc|ws|ct|ci|ig)_(?=[A-Za-z0-9_\-]*\d)[A-Za-z0-9_\-]{12,}"),
     re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
     re.compile(r"\b[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}\b"),
     re.compile(r"\b[0-9a-fA-F]{32,}\b"),

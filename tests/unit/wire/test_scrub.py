@@ -20,6 +20,7 @@ SECRETS = {
     "a user": "user-AbC123xyz",
     "a request id": "req_0123456789abcdef",
     "a response id": "resp_68a1b2c3_d4",
+    "an item id": "rs_68a1b2c3d4e5f607",
     "an account uuid": "0f8fad5b-d9cb-469f-a165-70867728950e",
     "an address": "someone@example.com",
     "a digest": "d41d8cd98f00b204e9800998ecf8427e",

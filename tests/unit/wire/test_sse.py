@@ -6,10 +6,10 @@ import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.chunks import assert_chunk_law
 
 from dragoman.wire import sse
 from dragoman.wire.sse import Decoder, Event, EventTooLarge
+from tests.support.chunks import assert_chunk_law
 
 FRAMES: dict[str, tuple[bytes, list[Event]]] = {
     "one event": (b"event: a\ndata: {}\n\n", [Event("a", b"{}")]),

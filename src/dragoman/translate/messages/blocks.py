@@ -95,7 +95,8 @@ class GuardedBlocks(Blocks):
         self._left = cap
         self._count = count
         self._borders: list[int] = []
-        self._citations: list[Event] = []
+        # Citations of held text, with the number of borders before their block.
+        self._citations: list[tuple[int, Event]] = []
 
     def text(self, text: str) -> None:
         if not self.over:
@@ -113,7 +114,7 @@ class GuardedBlocks(Blocks):
 
     def cite(self, citation: Event) -> None:
         if self._borders or (self.kind is None and (self._stops.held or self._prefix.held)):
-            self._citations.append(citation)  # its text is held back
+            self._citations.append((len(self._borders), citation))
         else:
             super().cite(citation)
 
@@ -145,6 +146,7 @@ class GuardedBlocks(Blocks):
             super().end_text()
             text = text[border:]
             self._borders = [at - border for at in self._borders[1:]]
+            self._citations = [(place - 1, citation) for place, citation in self._citations if place]
         self._borders = [at - len(text) for at in self._borders]
         self._show(text)
 
@@ -152,10 +154,10 @@ class GuardedBlocks(Blocks):
         text = self._affordable(text)
         if text:
             super().text(text)
-            if not self._borders:
-                for citation in self._citations:
+            for place, citation in self._citations:
+                if place == 0:
                     super().cite(citation)
-                self._citations.clear()
+            self._citations = [(place, citation) for place, citation in self._citations if place]
         if self.capped:
             self._finish()
 

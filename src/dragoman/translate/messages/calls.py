@@ -20,6 +20,7 @@ from dragoman.wire import jsonio
 class Call(Item):
     """A call of a client's tool: a tool_use block, its arguments passed on as they come."""
 
+    field = ""  # where a finished item has its arguments
     __slots__ = ("_arguments", "_ended", "_started", "_waiting", "call_id", "client_id", "name")
 
     def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
@@ -68,8 +69,8 @@ class Call(Item):
     def finish(self, item: dict[str, Any]) -> None:
         if not self.closed:
             self.added(item)
-            self.snapshot(self._content(item))
-        self.done = True
+            self.snapshot(item.get(self.field))
+        super().finish(item)
 
     def show(self) -> None:
         super().show()
@@ -118,10 +119,6 @@ class Call(Item):
         """Whether the client must not see the call."""
         return False
 
-    def _content(self, item: dict[str, Any]) -> Any:
-        """The finished item's arguments."""
-        raise NotImplementedError
-
     def _head(self, name: str) -> None:
         """What comes before the arguments. `name` is the client's name of the tool."""
 
@@ -140,21 +137,19 @@ class FunctionCall(Call):
     """A call with JSON arguments."""
 
     kind = "function_call"
+    field = "arguments"
     __slots__ = ("_trimmer",)
 
     def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
         super().__init__(context, blocks, outcome)
         self._trimmer: Trimmer | None = None
 
-    def _content(self, item: dict[str, Any]) -> Any:
-        return item.get("arguments")
-
     def _head(self, name: str) -> None:
         if keys := EMPTY_OPTIONAL.get(name):
             self._trimmer = Trimmer(keys)
 
     def _shape(self, piece: str) -> str:
-        return piece if self._trimmer is None else self._trimmer.feed(piece)
+        return super()._shape(piece) if self._trimmer is None else self._trimmer.feed(piece)
 
     def _tail(self) -> None:
         if self._trimmer is not None and (rest := self._trimmer.flush()):
@@ -181,13 +176,11 @@ class CustomCall(Call):
     """
 
     kind = "custom_tool_call"
+    field = "input"
     __slots__ = ()
 
     def _hidden(self) -> bool:
         return self.name is not None and self.name not in self.context.plan.custom_tools
-
-    def _content(self, item: dict[str, Any]) -> Any:
-        return item.get("input")
 
     def _head(self, name: str) -> None:
         self.blocks.json('{"input":"')

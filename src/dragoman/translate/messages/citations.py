@@ -32,7 +32,7 @@ class Search(Item):
 
     def finish(self, item: dict[str, Any]) -> None:
         self._item = item
-        self.done = True
+        super().finish(item)
 
     def close(self) -> None:
         if self._item is not None:

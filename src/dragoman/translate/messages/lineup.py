@@ -56,15 +56,11 @@ class Lineup:
     def known(self, event: Event, kind: type[ItemType]) -> ItemType | None:
         """The item that a snapshot belongs to; None when it is over and has nothing to learn."""
         item_id, index = name(event.get("item_id")), place(event)
-        item: Item | None = self._by_id.get(item_id) if item_id else None
+        item = self._by_id.get(item_id) if item_id else None
         if item is not None and not isinstance(item, kind):
             raise PeerError(f"{event['type']} for a {item.kind}")
-        if item is None and index is not None:
-            item = self._by_index.get(index)
-            if item is not None and item.done and item_id is not None:
-                item = None  # another item under a number that is used up
-        elif item is None and item_id is None:
-            item = self._latest(kind)
+        if item is None:
+            item = self._guess(kind, item_id, index)
         if not isinstance(item, kind):
             made = self._make(kind, item_id, index)
             self.enqueue(made)
@@ -100,12 +96,8 @@ class Lineup:
             return
         item_id, index = name(raw.get("id")), place(event)
         item = self._by_id.get(item_id) if item_id else None
-        if item is None and index is not None:
-            item = self._by_index.get(index)
-            if item is not None and item.done and item_id is not None:
-                item = None
-        elif item is None and item_id is None:
-            item = self._latest(kind)
+        if item is None:
+            item = self._guess(kind, item_id, index)
         if not isinstance(item, kind):
             item = self._make(kind, item_id, index)
         self.finish(item, raw)
@@ -180,8 +172,14 @@ class Lineup:
 
     # -- who is who ----------------------------------------------------------------------------------
 
-    def _latest(self, kind: type[Item]) -> Item | None:
-        """The newest item of a kind that is not over: for servers that number nothing."""
+    def _guess(self, kind: type[Item], item_id: str | None, index: int | None) -> Item | None:
+        """Whose event it is where no id tells: by number, else the newest item that is not over."""
+        if index is not None:
+            item = self._by_index.get(index)
+            # Another id under a number that is used up is another item.
+            return None if item is not None and item.done and item_id is not None else item
+        if item_id is not None:
+            return None
         alike = (item for item in reversed(self._items) if isinstance(item, kind))
         return next((item for item in alike if not item.done), None)
 

@@ -96,7 +96,7 @@ class Message(Item):
         for index, part in enumerate(content if isinstance(content, list) else ()):
             if isinstance(part, dict):
                 self.whole(index, part)
-        self.done = True
+        super().finish(item)
 
     def whole(self, index: int, part: dict[str, Any]) -> None:
         """A finished part, of text or refusal."""

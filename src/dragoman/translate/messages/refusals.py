@@ -16,6 +16,9 @@ from dragoman.translate.messages.waits import wait
 from dragoman.wire import jsonio
 from dragoman.wire.scrub import scrub
 
+# Characters of a message that are looked at: patterns must not run over whole pages.
+READ = 2000
+
 CODES: dict[str, Cause] = {
     "context_length_exceeded": Cause.CONTEXT,
     "context_window_exceeded": Cause.CONTEXT,
@@ -155,8 +158,8 @@ def _classify(
     payload: Any, status: int | None, headers: Mapping[str, str], now: float | None
 ) -> UpstreamFailure:
     error = _innermost(payload)
-    text = _text(error)
-    if status is None and type(error.get("code")) is int:
+    text = _text(error)[:READ]
+    if (status is None or status < 400) and type(error.get("code")) is int:
         status = error["code"]  # some relays put the status there
     code, kind = _string(error.get("code")), _string(error.get("type"))
     if code is None or (code not in CODES and kind in CODES):

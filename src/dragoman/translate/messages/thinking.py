@@ -65,7 +65,7 @@ class Reasoning(Item):
                 if isinstance(part, dict):
                     self.snapshot((name, index), part.get("text"))
         self._item = item
-        self.done = True
+        super().finish(item)
 
     def show(self) -> None:
         super().show()

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.chunks import pieces
-from tests.support.streams import Answer, context, run_bytes
 
 from dragoman.wire import sse
 from dragoman.wire.grammar import Grammar, GrammarError
+from tests.support.chunks import pieces
+from tests.support.streams import Answer, context, run_bytes
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "stream"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir())

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.streams import Answer, Event, answers, context, garbage, run, run_bytes
 
 from dragoman.translate.messages.fold import Fold
 from dragoman.wire import jsonio, sse
 from dragoman.wire.grammar import Grammar
+from tests.support.streams import Answer, Event, answers, context, garbage, run, run_bytes
 
 TERMINAL = {"response.completed", "response.incomplete", "response.failed", "error"}
 EXAMPLES = 120
