@@ -49,7 +49,31 @@ def configure(
         cache_logger_on_first_use=False,
     )
     logger: Logger = structlog.get_logger()
+    _take_in_libraries(logger, _LEVELS[level])
     return logger
+
+
+class _Libraries(logging.Handler):
+    """What the server and libraries log through the standard library, in the one log and its one shape."""
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        level = max(logging.INFO, record.levelno - record.levelno % 10)
+        fields = {} if error is None else {"exc": error}
+        self._logger.log(level, "library", source=record.name, message=record.getMessage(), **fields)
+
+
+def _take_in_libraries(logger: Logger, level: int) -> None:
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, _Libraries):
+            root.removeHandler(handler)
+    root.addHandler(_Libraries(logger))
+    root.setLevel(max(level, logging.WARNING))
 
 
 def _name_the_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

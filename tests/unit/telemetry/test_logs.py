@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 
@@ -58,6 +59,21 @@ def test_an_exception_is_named_without_its_message() -> None:
     assert line["exception"] == "ValueError"
     assert "test_an_exception_is_named_without_its_message" in str(line["at"])
     assert "prompt" not in out.getvalue()
+
+
+def test_what_libraries_log_is_taken_in_and_scrubbed() -> None:
+    out = io.StringIO()
+    logs.configure("json", "info", out)
+    try:
+        raise KeyError("the user's prompt")
+    except KeyError:
+        logging.getLogger("some.library").exception("failed with sk-abcdefghijklmnop")
+    (line,) = written(out)
+    assert line["source"] == "some.library"
+    assert line["level"] == "error"
+    assert line["exception"] == "KeyError"
+    assert "prompt" not in out.getvalue()
+    assert "abcdefghijklmnop" not in out.getvalue()
 
 
 @pytest.mark.parametrize(
