@@ -121,7 +121,6 @@ _FAMILIES = (
         "medium",
         window=131_072,
         output=131_072,
-        sampling=True,
         images=False,
         files=False,
         summaries=False,
@@ -276,7 +275,7 @@ def _published_target(
 
 def _not_found(requested: str, bare: str, aliases: Sequence[Alias], listed: Collection[str]) -> str:
     names = [alias.pattern for alias in aliases]
-    names += [row.id for row in published(aliases, listed)]
+    names += _names(aliases, listed)
     message = f"model: {requested!r} is not served here"
     near = difflib.get_close_matches(bare, names, 1, 0.0)
     return f"{message}; the nearest name is {near[0]!r}" if near else message
@@ -290,22 +289,23 @@ def published(
     A glob is shown by its target, as `claude-<target>`. `allowed` are the globs that a key may request.
     """
     rows: dict[str, PublishedModel] = {}
-    for name, model in _names(aliases, listed):
+    for name in _names(aliases, listed):
         if name not in rows and (allowed is None or any(fnmatchcase(name, glob) for glob in allowed)):
+            model = resolve(name, aliases, listed).model
             rows[name] = PublishedModel(name, _display(name, model), model, profile(model))
     return list(rows.values())
 
 
-def _names(aliases: Sequence[Alias], listed: Collection[str] | None) -> Iterable[tuple[str, str]]:
+def _names(aliases: Sequence[Alias], listed: Collection[str] | None) -> Iterable[str]:
     for alias in aliases:
         if not alias.is_glob:
-            yield alias.pattern, alias.model
+            yield alias.pattern
     for model in sorted(listed or ()):
-        yield model, model
-        yield _claude(model), model
+        yield model
+        yield _claude(model)
     for alias in aliases:
         if alias.is_glob:
-            yield _claude(alias.model), alias.model
+            yield _claude(alias.model)
 
 
 def _claude(model: str) -> str:
