@@ -40,7 +40,7 @@ def test_sub_agents_have_lanes_of_their_own(house: House, claude: Open, version:
             rule(say(f"Clear in the {where}."), match={"tool_output": f"seen-{where}"}),
         ]
     house.scenario(
-        rule(think("Two ways."), *agents, match={"user": "Look both ways", "after_tool": False}),
+        once(think("Two ways."), *agents, match={"user": "Look both ways", "after_tool": False}),
         *lanes,
         rule(say("Both are clear.")),
     )
@@ -144,12 +144,12 @@ def test_context_counts_without_generating(house: House, claude: Open, version: 
 @both_versions
 def test_an_interactive_session_with_its_title(house: House, claude: Open, version: str) -> None:
     """B107, B117: the title call has a lane of its own and structured output; the main loop stays warm."""
+    main = {"tools": "Bash"}
     house.scenario(
-        rule(say('{"title":"About gulls"}'), match={"instructions": "title"}),
-        rule(say('{"title":"About gulls"}'), match={"user": "title"}),
-        once(call("Bash", command="echo gull", description="Look"), match={"user": "first word"}),
-        rule(say("A gull it is."), match={"user": "first word"}),
-        rule(say("And another."), match={"user": "second word"}),
+        once(call("Bash", command="echo gull", description="Look"), match={**main, "user": "first word"}),
+        rule(say("A gull it is."), match={**main, "user": "first word"}),
+        rule(say("And another."), match={**main, "user": "second word"}),
+        rule(say('{"title":"About gulls"}')),
     )
     client = claude(version).with_nonessential_traffic()
     with client.screen() as screen:

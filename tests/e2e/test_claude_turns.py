@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 from typing import Any
 
 import pytest
 from tests.support.claude import NEWEST, OLDER, VERSIONS, Open
-from tests.support.house import House, call, once, rule, say, think
+from tests.support.house import House, assert_extends, call, once, rule, say, think
 
 both_versions = pytest.mark.parametrize("version", VERSIONS)
 both_contracts = pytest.mark.parametrize("contract", ["A", "B"])
@@ -69,9 +68,7 @@ def test_a_tool_loop_with_reasoning(house: House, claude: Open, version: str) ->
     first, second, third = house.bodies()
     assert "wind from the west" in outputs(second)[0]
     assert "to port" in outputs(third)[1]
-    for before, now in ((first, second), (second, third)):
-        assert now["input"][: len(before["input"])] == before["input"]
-        assert now["tools"] == before["tools"]
+    assert_extends([first, second, third])
     assert [item["type"] for item in third["input"]].count("reasoning") == 2
     assert len({body["prompt_cache_key"] for body in (first, second, third)}) == 1
     house.verify()
@@ -207,8 +204,7 @@ def test_ten_turns_with_tools(house: House, claude: Open, version: str) -> None:
     bodies = house.bodies()
     assert len(bodies) == 30
     assert len({body["prompt_cache_key"] for body in bodies}) == 1
-    for before, now in itertools.pairwise(bodies):
-        assert now["input"][: len(before["input"])] == before["input"]
+    assert_extends(bodies)
     house.verify()
     share = house.sim.report()["conversations"][0]["warm_share"]
     assert share >= 0.95
