@@ -211,7 +211,7 @@ def _read_events(found: list[sse.Event]) -> tuple[list[dict[str, Any]], Upstream
         if data == b"[DONE]":
             continue
         try:
-            event = jsonio.parse(data)
+            event = jsonio.parse_event(data)
         except jsonio.InvalidJson:
             return events, UpstreamFailure(Cause.PROTOCOL, "an event that is no JSON")
         if not isinstance(event, dict):
