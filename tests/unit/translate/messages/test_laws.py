@@ -8,10 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dragoman.translate.messages.arguments import trimmed
 from dragoman.translate.messages.fold import Fold
+from dragoman.translate.messages.reasoning import seal_item
 from dragoman.wire import jsonio, sse
 from dragoman.wire.grammar import Grammar
-from tests.support.streams import Answer, Event, answers, context, garbage, run, run_bytes
+from tests.support.streams import SEAL, Answer, Event, answers, context, garbage, run, run_bytes
 
 TERMINAL = {"response.completed", "response.incomplete", "response.failed", "error"}
 EXAMPLES = 120
@@ -78,6 +80,30 @@ def law_well_behaved(events: list[Event], plan: dict[str, Any], started: bool) -
     assert not answer.automaton.outcome.mismatched
 
 
+def law_nothing_lost(events: list[Event]) -> None:
+    """Of a whole answer the client has every text, call and thought, once, in its own order."""
+    answer = run(events)
+    if answer.automaton.outcome.stop_reason not in ("end_turn", "tool_use"):
+        return
+    items = {event["output_index"]: event["item"] for event in events if event["type"].endswith("item.done")}
+    texts = [item["content"][0]["text"] for item in items.values() if item["type"] == "message"]
+    calls = [item for item in items.values() if item["type"] == "function_call"]
+    thoughts = [item for item in items.values() if item["type"] == "reasoning"]
+    blocks = answer.message["content"]
+    shown = sorted(block["text"] for block in blocks if block["type"] == "text")
+    assert shown == sorted(text for text in texts if text)
+    inputs = {block["id"]: block["input"] for block in blocks if block["type"] == "tool_use"}
+    assert inputs == {
+        item["call_id"]: jsonio.parse(trimmed(item["name"], item["arguments"]).encode()) for item in calls
+    }
+    assert answer.automaton.outcome.arguments == {item["call_id"]: item["arguments"] for item in calls}
+    assert sorted(block["thinking"] for block in blocks if block["type"] == "thinking") == sorted(
+        "\n\n".join(part["text"] for part in item["summary"] if part["text"]) for item in thoughts
+    )
+    for item in thoughts:
+        assert seal_item(item, SEAL) in {block.get("signature") for block in blocks}
+
+
 def law_garbage(events: list[Event], plan: dict[str, Any]) -> None:
     answer = Answer(run([], context(plan=plan), close=False).automaton)
     grammar = Grammar()
@@ -134,6 +160,13 @@ def test_an_answer_has_one_start_serial_blocks_and_one_true_end(
 
 
 @relaxed
+@given(answers())
+def test_nothing_is_lost_and_nothing_is_told_twice(events: list[Event]) -> None:
+    """B53, B55, B57, D2, D18, behaviours S7."""
+    law_nothing_lost(events)
+
+
+@relaxed
 @given(garbage(), PLANS)
 def test_disorder_is_survived_and_ends_once(events: list[Event], plan: dict[str, Any]) -> None:
     """behaviours S4, behaviours S7: events in any order, lost, doubled or bent, never break the grammar."""
@@ -154,6 +187,13 @@ def test_the_cut_of_the_bytes_changes_nothing_and_the_fold_is_the_plain_answer(
 @given(answers(), PLANS, st.booleans())
 def test_soak_answers(events: list[Event], plan: dict[str, Any], started: bool) -> None:
     law_well_behaved(events, plan, started)
+
+
+@pytest.mark.soak
+@patient
+@given(answers())
+def test_soak_nothing_lost(events: list[Event]) -> None:
+    law_nothing_lost(events)
 
 
 @pytest.mark.soak
