@@ -121,7 +121,7 @@ def dump_line(value: Any) -> bytes:
 
 def _deeper_than(data: bytes, limit: int) -> bool:
     """Whether brackets outside strings nest deeper than limit. Linear in the input, in C."""
-    if data.count(b"{") + data.count(b"[") <= limit:
+    if len(data) <= limit or data.count(b"{") + data.count(b"[") <= limit:
         return False
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
