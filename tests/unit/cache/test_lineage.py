@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from tests.support import conversation
-from tests.support.conversation import OTHER_SESSION, SESSION
 
 from dragoman.cache.lineage import Lineage, client_cache_key, lineage, model_family
+from tests.support import conversation
+from tests.support.conversation import OTHER_SESSION, SESSION
 
 SECRET = b"a gateway secret of some length"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.bodies import MARK, body, data_url, developer, picture, png, reasoning, tool, user
 
 from dragoman.cache.prefix import WIDTH, Divergence, Prefix, compare, digest
 from dragoman.wire import jsonio
+from tests.support.bodies import MARK, body, data_url, developer, picture, png, reasoning, tool, user
 
 
 def parted(before: dict[str, Any], now: dict[str, Any]) -> Divergence:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.bodies import body, tool
-
 from dragoman.cache.prefix import digest
 from dragoman.cache.turns import RECENT, Thread, Turn, Turns
+from tests.support.bodies import body, tool
 
 THREAD = Thread("laptop", "conversation")
 

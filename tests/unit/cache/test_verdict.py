@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.bodies import body, developer, reasoning, step, tool, user
 
 from dragoman.cache.prefix import digest
 from dragoman.cache.turns import Turn
 from dragoman.cache.verdict import Contract, asks, diagnostics, expected_tokens, judge
+from tests.support.bodies import body, developer, reasoning, step, tool, user
 
 TOTAL = 6000
 
