@@ -23,11 +23,14 @@ _WORD = re.compile(r"[\w'-]+")
 _PATH = re.compile(r"(?<![\w/])(?:\.{0,2}/[\w./-]+|[\w-]+(?:/[\w.-]+)*\.[A-Za-z][\w]{0,4})(?![\w/])")
 _QUOTED = re.compile(r"[`\"']([^`\"'\n]{1,80})[`\"']")
 _SAFE_COMMAND = re.compile(r"(?:echo [\w .,!?:-]{0,60}|ls(?: -[a-zA-Z]+)?(?: [\w./-]+)?|pwd)")
+# Tools that change something, start something or turn to the user: never called unasked.
 _CHANGES = re.compile(
-    r"write|edit|delete|remove|move|rename|create|update|kill|send|post|deploy|install|apply|patch|todo|agent|task"
-    r"|commit|push|upload|notebook|plan|cron|worktree",
+    r"write|edit|delete|remove|move|rename|create|update|kill|send|post|deploy|install|apply|patch|todo|agent"
+    r"|task|commit|push|upload|notebook|plan|cron|worktree|ask|mode|skill|config|output|schedule|remote|slash",
     re.IGNORECASE,
 )
+# A client that wants structured output offers this tool and waits for its call.
+_STRUCTURED = "StructuredOutput"
 _SUMMARY = re.compile(r"summar(?:y|ise|ize).{0,200}conversation|conversation.{0,200}summar", re.I | re.S)
 _SEARCHING = re.compile(r"\b(search|look up|latest|news|web|online|current)\b", re.I)
 _ECHO_CHARS = 240
@@ -156,6 +159,8 @@ def _allowed(tools: list[Mapping[str, Any]], choice: Any) -> list[Mapping[str, A
 def _best(tools: Sequence[Mapping[str, Any]], user: str) -> Mapping[str, Any] | None:
     """The tool the words ask for: by kind of task, by its name spelt out, by a word of its name."""
     by_name = {str(tool["name"]): tool for tool in tools}
+    if _STRUCTURED in by_name:
+        return by_name[_STRUCTURED]
     spoken = {word.lower() for word in _WORD.findall(user)}
     for name, tool in by_name.items():
         if name.lower() in spoken and not _CHANGES.search(name) and len(name) > 4:
@@ -179,7 +184,8 @@ def _call(tool: Mapping[str, Any], user: str) -> Step:
     if tool["type"] == "custom":
         return Step("custom_tool_call", {"name": name, "input": _clip(user, 80)})
     schema = {"type": "object", **(tool.get("parameters") or {})}
-    arguments = example(schema, _subject(user), _known_values(tool, user))
+    fill = name == _STRUCTURED
+    arguments = example(schema, _subject(user), _known_values(tool, user), fill=fill)
     args: dict[str, Any] = {"name": name, "arguments": jsonio.dump_text(arguments)}
     if "namespace" in tool:
         args["namespace"] = tool["namespace"]

@@ -25,13 +25,11 @@ _NOT_ON_CODEX = frozenset(
 _NAMED = ("function", "custom", "namespace")
 
 
-def check(body: Mapping[str, Any], terms: Terms) -> None:
-    """Raises Refused for the first wrong tool or tool choice."""
-    tools = body.get("tools") or []
-    check_tools(tools, "tools", terms)
+def check_choice(body: Mapping[str, Any], terms: Terms) -> None:
+    """Raises Refused where the tool choice names nothing on offer; tools and items must be good already."""
     choice = body.get("tool_choice")
     if choice is not None:
-        _check_choice(choice, [*tools, *_added(body)], terms)
+        _check_choice(choice, [*(body.get("tools") or ()), *_added(body)], terms)
 
 
 def check_tools(tools: Sequence[Mapping[str, Any]], path: str, terms: Terms) -> None:

@@ -112,6 +112,8 @@ def _prepare(
     steps = rule.steps
     if steps is None:
         steps = generative.compose(body, read, terms.family, state.switches)
+        if prompt.tokens >= _compaction_threshold(body):
+            steps = (Step("compaction"), *steps)
     exchange.fitted = _fitted(steps, body, terms.family)
     if exchange.fitted.full and terminal.kind == "completed":
         exchange.terminal = Terminal("incomplete", {"reason": "max_output_tokens"})
@@ -257,6 +259,13 @@ def _look_up(exchange: Exchange, headers: Mapping[str, str]) -> None:
         state.clock.now(),
     )
     exchange.record.cache = _cache_facts(exchange.found, exchange.turn)
+
+
+def _compaction_threshold(body: Mapping[str, Any]) -> float:
+    """Prompt tokens from which the client wants the server to compact."""
+    rules = body.get("context_management") or ()
+    wanted = [rule.get("compact_threshold") for rule in rules if rule.get("type") == "compaction"]
+    return min((tokens for tokens in wanted if tokens is not None), default=float("inf"))
 
 
 def _fitted(steps: tuple[Step, ...], body: Mapping[str, Any], known: Family) -> Fitted:

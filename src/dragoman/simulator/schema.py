@@ -204,16 +204,15 @@ def _check_union(node: Node, value: Any, path: str) -> None:
         allowed = tuple(option for choice in fitting for option in choice.enum)
         if value not in allowed:
             raise _wrong_value(path, value, allowed)
-    worst: Flaw | None = None
+    flaws: list[Flaw] = []
     for choice in fitting:
         try:
             _check(choice, value, path)
             return
         except Flaw as flaw:
-            if worst is None or len(flaw.path) > len(worst.path):
-                worst = flaw
-    if worst is not None:
-        raise worst
+            flaws.append(flaw)
+    # The branch that got furthest is the one that was meant.
+    raise max(flaws, key=lambda flaw: len(flaw.path))
 
 
 def _dispatched(choices: list[Node], value: dict[str, Any], path: str) -> list[Node]:

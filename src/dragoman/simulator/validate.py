@@ -32,8 +32,10 @@ class Validator:
             parameters.check_names(body, terms)
             self._shape(body, terms)
             parameters.check_values(body, terms)
-            offers.check(body, terms)
+            tools = body.get("tools") or []
+            offers.check_tools(tools, "tools", terms)
             self._items(body.get("input"), terms)
+            offers.check_choice(body, terms)
         except Flaw as flaw:
             raise _breach(flaw) from flaw
 
@@ -52,8 +54,9 @@ class Validator:
             schemas().check(name, rest)
             if body.get("tools") is not None:
                 schemas().check("ToolsArray", body["tools"], "tools")
-                offers.check(body, terms)
+                offers.check_tools(body["tools"], "tools", terms)
             self._items(body.get("input"), terms)
+            offers.check_choice(body, terms)
         except Flaw as flaw:
             raise _breach(flaw) from flaw
 

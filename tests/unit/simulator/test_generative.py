@@ -101,6 +101,16 @@ def test_a_tool_is_found_by_its_name_or_a_word_of_it() -> None:
     assert composed(user("write it"), tools=[tool("WriteFile")])[-1].kind == "message"
 
 
+def test_a_client_that_waits_for_structured_output_gets_it_once() -> None:
+    wanted = tool("StructuredOutput", answer="string")
+    assert called(composed(user("Hello"), tools=[*CLAUDE, wanted])) == (
+        "StructuredOutput",
+        {"answer": "Hello"},
+    )
+    after = composed(user("Hello"), call("c", "StructuredOutput"), output("c"), tools=[wanted])
+    assert after[-1].kind == "message"
+
+
 def test_after_the_tool_has_answered_the_turn_ends() -> None:
     steps = composed(user("run ls"), call("c", "Bash"), output("c", "a.txt\nb.txt"), tools=CLAUDE)
     assert spoken(steps) == "Done. The tool answered: a.txt b.txt"

@@ -152,6 +152,14 @@ def test_windows_can_be_set_for_all_models() -> None:
     assert window(State({"windows": {"*": 9, "gpt-5.4": 8}}), "gpt-5.4", known) == 8
 
 
+def test_the_server_compacts_where_the_client_wants_it() -> None:
+    wanted = [{"type": "compaction", "compact_threshold": 1000}]
+    for size, kinds in ((1500, ["compaction", "reasoning", "message"]), (100, ["reasoning", "message"])):
+        exchange = opened(State(), request(user(text_of_tokens(size)), context_management=wanted))
+        played(exchange)
+        assert [item["type"] for item in exchange.final["output"]] == kinds
+
+
 def test_limits_apply() -> None:
     state = State(frozen=True)
     state.accounts.put({"id": "x", "key": "sk-test", "rpm": 1})

@@ -180,6 +180,8 @@ def test_schemas_may_refer_to_each_other_in_circles() -> None:
         "Open": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": True},
         "Closed": {"type": "object", "additionalProperties": False},
         "Many": {"type": ["string", "null"], "minLength": 1},
+        "Alias": {"$ref": "#/components/schemas/Many"},
+        "One": {"enum": ["a"]},
         "List": {"type": "array", "items": {"type": "string"}, "maxItems": 1},
     }
     own = Schemas({"components": {"schemas": raw}})
@@ -187,7 +189,16 @@ def test_schemas_may_refer_to_each_other_in_circles() -> None:
     own.check("Open", {"a": "x", "b": [1]})
     own.check("Many", None)
     own.check("Closed", {})
-    for name, value in (("Tree", {"more": "x"}), ("Many", ""), ("List", ["a", "b"]), ("List", [1])):
+    own.check("Alias", "text")
+    own.check("One", "a")
+    for name, value in (
+        ("One", "b"),
+        ("Alias", 5),
+        ("Tree", {"more": "x"}),
+        ("Many", ""),
+        ("List", ["a", "b"]),
+        ("List", [1]),
+    ):
         with pytest.raises(Flaw):
             own.check(name, value)
 

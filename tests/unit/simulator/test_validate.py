@@ -415,6 +415,25 @@ def test_a_connection_may_continue_by_id_on_codex() -> None:
     check(request(generate=False, type="response.create"), websocket=True)
 
 
+def test_web_searches_count_as_one_kind_of_tool() -> None:
+    check(request(tools=[{"type": "web_search"}], tool_choice={"type": "web_search_preview"}))
+    late = {"type": "additional_tools", "role": "developer", "tools": []}
+    assert refused(request(late, tool_choice="required"))[0] == "tool_choice"
+    plain = {"model": "gpt-5.5", "input": "text", "tool_choice": {"type": "function", "name": "A"}}
+    assert refused(plain)[0] == "tool_choice"
+
+
+def test_items_without_a_known_prefix_may_have_any_id() -> None:
+    shell = {"type": "shell_call", "id": "any", "call_id": "c", "action": {"commands": ["ls"]}}
+    check(request(shell))
+
+
+def test_a_call_id_is_checked_in_calls_and_in_outputs() -> None:
+    assert refused(request({**call("x"), "id": 5}))[0] == "invalid_type"
+    custom = {"type": "custom_tool_call", "call_id": "c" * 65, "name": "n", "input": ""}
+    assert refused(request(custom))[0] == "call_id"
+
+
 @pytest.mark.parametrize(
     ("schema", "problem"),
     [
