@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import anthropic
 import pytest
+
 from tests.support.house import House
 from tests.support.house import house as started
 

@@ -7,6 +7,7 @@ from typing import Any
 import anthropic
 import pytest
 from anthropic.types import Message
+
 from tests.support.house import House, assert_extends, call, rule, say, think
 
 WEATHER: dict[str, Any] = {

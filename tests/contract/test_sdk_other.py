@@ -6,6 +6,7 @@ from typing import Any
 
 import anthropic
 import pytest
+
 from tests.support.house import House, rule, say
 
 ASKED: dict[str, Any] = {

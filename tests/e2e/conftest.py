@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.support.claude import NEWEST, Claude, Open
 from tests.support.house import House
 from tests.support.house import house as started

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.support.claude import NEWEST, VERSIONS, Open
 from tests.support.house import House, call, half_a_message, once, rule, say, think
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.support.claude import OLDER, VERSIONS, Open
 from tests.support.house import House, call, once, rule, say, think
 
@@ -163,3 +164,22 @@ def test_an_interactive_session_with_its_title(house: House, claude: Open, versi
     ]
     assert len(titles) == 1 and not titles[0].get("tools")
     house.verify(conversations=2)
+
+
+@pytest.mark.parametrize("verdict", ["no", "yes"])
+def test_the_permission_classifier_is_heard(house: House, claude: Open, verdict: str) -> None:
+    """B36, behaviours C21: in auto mode the older client asks a side question and stops it by a sequence."""
+    main = {"tools": "Bash"}
+    house.scenario(
+        once(
+            call("Bash", command="rm -rf /tmp/not-there-1f9c && touch made.txt", description="Tidy"),
+            match=main,
+        ),
+        rule(say("Tidied."), match=main),
+        rule(say(f"<block>{verdict}</block> and so much more to say about it")),
+    )
+    client = claude(OLDER)
+    done = client.run("Tidy up.", "--permission-mode", "auto", tools="")
+    assert (client.work / "made.txt").exists() is (verdict == "no"), (done.out, done.err)
+    # A "yes" is asked about once more, in another way.
+    house.verify(conversations=2 if verdict == "no" else 3)

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.support.claude import NEWEST, OLDER, VERSIONS, Open
 from tests.support.house import House, assert_extends, call, once, rule, say, think
 

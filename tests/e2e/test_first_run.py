@@ -7,11 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.support.claude import NEWEST, ROOT, Claude, binary
 from tests.support.gateway import COMMAND, Spawned, await_ready, bare_environment, spawned
 
@@ -74,12 +77,21 @@ def test_the_printed_line_answers(tmp_path: Path, way: str) -> None:
 
 
 def copied(tree: Path) -> Path:
-    """A copy of the sources; the installed environment is lent to it, so that nothing is downloaded again."""
+    """A copy of the sources with an environment of its own that borrows the installed packages.
+
+    Nothing is downloaded again, the copy's own code runs, and what is borrowed is never written to.
+    """
     skipped = shutil.ignore_patterns(".*", "__pycache__", "node_modules")
     shutil.copytree(ROOT, tree, ignore=skipped)
-    (tree / ".venv").symlink_to(Path(sys.prefix))
+    lent = tree / ".venv"
+    venv.create(lent, with_pip=False, symlinks=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(lent)}))
+    packages.joinpath("borrowed.pth").write_text(f"{tree / 'src'}\n{sysconfig.get_path('purelib')}\n")
+    command = lent / "bin" / "dragoman"
+    command.write_text(f"#!{lent / 'bin' / 'python'}\nfrom dragoman.cli.__main__ import main\nmain()\n")
+    command.chmod(0o755)
     for stamp in (".python", ".runtime"):
-        assert (tree / ".venv" / stamp).exists(), "run `make setup` first"
+        (lent / stamp).touch()
     return tree
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.support.claude import ROOT, binary
 from tests.support.house import House, call, rule, say, think
 
@@ -36,9 +37,10 @@ def run(house: House, case: str, request: dict[str, Any], **more: Any) -> Any:
 
 
 def shape(message: dict[str, Any]) -> dict[str, Any]:
-    """All but the id, the seals and what only a whole answer has."""
+    """All but ids, seals and what only a whole answer has."""
     content = [
-        {k: v for k, v in block.items() if k not in ("signature", "data")} for block in message["content"]
+        {k: v for k, v in block.items() if k not in ("signature", "data", "id")}
+        for block in message["content"]
     ]
     only_plain = ("service_tier", "cache_creation", "inference_geo")
     usage = {k: v for k, v in message["usage"].items() if k not in only_plain}
