@@ -196,6 +196,7 @@ _LEARNT: dict[str, dict[str, Any]] = {
     "input.output": {"output_parts": False},
     "tools.external_web_access": {"external_web_access": False},
     "tools.parameters": {"any_schema": False},
+    "tools.type": {"web_search": False, "mcp": False},
 }
 # Other spellings of the same parameters.
 _SPELLED = {

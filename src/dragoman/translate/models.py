@@ -268,8 +268,8 @@ def _published_target(
     if listed is not None and target in listed:
         return Resolution(target, None, "published")
     for alias in aliases:
-        if alias.is_glob and alias.model == target:
-            return Resolution(target, alias.effort, "published")
+        if alias.is_glob and _claude(alias.model) == name:
+            return Resolution(alias.model, alias.effort, "published")
     return None
 
 

@@ -97,6 +97,12 @@ def test_what_is_published() -> None:
         assert resolve(row.id, ALIASES, {"gpt-5.5", "claude-x"}).model == row.model
 
 
+def test_a_globs_target_is_requested_by_its_own_name_where_that_says_claude() -> None:
+    aliases = (Alias("x*", "claude-y", "low"),)
+    assert [row.id for row in published(aliases, set())] == ["claude-y"]
+    assert resolve("claude-y", aliases, set()) == Resolution("claude-y", "low", "published")
+
+
 def test_a_key_sees_only_what_it_may_request() -> None:
     rows = published(ALIASES, {"gpt-5.5"}, allowed=["claude-gpt-*"])
     assert [row.id for row in rows] == ["claude-gpt-5.5", "claude-gpt-5.4-mini"]

@@ -32,14 +32,22 @@ class Pairs:
 
 
 def pair(messages: Sequence[Mapping[str, Any]], replaces: Callable[[Mapping[str, Any]], bool]) -> Pairs:
-    """Matches results with calls by id, in order. `replaces` says which compactions can be used."""
+    """Matches results with calls by id, in order. `replaces` says which compactions can be used.
+
+    Results stand between their calls and the next answer, as Anthropic wants it. One that comes later is an
+    orphan: its call was sent with another output in the turns between.
+    """
     pairs = Pairs()
     waiting: dict[str, list[Position]] = {}
     seen: set[str] = set()
+    before = ""
     for number, message in enumerate(messages):
         content, role = message.get("content"), message["role"]
         if role == "user":
             pairs.last_user = number
+        elif role == "assistant" and before != role:
+            _close(waiting, pairs)
+        before = role
         if not isinstance(content, list):
             continue
         for place, block in enumerate(content):
@@ -51,8 +59,14 @@ def pair(messages: Sequence[Mapping[str, Any]], replaces: Callable[[Mapping[str,
             elif kind == "compaction" and role == "assistant" and replaces(block):
                 pairs = Pairs(start=(number, place), last_user=pairs.last_user)
                 waiting, seen = {}, set()
-    pairs.unanswered.update(position for positions in waiting.values() for position in positions)
+    _close(waiting, pairs)
     return pairs
+
+
+def _close(waiting: dict[str, list[Position]], pairs: Pairs) -> None:
+    """The next answer begins: what is still waiting stays without result."""
+    pairs.unanswered.update(position for positions in waiting.values() for position in positions)
+    waiting.clear()
 
 
 def _call(

@@ -158,8 +158,6 @@ def _body(
 
 def _thinks_not(limit: Limits, target: Target) -> bool:
     """Whether the model will answer without thinking, so that it takes sampling parameters."""
-    if not target.profile.reasoning:
-        return True
     return (limit.effort or target.profile.default_effort) == "none"
 
 

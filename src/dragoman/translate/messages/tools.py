@@ -140,6 +140,8 @@ class Offer:
             self.searches = tool
             self.hosted.append("web_search")
             self.head.append(search.search_tool(tool, self._target.capability))
+        else:
+            self.ignored.append(path)  # one hosted search is all there is
 
     def _mcp(self, server: Mapping[str, Any], path: str, toolset: Mapping[str, Any] | None) -> None:
         if not self._target.capability.mcp:

@@ -105,8 +105,10 @@ def check_server(server: Any) -> None:
         raise Flaw("url", "must be an http or https URL")
     check_optional(server, "authorization_token", str, "a string")
     old = check_optional(server, "tool_configuration", dict, "an object")
-    if old:
-        check_strings(old, "allowed_tools")
+    try:
+        check_strings(old or {}, "allowed_tools")
+    except Flaw as flaw:
+        raise flaw.under("tool_configuration") from None
 
 
 def check_choice(choice: Any, tools: Sequence[Tool]) -> None:

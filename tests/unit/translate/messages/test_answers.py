@@ -1,0 +1,78 @@
+"""Replayed arguments: the model's own spelling where it means the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.translate.messages.answers import same
+from dragoman.translate.messages.plan import Identity
+from dragoman.translate.messages.request import translate
+from dragoman.wire import jsonio
+from tests.support.requests import policy, request, target
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.text("aé\n", max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=2), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def arguments(given_input: dict[str, Any], raw: str | None, name: str = "Bash") -> str:
+    """The arguments of a replayed call whose raw string was remembered."""
+    use = {"type": "tool_use", "id": "c", "name": name, "input": given_input}
+    result = {"type": "tool_result", "tool_use_id": "c"}
+    body = request([{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}])
+    recall = {} if raw is None else {"c": raw}
+    sent = translate(body, target(), policy(), Identity(), recall).body["input"][0]["arguments"]
+    assert isinstance(sent, str)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("given_input", "raw", "sent"),
+    [
+        ({"b": 1, "a": 2}, None, '{"b":1,"a":2}'),
+        ({"b": 1, "a": 2}, '{ "a": 2, "b": 1 }', '{ "a": 2, "b": 1 }'),
+        ({"a": 1}, '{"a": 1.0}', '{"a": 1.0}'),
+        ({"a": 1}, '{"a": true}', '{"a":1}'),
+        ({"a": True}, '{"a": true}', '{"a": true}'),
+        ({"a": [False]}, '{"a": [0]}', '{"a":[false]}'),
+        ({"a": 1}, '{"a": 2}', '{"a":1}'),
+        ({"a": 1}, '{"a": 1', '{"a":1}'),
+        ({"a": "false"}, '{"a": "false"}', '{"a": "false"}'),
+        ({}, "", "{}"),
+        ({}, " \n", "{}"),
+        ({"e": "é"}, '{"e": "\\u00e9"}', '{"e": "\\u00e9"}'),
+    ],
+)
+def test_the_raw_string_is_replayed_where_it_means_the_same(
+    given_input: dict[str, Any], raw: str | None, sent: str
+) -> None:
+    """B9, D23"""
+    assert arguments(given_input, raw) == sent
+
+
+def test_what_was_cut_for_the_client_is_still_in_the_replay() -> None:
+    """An empty optional argument never reached the client; the model's own string has it. behaviours C9"""
+    raw = '{"file_path": "/a", "pages": ""}'
+    assert arguments({"file_path": "/a"}, raw, "Read") == raw
+    assert arguments({"file_path": "/a"}, raw, "Bash") == '{"file_path":"/a"}'
+
+
+@given(JSON, JSON)
+def test_same_is_equality_of_what_json_says(one: Any, other: Any) -> None:
+    assert same(one, one)
+    assert same(one, other) == same(other, one)
+    assert same(one, other) == (jsonio.dump(_sorted(one)) == jsonio.dump(_sorted(other)))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(inner) for inner in value] if isinstance(value, list) else value
