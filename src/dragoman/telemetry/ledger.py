@@ -6,12 +6,13 @@ It implements the gateway's Ledger port. `record` formats and writes synchronous
 from __future__ import annotations
 
 from dataclasses import fields
+from operator import attrgetter
 
 from dragoman.gateway.ports import Row
 from dragoman.telemetry.logs import Logger
 
 _FIELDS = tuple(field.name for field in fields(Row) if field.name != "time")
-_EMPTY: tuple[object, ...] = (None, "", [], 0)
+_values = attrgetter(*_FIELDS)
 
 
 class LogLedger:
@@ -21,7 +22,7 @@ class LogLedger:
         self._logger = logger
 
     def record(self, row: Row) -> None:
-        told = {name: value for name in _FIELDS if (value := getattr(row, name)) not in _EMPTY}
+        told = {name: value for name, value in zip(_FIELDS, _values(row), strict=True) if value}
         if row.status == 500:
             self._logger.error("request", **told)
         elif row.outcome == "upstream_error":

@@ -48,7 +48,7 @@ def configure(
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
-    logger: Logger = structlog.get_logger()
+    logger: Logger = structlog.get_logger().bind()  # bound once: unbound, it would be made anew for each line
     _take_in_libraries(logger, _LEVELS[level])
     return logger
 
@@ -101,7 +101,9 @@ def _scrub_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
 
 
 # Made by this gateway, never by a client or an upstream: long, but no secrets.
-_OURS = frozenset({"timestamp", "event", "request_id", "lineage", "session_hash", "conversation_hash", "at"})
+_OURS = frozenset(
+    {"timestamp", "event", "request_id", "lineage", "session_hash", "conversation_hash", "cache_story", "at"}
+)
 
 
 def _to_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
