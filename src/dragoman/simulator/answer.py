@@ -211,7 +211,7 @@ def _reasoning(step: Step, index: int, following: str, voice: Voice) -> Iterator
     spent = int(step.args.get("tokens") or 64)
     size = int(step.args.get("seal_bytes") or DEFAULT_BYTES)
     item: Event = {"type": "reasoning", "id": item_id, "summary": []}
-    sealed = voice.encrypted and step.args.get("sealed", True)
+    sealed = voice.encrypted and step.args.get("sealed", step.kind == "reasoning")
     content = voice.seal(item_id, following, spent, size) if sealed else None
     added = dict(item)
     if content is not None:

@@ -20,6 +20,7 @@ from dragoman.simulator.render import BLOCK, Prompt
 from dragoman.simulator.switches import Switches
 
 MINIMUM = 1024
+MAX_SCOPES = 1024
 WRITES = 4  # per request: one implicit and three explicit, or four explicit
 Mode = Literal["implicit", "explicit"]
 
@@ -91,7 +92,7 @@ class Cache:
         self._switches = switches
         self._now = now
         self._random = random.Random(switches.seed)
-        self._scopes: dict[str, list[Machine]] = {}
+        self._scopes: OrderedDict[str, list[Machine]] = OrderedDict()
         self._rates: OrderedDict[tuple[bytes, str], tuple[float, float]] = OrderedDict()
         self._lookups = 0
 
@@ -142,6 +143,8 @@ class Cache:
             capacity = self._switches.capacity
             machines = [Machine(capacity) for _ in range(self._switches.machines)]
             self._scopes[scope] = machines
+            while len(self._scopes) > MAX_SCOPES:
+                self._scopes.popitem(last=False)
         return machines[index % len(machines)]
 
     def _route(self, asked: Asked) -> int:

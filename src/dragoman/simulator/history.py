@@ -95,6 +95,8 @@ def _check_sealed(items: Sequence[Mapping[str, Any]], terms: Terms, stored: froz
         if item.get("id") in stored:
             continue
         sealed = item.get("encrypted_content")
+        if not sealed and item.get("content"):
+            continue  # an open model's reasoning: readable, therefore not sealed
         if not sealed:
             raise _not_stored(str(item.get("id")))
         claims = terms.open_seal(sealed)

@@ -145,6 +145,9 @@ def _check_parts(content: Any, path: str, terms: Terms) -> None:
             param = f"{where}.prompt_cache_breakpoint"
             raise breach("prompt_cache_breakpoint", message, param=param, code="unsupported_parameter")
         if part["type"] == "input_image":
+            if not terms.family.images:
+                message = f"Image inputs are not supported with the '{terms.model}' model."
+                raise breach("image", message, param=where, code="unsupported_value")
             _check_image(part, where)
         elif part["type"] == "input_file":
             _check_file(part, where)

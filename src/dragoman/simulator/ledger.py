@@ -47,6 +47,8 @@ class Thread:
     spelling: list[bytes]
     at: float
     machine: int
+    produced: set[bytes] = field(default_factory=set)
+    asked: set[bytes] = field(default_factory=set)
     turns: int = 0
     input: int = 0
     read: int = 0
@@ -153,10 +155,9 @@ class Ledger:
         for thread in self._threads.values():
             if thread.lineage != lineage:
                 continue
-            produced = _digests(thread.outline, _PRODUCED)
-            asked = _digests(thread.outline, {"user"})
             # Reminders and project notes are equal in many conversations: user parts count only together.
-            score = len(produced & digests) * 1000 + (len(asked) if asked and asked <= digests else 0)
+            asked = len(thread.asked) if thread.asked and thread.asked <= digests else 0
+            score = len(thread.produced & digests) * 1000 + asked
             if score >= most and score:
                 best, most = thread, score
         return best
@@ -251,6 +252,8 @@ def _enter(thread: Thread, turn: Turn) -> None:
         }
     )
     thread.outline, thread.spelling = turn.outline, turn.spelling
+    thread.produced = _digests(turn.outline, _PRODUCED)
+    thread.asked = _digests(turn.outline, {"user"})
     thread.at, thread.machine = turn.at, found.machine
 
 

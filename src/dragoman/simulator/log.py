@@ -91,12 +91,17 @@ class Log:
         self.most_active = max(self.most_active, self.active)
         record = Record(self.total, at, method, path, list(headers))
         self.records.append(record)
+        self._drop()
         return record
 
     def keep(self, record: Record, raw: bytes, body: bytes) -> None:
         """Adds the body to a record and drops what no longer fits."""
-        record.raw, record.body = raw, body
-        self._held += _weight(record)
+        if self.records and record.n >= self.records[0].n:  # else it was dropped while its body came in
+            record.raw, record.body = raw, body
+            self._held += _weight(record)
+            self._drop()
+
+    def _drop(self) -> None:
         while self.records and (len(self.records) > self.max_requests or self._held > self.max_bytes):
             self._held -= _weight(self.records.popleft())
 

@@ -29,6 +29,7 @@ class Family:
     explicit_cache: bool = False
     all_turns: bool = False
     extended_only: bool = False  # prompt_cache_retention accepts only "24h"
+    images: bool = True
 
     @property
     def reasons(self) -> bool:
@@ -39,8 +40,9 @@ _TO_XHIGH = ("none", "low", "medium", "high", "xhigh")
 _CODEX = ("low", "medium", "high", "xhigh")
 
 FAMILIES: tuple[Family, ...] = (
+    Family(r"gpt-5-chat", "A", window=128_000, max_output=16_384, verbosity=False),
     Family(
-        r"gpt-(5\.[6-9]|[6-9])",
+        r"gpt-(5\.([6-9]|\d\d)|[6-9])",
         "B",
         (*_TO_XHIGH, "max"),
         "medium",
@@ -51,7 +53,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(r"gpt-5\.5-pro", "A", ("medium", "high", "xhigh"), "medium", extended_only=True),
     Family(r"gpt-5\.5", "A", _TO_XHIGH, "medium", extended_only=True),
     Family(r"gpt-5\.[2-4]-pro", "A", ("medium", "high", "xhigh"), "medium"),
-    Family(r"gpt-5\.3-codex-spark", "A", _CODEX, "medium", window=128_000),
+    Family(r"gpt-5\.3-codex-spark", "A", _CODEX, "medium", window=128_000, images=False),
     Family(r"gpt-5\.[2-4]-codex", "A", _CODEX, "medium"),
     Family(r"gpt-5\.[2-4]", "A", _TO_XHIGH, "medium"),
     Family(r"gpt-5\.1-codex-max", "A", _CODEX, "medium"),
@@ -59,7 +61,19 @@ FAMILIES: tuple[Family, ...] = (
     Family(r"gpt-5\.1", "A", ("none", "low", "medium", "high"), "none"),
     Family(r"gpt-5-pro", "A", ("high",), "high"),
     Family(r"gpt-5", "A", ("minimal", "low", "medium", "high"), "medium"),
-    Family(r"gpt-oss", "A", ("low", "medium", "high"), "medium", window=131_072, verbosity=False),
+    Family(
+        r"gpt-oss", "A", ("low", "medium", "high"), "medium", 131_072, 131_072, verbosity=False, images=False
+    ),
+    Family(
+        r"o[13]-mini",
+        "A",
+        ("low", "medium", "high"),
+        "medium",
+        200_000,
+        100_000,
+        verbosity=False,
+        images=False,
+    ),
     Family(r"o[1-9]", "A", ("low", "medium", "high"), "medium", 200_000, 100_000, verbosity=False),
     Family(r"codex-mini", "A", ("low", "medium", "high"), "medium", 200_000, 100_000, verbosity=False),
     Family(r"gpt-4\.1", "A", window=1_047_576, max_output=32_768, verbosity=False),

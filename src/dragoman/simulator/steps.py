@@ -23,7 +23,7 @@ SPELLING: dict[str, tuple[str, ...]] = {
     "message": ("text", "phase", "chunks", "annotations", "repeat", "status"),
     "refusal": ("text", "chunks"),
     "reasoning": ("summary", "tokens", "seal_bytes", "text", "sealed"),
-    "reasoning_text": ("text", "tokens", "chunks"),
+    "reasoning_text": ("text", "tokens", "chunks", "sealed"),
     "function_call": ("name", "arguments", "split", "call_id", "namespace", "deltas"),
     "custom_tool_call": ("name", "input", "split", "call_id"),
     "web_search": ("queries", "sources", "annotations", "action", "url", "status"),

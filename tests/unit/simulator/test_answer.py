@@ -112,6 +112,8 @@ def test_raw_reasoning_of_open_models() -> None:
     found = events([{"reasoning_text": {"text": "thinking aloud", "chunks": 2}}])
     assert types(found)[1:4] == ["reasoning_text.delta", "reasoning_text.delta", "reasoning_text.done"]
     assert found[-1]["item"]["content"] == [{"type": "reasoning_text", "text": "thinking aloud"}]
+    assert "encrypted_content" not in found[-1]["item"]
+    assert "encrypted_content" in events([{"reasoning_text": {"text": "t", "sealed": True}}])[-1]["item"]
 
 
 def test_arguments_are_split_where_told() -> None:

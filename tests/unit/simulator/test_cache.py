@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.simulator import cache as module
 from dragoman.simulator.cache import Asked, Cache, Found, Machine
 from dragoman.simulator.models import family
 from dragoman.simulator.render import Renderer
@@ -261,6 +262,14 @@ def test_misses_can_be_forced(model: str) -> None:
     reads = [bench.ask(user(LONG)) for _ in range(6)]
     assert [found.forced for found in reads] == [False, False, True, False, False, True]
     assert [found.read > 0 for found in reads] == [False, True, False, True, True, False]
+
+
+def test_the_number_of_scopes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_SCOPES", 2)
+    bench = Bench()
+    for scope in ("one", "two", "three"):
+        bench.ask(user(LONG), scope=scope)
+    assert set(bench.cache.census()) == {"two", "three"}
 
 
 def test_eviction_and_census() -> None:

@@ -144,6 +144,16 @@ def test_reasoning_without_content_is_known_only_where_it_was_stored() -> None:
     check({"type": "item_reference", "id": "rs_7"}, stored=frozenset({"rs_7"}))
 
 
+def test_readable_reasoning_of_open_models_is_not_sealed() -> None:
+    open_item = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": "t"}],
+    }
+    check(open_item, assistant("a"))
+
+
 def test_compactions_are_sealed_too() -> None:
     claims = Claims("cmp_1", "resp_1", 3, "org-1", "gpt-5.5", "", 500, "compaction")
     compaction = {"type": "compaction", "id": "cmp_1", "encrypted_content": SEALER.mint(claims)}

@@ -43,6 +43,16 @@ def test_is_bounded_by_number_and_by_bytes() -> None:
     assert log.total == 7
 
 
+def test_requests_without_a_body_are_bounded_too() -> None:
+    log = Log(3, 100)
+    first = log.open(0, "GET", "/v1/models", [])
+    for _ in range(5):
+        log.open(0, "GET", "/v1/models", [])
+    assert len(log.records) == 3
+    log.keep(first, b"late", b"late")
+    assert (first.body, log._held) == (b"", 0)
+
+
 def test_since_gives_what_is_newer() -> None:
     log = Log(10, 1000)
     for _ in range(3):

@@ -11,6 +11,7 @@ from dragoman.simulator.models import LISTED, family
     ("name", "contract", "top_effort", "explicit"),
     [
         ("gpt-6", "B", "max", True),
+        ("gpt-5.10", "B", "max", True),
         ("gpt-5.6-luna", "B", "max", True),
         ("gpt-5.5", "A", "xhigh", False),
         ("gpt-5.5-pro", "A", "xhigh", False),
@@ -29,7 +30,7 @@ def test_reasoning_models_have_their_contract_and_efforts(
     assert (known.contract, known.efforts[-1], known.explicit_cache) == (contract, top_effort, explicit)
 
 
-@pytest.mark.parametrize("name", ["gpt-4.1", "gpt-4o-mini", "chatgpt-4o-latest"])
+@pytest.mark.parametrize("name", ["gpt-4.1", "gpt-4o-mini", "chatgpt-4o-latest", "gpt-5-chat-latest"])
 def test_older_models_do_not_reason(name: str) -> None:
     known = family(name)
     assert known is not None and not known.reasons and known.default_effort is None

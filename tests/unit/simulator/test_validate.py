@@ -415,6 +415,13 @@ def test_a_connection_may_continue_by_id_on_codex() -> None:
     check(request(generate=False, type="response.create"), websocket=True)
 
 
+def test_models_without_eyes_refuse_images() -> None:
+    body = request(IMAGE, model="gpt-5.3-codex-spark")
+    rule, message, _ = refused(body, model="gpt-5.3-codex-spark")
+    assert rule == "image"
+    assert "not supported with the 'gpt-5.3-codex-spark' model" in message
+
+
 def test_web_searches_count_as_one_kind_of_tool() -> None:
     check(request(tools=[{"type": "web_search"}], tool_choice={"type": "web_search_preview"}))
     late = {"type": "additional_tools", "role": "developer", "tools": []}
