@@ -19,6 +19,7 @@ from dragoman.translate.messages.questions import TOOL_CHANGES, upstream_call_id
 from dragoman.translate.messages.reasoning import Opened, open_item
 from dragoman.translate.messages.transcript import Item, Transcript
 from dragoman.wire import jsonio
+from dragoman.wire.responses import AssistantMessage
 
 Block = Mapping[str, Any]
 
@@ -77,11 +78,12 @@ class Answers:
         if not text:
             return
         capability = self._target.capability
-        content: Any = [{"type": "output_text", "text": text}] if capability.assistant_parts else text
-        item = {"type": "message", "role": "assistant", "content": content}
+        item: AssistantMessage = {"type": "message", "role": "assistant", "content": text}
+        if capability.assistant_parts:
+            item["content"] = [{"type": "output_text", "text": text}]
         if capability.phase:
             item["phase"] = "commentary" if is_commentary else "final_answer"
-        self._transcript.produce(item)
+        self._transcript.produce({**item})
 
     def _call(self, block: Block, number: int, place: int) -> None:
         transcript, call_id = self._transcript, block["id"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from dragoman.translate.messages.plan import Policy, Target, Thinking
 from dragoman.translate.models import clamp_effort, known_effort
+from dragoman.wire.responses import Reasoning
 
 # Thinking budgets (tokens) and the effort they stand for. Ordinary high thinking is sent as 31,999.
 _BUDGETS = ((4_096, "low"), (16_384, "medium"), (32_000, "high"))
@@ -92,9 +93,9 @@ def _floor(effort: str | None) -> int:
     return FLOORS[effort] if effort is not None else 0
 
 
-def reasoning_field(request: Mapping[str, Any], effort: str | None, target: Target) -> dict[str, Any]:
+def reasoning_field(request: Mapping[str, Any], effort: str | None, target: Target) -> Reasoning:
     """The upstream's `reasoning`, maybe empty. A summary is asked for unless thinking is disabled."""
-    field: dict[str, Any] = {}
+    field: Reasoning = {}
     if not target.capability.reasoning:
         return field
     if effort is not None:
