@@ -10,7 +10,6 @@ from anthropic.types import message_create_params
 
 from dragoman.wire import anthropic
 
-
 # The newest SDK has dropped them, clients still send them.
 _FORMER = {"temperature", "top_p", "top_k"}
 
