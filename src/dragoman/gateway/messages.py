@@ -6,7 +6,7 @@ event the turn leaves what later turns draw on: calibration, raw tool arguments,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from dragoman.cache.prefix import Prefix, digest
 from dragoman.cache.turns import Thread, Turn
 from dragoman.gateway.dialects import choose_model
 from dragoman.gateway.house import House
-from dragoman.gateway.ports import Account, Principal, Row
+from dragoman.gateway.ports import Account, Counter, Principal, Row
 from dragoman.translate.capability import capability
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages import usage as usages
@@ -301,16 +301,13 @@ class MessagesTurn:
             plan=replace(plan, body={}),
             seal=Seal(house.policy.seal_key, account.tag, self.model),
             betas=self._betas,
-            count=self._count,
+            count=_one_text(house.counter),
             diagnostics=diagnosis,
             diagnostics_asked=asked,
             window=self._profile.context_window,
             now=house.clock.now(),
             edits_asked="context_management" in self._request,
         )
-
-    def _count(self, text: str) -> int:
-        return self._house.counter.count([text])
 
     def _sent(self, prefix: Prefix, account: Account) -> Turn:
         line = self._line
@@ -334,3 +331,8 @@ class MessagesTurn:
         judged = verdicts.judge(before, turn, self._contract)
         row.cache_verdict, row.cache_story = judged.label, judged.sentence()
         house.turns.remember(self._thread, turn)
+
+
+def _one_text(counter: Counter) -> Callable[[str], int]:
+    """Counts one text. Bound to the turn it would close a cycle and leave every answer to the collector."""
+    return lambda text: counter.count([text])

@@ -96,6 +96,7 @@ class Pacer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._on_hold = self._on_ping = None  # they hold the exchange, which holds this: no cycle may be left
         beat, self._beat = self._beat, None
         if beat is not None and not beat.done():
             beat.cancel()
@@ -113,9 +114,12 @@ class Pacer:
         return due
 
     def _arm(self) -> None:
+        due = self._due()
         if self._timer is not None:
+            if self._timer.when() <= due:
+                return  # it wakes early enough, looks, and arms itself again
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._due(), self._wake)
+        self._timer = self._loop.call_at(due, self._wake)
 
     def _wake(self) -> None:
         self._timer = None

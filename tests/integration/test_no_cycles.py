@@ -1,0 +1,51 @@
+"""A finished request leaves nothing to the garbage collector, whose rounds stop every stream for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.gateway.exchange import Exchange
+from dragoman.gateway.messages import MessagesTurn
+from dragoman.gateway.pacing import Pacer
+from dragoman.translate.messages.stream import ResponsesToMessages
+from tests.support.inprocess import gateway
+from tests.support.upstream import upstream
+
+_OF_A_REQUEST = (Exchange, MessagesTurn, Pacer, ResponsesToMessages)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Only reference counts free memory."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def alive() -> set[str]:
+    return {type(found).__name__ for found in gc.get_objects() if isinstance(found, _OF_A_REQUEST)}
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("more", [{"stream": True}, {"stream": False}, {"max_tokens": 0}], ids=str)
+async def test_a_finished_request_is_freed_without_the_collector(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    """Reference counts alone end everything that was made for one request."""
+    async with upstream() as up:
+        account = {"name": "a", "kind": "openai", "base_url": up.url, "api_key": "sk-upstream"}
+        async with gateway(tmp_path, {"accounts": [account]}) as house:
+            assert (await house.ask(**more)).status == 200
+            await house.row()
+            async with asyncio.timeout(30):
+                while alive():
+                    await asyncio.sleep(0.01)
