@@ -42,6 +42,8 @@ def check(item: Any, index: int, terms: Terms) -> None:
     if not isinstance(item, dict):
         schemas().check("EasyInputMessage", item, path)
     kind = item.get("type", "message")
+    if not isinstance(kind, str):
+        schemas().check("InputItem", item, path)
     if kind == "message":
         _check_message(item, path, terms)
     else:

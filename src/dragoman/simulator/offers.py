@@ -140,7 +140,7 @@ def _check_choice(choice: Any, tools: Sequence[Mapping[str, Any]], terms: Terms)
 def _find(choice: Mapping[str, Any], tools: Sequence[Mapping[str, Any]]) -> None:
     kind = choice.get("type")
     if kind in ("function", "custom"):
-        if choice.get("name") not in set(names(tools)):
+        if choice.get("name") not in list(names(tools)):
             raise _absent(f"{choice.get('name')}")
     elif not any(_same_kind(str(kind), tool) for tool in tools):
         raise _absent(f"{kind}")
