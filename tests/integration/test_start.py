@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,11 +128,33 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
+    """The first one waits for the request in flight and refuses new work in words, the second does not wait."""
     env = environment(tmp_path, DRAGOMAN_SERVER__PORT="0")
-    with serving(env=env) as (process, _, _):
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(WAIT) == 0
+    with serving(env=env) as (process, address, _):
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=WAIT) as half:
+            half.sendall(b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n")
+            key = (tmp_path / "data" / "dragoman" / "demo-key").read_text().strip()
+            half.sendall(f"x-api-key: {key}\r\ncontent-type: application/json\r\n\r\n{{".encode())
+            assert get(f"{address}/healthz")[0] == 200
+            process.send_signal(signal.SIGTERM)
+            assert draining(f"{address}/readyz")
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(WAIT) == 0
+
+
+def draining(url: str) -> bool:
+    """Waits until readiness says 503."""
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=WAIT).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code == 503
+        time.sleep(0.02)
+    return False
 
 
 def test_the_version_is_told(tmp_path: Path) -> None:
