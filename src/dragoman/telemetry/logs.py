@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
+from dragoman.telemetry.patient import Patient
 from dragoman.wire import jsonio
 from dragoman.wire.scrub import scrub
 
@@ -45,12 +46,16 @@ def configure(
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", Patient(out, _lost))),
         cache_logger_on_first_use=False,
     )
     logger: Logger = structlog.get_logger().bind()  # bound once: unbound, it would be made anew for each line
     _take_in_libraries(logger, _LEVELS[level])
     return logger
+
+
+def _lost(lines: int) -> str:
+    return f'{{"event":"log_lines_lost","level":"warning","lines":{lines}}}\n'
 
 
 class _Libraries(logging.Handler):
