@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TextIO
 
 from dragoman import __version__
@@ -34,5 +35,6 @@ def show(out: TextIO, address: str, demo_key: str | None, *, simulated: bool, se
         "    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 claude -p 'Say hello' --model claude-sonnet-4-5",
         "",
     ]
-    out.write("\n".join(lines) + "\n")
-    out.flush()
+    with contextlib.suppress(OSError):  # nobody reads it, or there is no space: no reason not to serve
+        out.write("\n".join(lines) + "\n")
+        out.flush()

@@ -31,17 +31,37 @@ def data_directory(chosen: Path | None) -> Path:
 def keep(path: Path, make: str) -> str:
     """The text of a secret file; when it does not exist it is created with `make` and mode 0600.
 
-    Raises SettingsError when the file cannot be read or written, is empty, or others may read it.
+    It appears with its content or not at all, whoever is killed or starts at the same time. Raises
+    SettingsError when the file cannot be read or written, is empty, or others may read it.
     """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        if path.exists():
+            return read(path, private=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(make + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            _publish(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
     except FileExistsError:
         return read(path, private=True)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be made: {error.strerror}") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(make + "\n")
     return make
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Gives a complete file its name. Raises FileExistsError when somebody else was first."""
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        draft.rename(path)
 
 
 def read(path: Path, *, private: bool = False) -> str:

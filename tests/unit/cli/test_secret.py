@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,25 @@ def test_a_key_file_is_made_private_and_kept(tmp_path: Path) -> None:
     assert keep(path, "first") == "first"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert keep(path, "second") == "first"
+
+
+def test_a_key_file_appears_whole_whoever_starts_at_the_same_time(tmp_path: Path) -> None:
+    """Several gateways on one fresh data directory, or one killed while it made the file."""
+    path = tmp_path / "key"
+    with ThreadPoolExecutor(8) as pool:
+        texts = set(pool.map(lambda number: keep(path, f"text {number}"), range(64)))
+    assert texts == {path.read_text().strip()}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_key_file_needs_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", unsupported)
+    assert keep(tmp_path / "key", "first") == "first"
+    assert keep(tmp_path / "key", "second") == "first"
+    assert list(tmp_path.iterdir()) == [tmp_path / "key"]
 
 
 def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
