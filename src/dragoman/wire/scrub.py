@@ -10,7 +10,13 @@ import re
 
 LIMIT = 500
 
-_MARKUP = re.compile(r"<\s*(?:!doctype|html|head|body|title|div|script|style|center|h\d|p|br|a|span)\b", re.I)
+_MARKUP = re.compile(
+    r"<\s*/?\s*(?:!doctype|html|head|body|title|div|script|style|center|h\d|p|br|span|table|iframe|object|embed"
+    r"|form|input|button|link|meta|svg|img)\b"
+    # Short names are also words after a "less than": only as a tag that is written like one.
+    r"|<!--|</?(?:a|b|i|u|s|em|hr|li|ol|ul|td|th|tr|pre|code|font|strong|base|section)(?:\s[^<]*)?/?>",
+    re.I,
+)
 _SECRETS = (
     re.compile(r"\b(?:sk|pk|rk|sess|ek)-[A-Za-z0-9*_\-]{6,}"),
     re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+){0,2}"),

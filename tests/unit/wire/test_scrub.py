@@ -49,6 +49,7 @@ def test_no_secret_and_no_identity_leaves_the_gateway(name: str) -> None:
         "The model `gpt-5.3-codex-spark` does not exist or you do not have access to it.",
         "Your input exceeds the context window of this model: 300000 > 272000.",
         "request_timeout, response_format and asst_role are words",
+        "a < b and i <a or <index> of <name>",
     ],
 )
 def test_sentences_that_help_the_user_are_kept(text: str) -> None:
@@ -64,6 +65,11 @@ def test_sentences_that_help_the_user_are_kept(text: str) -> None:
         "<H1>Bad</H1>",
         "a<br/>b",
         "< script>",
+        "a <b>bold</b> word",
+        "see </a>",
+        'x <a href="https://example.test/?account=1">here</a>',
+        "<img src=x>",
+        "<!-- trace -->",
     ],
 )
 def test_markup_gives_nothing(page: str) -> None:
