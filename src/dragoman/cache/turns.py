@@ -92,10 +92,15 @@ class Turns:
 
     def predecessor(self, thread: Thread | tuple[str, str], prefix: Prefix) -> Turn | None:
         """The kept turn of a conversation that this prompt continues furthest; the later one of equals."""
-        recent = self._recent(thread)
-        if not recent:
-            return None
-        return max(reversed(recent), key=lambda turn: compare(turn.prefix, prefix).kept_tokens)
+        best, furthest = None, -1
+        for turn in reversed(self._recent(thread)):
+            # None is continued further than it goes itself: mostly the latest is the only one to look at.
+            if (
+                turn.prefix.tokens > furthest
+                and (kept := compare(turn.prefix, prefix).kept_tokens) > furthest
+            ):
+                best, furthest = turn, kept
+        return best
 
     def named(self, tenant: str, message_id: str) -> Turn | None:
         """The turn that was answered under a message id, in any lane of the tenant."""
