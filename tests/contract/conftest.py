@@ -13,7 +13,7 @@ from tests.support.house import house as started
 
 @pytest.fixture(scope="session")
 def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with started(tmp_path_factory.mktemp("contract")) as running:
+    with started(tmp_path_factory.mktemp("contract"), server="ping_seconds = 0.5") as running:
         yield running
 
 

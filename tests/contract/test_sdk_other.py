@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import anthropic
+import httpx2
 import pytest
 
 from tests.support.house import House, rule, say
@@ -18,7 +20,7 @@ ASKED: dict[str, Any] = {
 
 def sdk(house: House, **more: Any) -> anthropic.Anthropic:
     """A client of its own making."""
-    return anthropic.Anthropic(base_url=house.url, timeout=60, **{"max_retries": 0, **more})
+    return anthropic.Anthropic(base_url=house.url, **{"max_retries": 0, "timeout": 60, **more})
 
 
 def test_count_tokens_never_generates(house: House, client: anthropic.Anthropic) -> None:
@@ -139,3 +141,25 @@ def test_a_cut_upstream_is_an_error_not_an_end(house: House, client: anthropic.A
     with client.messages.stream(**ASKED) as stream, pytest.raises(anthropic.APIStatusError):
         for _ in stream:
             pass
+
+
+def test_pings_keep_a_silent_stream_alive(house: House) -> None:
+    """B61, behaviours S14: a client that gives up after two silent seconds sits through six."""
+    silence = {"sleep_ms": {"ms": 3000}}
+    house.scenario(rule(say("Wait"), silence, silence, say(" for it.")))
+    with sdk(house, api_key=house.key, timeout=httpx2.Timeout(60, read=2)) as client:
+        with client.messages.stream(**ASKED) as stream:
+            text = "".join(stream.text_stream)
+        assert text == "Wait for it."
+
+
+def test_a_client_that_gives_up_frees_the_upstream(house: House) -> None:
+    """B94: a whole answer cannot be kept alive; when the client leaves, nothing runs on behind it."""
+    house.scenario(rule(say("Too"), {"sleep_ms": {"ms": 60_000}}, say(" late.")))
+    with sdk(house, api_key=house.key, timeout=1) as client, pytest.raises(anthropic.APITimeoutError):
+        client.messages.create(**ASKED)
+    end = time.monotonic() + 30
+    while house.sim.report()["active"] and time.monotonic() < end:
+        time.sleep(0.05)
+    assert house.sim.report()["active"] == 0
+    assert house.sim.requests()[-1]["ended"] == "client_gone"

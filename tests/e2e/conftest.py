@@ -19,14 +19,8 @@ def contract() -> str:
 
 
 @pytest.fixture
-def server() -> str:
-    """Lines of the gateway's `[server]` table."""
-    return ""
-
-
-@pytest.fixture
-def house(tmp_path: Path, contract: str, server: str) -> Iterator[House]:
-    with started(tmp_path / "house", contract, server=server) as running:
+def house(tmp_path: Path, contract: str) -> Iterator[House]:
+    with started(tmp_path / "house", contract) as running:
         yield running
 
 

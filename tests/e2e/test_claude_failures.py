@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.claude import NEWEST, VERSIONS, Open
-from tests.support.house import House, call, half_a_message, once, rule, say, think
+from tests.support.house import House, assert_extends, call, half_a_message, once, rule, say, think
 
 both_versions = pytest.mark.parametrize("version", VERSIONS)
 both_contracts = pytest.mark.parametrize("contract", ["A", "B"])
@@ -94,23 +94,85 @@ def test_a_cut_inside_a_tool_call_runs_no_tool(house: House, claude: Open) -> No
     house.verify()
 
 
-@pytest.mark.parametrize("server", ["ping_seconds = 0.5"])
-def test_silence_is_filled_with_pings(house: House, claude: Open) -> None:
-    """B61: long silences before and after the thinking, with a client that gives up after two seconds."""
-    silence = {"sleep_ms": {"ms": 5000}}
-    house.scenario(once(silence, think("Long thought."), silence, say("Patience pays.")))
-    done = claude(CLAUDE_STREAM_IDLE_TIMEOUT_MS="2000", API_FORCE_IDLE_TIMEOUT="1").run("Go.")
-    assert (done.code, done.text) == (0, "Patience pays."), done.err
+def test_twenty_seconds_of_silence(house: House, claude: Open) -> None:
+    """B61, behaviours S14: before the first word and inside the answer, with the settings everybody has."""
+    silence = {"sleep_ms": {"ms": 20_000}}
+    house.scenario(once(silence, think("A long thought."), silence, say("Patience pays.")))
+    done = claude().run("Go.")
+    assert (done.code, done.text) == (0, "Patience pays."), (done.out, done.err)
     assert len(house.bodies()) == 1
     house.verify()
 
 
-def test_twenty_seconds_of_silence(house: House, claude: Open) -> None:
-    """B61, behaviours S14: with the settings everybody has."""
-    house.scenario(once(say("Wait for"), {"sleep_ms": {"ms": 20_000}}, say(" it.")))
-    done = claude().run("Go.")
-    assert done.code == 0 and "it." in done.text, (done.out, done.err)
-    assert len(house.bodies()) == 1
+# What a working upstream may do that is odd and no fault: by name, more of a rule or steps in front.
+ODDITIES: dict[str, dict[str, Any]] = {
+    "CRLF": {"fault": {"kind": "crlf"}},
+    "small pieces": {"fault": [{"kind": "slice", "bytes": 7}, "split_utf8"]},
+    "two terminals": {"fault": "duplicate_terminal"},
+    "no item is finished": {"fault": "no_done_item"},
+    "an empty terminal": {"fault": {"kind": "omit_output_in_completed", "value": True}},
+    "an own content type": {"fault": {"kind": "content_type", "value": "application/octet-stream"}},
+    "compressed": {"fault": "gzip"},
+    "late headers": {"fault": {"kind": "slow_headers", "seconds": 1}},
+    "dripping": {"fault": {"kind": "slow_drip", "bytes_per_s": 50_000}},
+    "no usage details": {"usage": {}},
+}
+
+
+@both_versions
+@both_contracts
+def test_odd_upstreams_are_no_fault(house: House, claude: Open, version: str) -> None:
+    """B54, B65, B70, B71, behaviours S6, S11, S18: one loop, one oddity a turn; each command runs once."""
+    words = "Ünï 🚢"
+    rules = [
+        once(
+            {"comment": {"text": "a comment"}},
+            {"keepalive": {}},
+            {"raw_event": {"event": {"type": "response.something.new", "value": 1}}},
+            think(f"About {name}."),
+            say(f"{words} {number}."),
+            call("Bash", command=f"echo '{words} {number}' >> done.txt", description="Note"),
+            **odd,
+        )
+        for number, (name, odd) in enumerate(ODDITIES.items())
+    ]
+    house.scenario(*rules, rule(say("All odd.")))
+    client = claude(version)
+    done = client.run("Work.")
+    assert (done.code, done.text) == (0, "All odd."), (done.out, done.err)
+    noted = (client.work / "done.txt").read_text().splitlines()
+    assert noted == [f"{words} {number}" for number in range(len(ODDITIES))]
+    assert_extends(house.bodies())
+    house.verify()
+
+
+# What breaks an attempt; each is followed by a sound answer.
+BREAKDOWNS: dict[str, dict[str, Any]] = {
+    "garbage": {"fault": {"kind": "garbage_event", "after_events": 5}},
+    "nothing at all": {"steps": [], "terminal": "none"},
+    "nothing said": {"steps": []},
+    "only thoughts": {"steps": [think("Hm.")]},
+    "no listener": {"fault": {"kind": "connect_refused", "seconds": 1}},
+    "a page": {"preset": "502_html"},
+    "a reset": {"fault": {"kind": "rst", "after_bytes": 700}},
+    "half an event": {"fault": {"kind": "disconnect", "mid_event": 6}},
+}
+
+
+@both_versions
+@pytest.mark.parametrize("name", BREAKDOWNS)
+def test_breakdowns_are_survived(house: House, claude: Open, version: str, name: str) -> None:
+    """B69, B84, behaviours S10, S12: the client comes through, and no command runs twice."""
+    house.scenario(
+        once(call("Bash", command="echo one >> done.txt", description="Note")),
+        once(**{"steps": [say("Half an answer, and more of it.", chunks=6)], **BREAKDOWNS[name]}),
+        once(call("Bash", command="echo two >> done.txt", description="Note")),
+        rule(say("Safe.")),
+    )
+    client = claude(version)
+    done = client.run("Work.")
+    assert (done.code, done.text) == (0, "Safe."), (done.out, done.err)
+    assert (client.work / "done.txt").read_text() == "one\ntwo\n"
     house.verify()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
 
-from tests.support.claude import OLDER, VERSIONS, Open
+from tests.support.claude import MCP_SERVER, OLDER, VERSIONS, Open
 from tests.support.house import House, call, once, rule, say, think
 
 both_versions = pytest.mark.parametrize("version", VERSIONS)
@@ -183,3 +184,45 @@ def test_the_permission_classifier_is_heard(house: House, claude: Open, verdict:
     assert (client.work / "made.txt").exists() is (verdict == "no"), (done.out, done.err)
     # A "yes" is asked about once more, in another way.
     house.verify(conversations=2 if verdict == "no" else 3)
+
+
+PDF = b"""%PDF-1.4
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj
+trailer<</Root 1 0 R/Size 4>>
+%%EOF
+"""
+
+
+@both_versions
+def test_reading_a_document(house: House, claude: Open, version: str) -> None:
+    """B22, behaviours C10: a PDF that a tool read reaches the model as a file."""
+    house.scenario(once(call("Read", file_path="chart.pdf")), rule(say("An empty page.")))
+    client = claude(version)
+    (client.work / "chart.pdf").write_bytes(PDF)
+    done = client.run("What is in it?")
+    assert (done.code, done.text) == (0, "An empty page."), done.err
+    assert '"input_file"' in json.dumps(house.bodies()[1]["input"])
+    house.verify()
+
+
+@both_versions
+@both_contracts
+def test_a_tool_with_a_very_long_name(house: House, claude: Open, version: str) -> None:
+    """B42, behaviours C1: the upstream sees a short name, the client gets its own back."""
+    servers = {"crew": {"command": sys.executable, "args": [str(MCP_SERVER)]}}
+    client = claude(version, ENABLE_TOOL_SEARCH="0")
+    (client.home / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    flags = ["--mcp-config", str(client.home / "mcp.json"), "--strict-mcp-config"]
+    # What the upstream is offered under a name that it takes; learnt from a first, idle turn.
+    house.scenario(rule(say("Ready.")))
+    assert client.run("Ready?", *flags, tools="mcp__crew").text == "Ready."
+    offered = [name for name in names(house.bodies()[0]) if "crew" in name]
+    assert len(offered) == 1 and len(offered[0]) <= 64
+    house.start_over()
+    house.scenario(once(call(offered[0], word="ahoy")), rule(say("They heard.")))
+    done = client.run("Tell them.", *flags, "--continue", tools="mcp__crew")
+    assert (done.code, done.text) == (0, "They heard."), done.err
+    assert "The crew heard ahoy." in json.dumps(house.bodies()[1]["input"])
+    house.verify()

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / ".e2e" / "bin"
 NEWEST = "2.1.330"
 OLDER = "2.1.197"
+MCP_SERVER = ROOT / "tests" / "e2e" / "clients" / "mcp_server.py"
 VERSIONS = (NEWEST, OLDER)
 # A name both versions treat as a current model: mid-conversation system messages, adaptive thinking.
 MODEL = "claude-sonnet-5-5"

@@ -10,7 +10,7 @@ import itertools
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +162,7 @@ class House:
     sim: Simulator
     gate: Gateway
     contract: str
+    reopen: Callable[[], Gateway]
     key: str = KEY
 
     @property
@@ -170,6 +171,11 @@ class House:
 
     def scenario(self, *rules: dict[str, Any]) -> None:
         self.sim.scenario(*rules)
+
+    def restart(self) -> None:
+        """Ends the gateway and starts it again with the same data directory, at another address."""
+        assert self.gate.faults() == []
+        self.gate = self.reopen()
 
     def start_over(self) -> None:
         """A simulator as on the first day; the gateway keeps what it learnt."""
@@ -224,16 +230,17 @@ key = "{key}"
 
 
 @contextmanager
-def house(
-    place: Path, contract: str = "A", *, server: str = "", upstream: str = "", scenario: Sequence[Any] = ()
-) -> Iterator[House]:
+def house(place: Path, contract: str = "A", *, server: str = "", upstream: str = "") -> Iterator[House]:
     """Runs both. `server` and `upstream` are TOML lines for these tables."""
     with ExitStack() as stack:
         sim = stack.enter_context(simulator(place / "simulator"))
-        if scenario:
-            sim.scenario(*scenario)
         config = CONFIG.format(
             server=server, upstream=upstream, model=UPSTREAM[contract], base=sim.url, key=KEY
         )
-        gate = stack.enter_context(gateway(place / "gateway", config))
-        yield House(sim, gate, contract)
+        inner = stack.enter_context(ExitStack())
+
+        def open_gate() -> Gateway:
+            inner.close()
+            return inner.enter_context(gateway(place / "gateway", config))
+
+        yield House(sim, open_gate(), contract, open_gate)

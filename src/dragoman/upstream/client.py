@@ -112,7 +112,6 @@ class HttpUpstream:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=context),
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
             timeout=timeout,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             read_bufsize=256 * 1024,
