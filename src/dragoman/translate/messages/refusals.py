@@ -71,7 +71,22 @@ CODES: dict[str, Cause] = {
     "content_policy_violation": Cause.POLICY,
     "image_content_policy_violation": Cause.POLICY,
     "content_filter": Cause.POLICY,
+    "invalid_prompt": Cause.POLICY,
     "request_too_large": Cause.TOO_LARGE,
+    # What is wrong with a picture is wrong with the request, also where a stream says it, without a status.
+    "invalid_image": Cause.REQUEST,
+    "invalid_image_format": Cause.REQUEST,
+    "invalid_base64_image": Cause.REQUEST,
+    "invalid_image_url": Cause.REQUEST,
+    "invalid_image_mode": Cause.REQUEST,
+    "image_too_large": Cause.REQUEST,
+    "image_too_small": Cause.REQUEST,
+    "image_parse_error": Cause.REQUEST,
+    "image_file_too_large": Cause.REQUEST,
+    "image_file_not_found": Cause.REQUEST,
+    "empty_image_file": Cause.REQUEST,
+    "unsupported_image_media_type": Cause.REQUEST,
+    "failed_to_download_image": Cause.REQUEST,
 }
 
 _NAMED = r"['\"`]?(?P<param>[A-Za-z_][A-Za-z0-9_.\[\]]*)['\"`]?"
@@ -164,7 +179,10 @@ def _classify(
     code, kind = _string(error.get("code")), _string(error.get("type"))
     if code is None or (code not in CODES and kind in CODES):
         code = kind or code
-    cause, named = _cause(code, text, status)
+    if status is None and kind == "invalid_request_error":
+        cause, named = _cause(code, text, 400)  # a stream has no status, but says the same by the type
+    else:
+        cause, named = _cause(code, text, status)
     seconds = wait(error, headers, text, now)
     if cause is Cause.BURST and seconds is not None:
         cause = Cause.RATE_LIMIT  # who names a wait means a limit
