@@ -49,8 +49,10 @@ DELTAS: dict[str, dict[str, str]] = {
     "thinking": {"thinking_delta": "thinking", "signature_delta": "signature"},
     "tool_use": {"input_json_delta": "partial_json"},
     "server_tool_use": {"input_json_delta": "partial_json"},
+    "mcp_tool_use": {"input_json_delta": "partial_json"},
     "redacted_thinking": {},
     "web_search_tool_result": {},
+    "mcp_tool_result": {},
 }
 # What a block holds when it starts: the rest comes as deltas.
 _BLANK: dict[str, dict[str, Any]] = {
@@ -58,10 +60,14 @@ _BLANK: dict[str, dict[str, Any]] = {
     "thinking": {"thinking": "", "signature": ""},
     "tool_use": {"input": {}},
     "server_tool_use": {"input": {}},
+    "mcp_tool_use": {"input": {}},
     "redacted_thinking": {},
     "web_search_tool_result": {},
+    "mcp_tool_result": {},
 }
-_NAMED = {"tool_use", "server_tool_use"}
+_NAMED = {"tool_use", "server_tool_use", "mcp_tool_use"}
+# Calls that are run elsewhere, and the block that must bring each one's result.
+_ELSEWHERE = {"server_tool_use": "web_search_tool_result", "mcp_tool_use": "mcp_tool_result"}
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -82,7 +88,7 @@ class Grammar:
         self._cut: list[str] = []  # tool calls whose input does not parse
         self._calls: set[str] = set()
         self._tools = 0  # tool_use blocks, which the client runs
-        self._unanswered: set[str] = set()
+        self._unanswered: dict[str, str] = {}
         self._stopped = False
 
     @property
@@ -133,7 +139,12 @@ class Grammar:
         elif kind == "redacted_thinking":
             _need(isinstance(block.get("data"), str), "redacted_thinking.data is missing")
         elif kind == "web_search_tool_result":
+            self._answered(kind, block)
             self._search_result(block)
+        elif kind == "mcp_tool_result":
+            self._answered(kind, block)
+            _need(isinstance(block.get("is_error"), bool), "mcp_tool_result.is_error is missing")
+            _need(isinstance(block.get("content"), list), "mcp_tool_result.content is missing")
         self._open = kind
         self._json = []
         self._signed = False
@@ -145,15 +156,17 @@ class Grammar:
             raise GrammarError(f"{kind}.id {call_id!r} is not an id")
         _need(call_id not in self._calls, f"{kind}.id {call_id} is used twice")
         self._calls.add(call_id)
-        if kind == "server_tool_use":
-            self._unanswered.add(call_id)
+        if kind in _ELSEWHERE:
+            self._unanswered[call_id] = _ELSEWHERE[kind]
         else:
             self._tools += 1
 
-    def _search_result(self, block: dict[str, Any]) -> None:
+    def _answered(self, kind: str, block: dict[str, Any]) -> None:
         call_id = block.get("tool_use_id")
-        _need(call_id in self._unanswered, f"no server_tool_use {call_id!r} waits for a result")
-        self._unanswered.discard(str(call_id))
+        waits = isinstance(call_id, str) and self._unanswered.pop(call_id, None) == kind
+        _need(waits, f"no call {call_id!r} waits for a result such as {kind}")
+
+    def _search_result(self, block: dict[str, Any]) -> None:
         content = block.get("content")
         if isinstance(content, dict):
             _need(content.get("type") == "web_search_tool_result_error", "a result that is no error or list")
@@ -209,7 +222,7 @@ class Grammar:
         _need("stop_sequence" in delta, "delta.stop_sequence is missing")
         _need(reason != "tool_use" or self._tools > 0, "stop_reason tool_use without a tool_use block")
         _need(reason != "end_turn" or self._tools == 0, "stop_reason end_turn with a tool_use block")
-        _need(not self._unanswered, "a server_tool_use without result")
+        _need(not self._unanswered, "a call without result")
         _need(
             not self._cut or reason in CUT_REASONS, f"a {' and '.join(self._cut)} whose input does not parse"
         )

@@ -279,4 +279,5 @@ def test_every_block_kind_knows_its_deltas() -> None:
     assert {kind for kind, deltas in DELTAS.items() if not deltas} == {
         "redacted_thinking",
         "web_search_tool_result",
+        "mcp_tool_result",
     }

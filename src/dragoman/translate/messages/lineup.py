@@ -17,13 +17,14 @@ from dragoman.translate.messages.context import AnswerContext
 from dragoman.translate.messages.items import Item, PeerError
 from dragoman.translate.messages.message import Message
 from dragoman.translate.messages.outcome import Outcome, tally
+from dragoman.translate.messages.servers import ServerCall
 from dragoman.translate.messages.thinking import Reasoning
 
 Event = dict[str, Any]
 
 # The items that the client's dialect has a word for; all others are counted and not shown.
 KINDS: dict[str, type[Item]] = {
-    kind.kind: kind for kind in (Message, FunctionCall, CustomCall, Reasoning, Search)
+    kind.kind: kind for kind in (Message, FunctionCall, CustomCall, Reasoning, Search, ServerCall)
 }
 
 ItemType = TypeVar("ItemType", bound=Item)

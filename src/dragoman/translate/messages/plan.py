@@ -64,6 +64,7 @@ class Plan:
     thinking         whether reasoning is shown as thinking text, sealed without text, or not emitted
     web_search_max   most web searches the client allows, None = no limit
     blocked_domains  domains whose search results are filtered out
+    mcp_servers      upstream label -> the client's name of each MCP server that is offered
     structured       the client asked for a JSON schema answer
     ignored          request fields accepted without effect, as paths, sorted
     repaired         what was mended in the history, one short constant phrase each
@@ -80,6 +81,7 @@ class Plan:
     thinking: Thinking = "off"
     web_search_max: int | None = None
     blocked_domains: tuple[str, ...] = ()
+    mcp_servers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     structured: bool = False
     ignored: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()

@@ -85,6 +85,7 @@ def translate(
         thinking=shown_thinking(request),
         web_search_max=None if uses is None else uses.get("max_uses"),
         blocked_domains=() if uses is None else tuple(uses.get("blocked_domains") or ()),
+        mcp_servers=offer.servers,
         structured=schema is not None,
         ignored=tuple(sorted(ignored)),
         repaired=tuple(transcript.repaired),

@@ -35,6 +35,7 @@ class Offer:
     loaded      names of deferred tools in the order of their first reference
     removed     upstream names of tools that were withdrawn in the middle of the conversation
     searches    the client's web search tool, if there is one
+    servers     upstream label -> client's name of the MCP servers on offer
     hosted      upstream types of tools that the upstream itself runs
     """
 
@@ -49,6 +50,7 @@ class Offer:
         "names",
         "removed",
         "searches",
+        "servers",
     )
 
     def __init__(self, target: Target, policy: Policy) -> None:
@@ -60,6 +62,7 @@ class Offer:
         self.loaded: list[str] = []
         self.removed: set[str] = set()
         self.searches: Mapping[str, Any] | None = None
+        self.servers: dict[str, str] = {}
         self.hosted: list[str] = []
         self.ignored: list[str] = []
 
@@ -160,6 +163,7 @@ class Offer:
         if allowed is not None:
             made["allowed_tools"] = allowed
         made["require_approval"] = "never"
+        self.servers[made["server_label"]] = server["name"]
         self.hosted.append("mcp")
         self.head.append(made)
 
