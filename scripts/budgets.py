@@ -22,7 +22,18 @@ ALL_DEPENDENCIES = 55
 SETTINGS = 40
 README_LINES = 140
 # Names that say nothing about a file's duty.
-EMPTY_NAMES = {"manager", "helper", "helpers", "utils", "util", "service", "services", "misc", "common", "data"}
+EMPTY_NAMES = {
+    "manager",
+    "helper",
+    "helpers",
+    "utils",
+    "util",
+    "service",
+    "services",
+    "misc",
+    "common",
+    "data",
+}
 # Things that must not be in a repository that speaks of itself alone.
 FOREIGN = (
     re.compile(r"/home/[a-z]|/Users/[A-Za-z]|/wor[k]/|/roo[t]/"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.support.inprocess import gateway
 from tests.support.upstream import Talk, created, delta, upstream
 

@@ -128,7 +128,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
-    """The first one waits for the request in flight and refuses new work in words, the second does not wait."""
+    """The first one waits for the request in flight and refuses new work, the second does not wait."""
     env = environment(tmp_path, DRAGOMAN_SERVER__PORT="0")
     with serving(env=env) as (process, address, _):
         host, port = address.removeprefix("http://").split(":")
