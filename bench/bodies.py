@@ -125,7 +125,7 @@ class _Writer:
     def _turn(self, number: int) -> list[Json]:
         call = f"toolu_{number:024d}"
         arguments = {
-            "file_path": f"/home/user/project/src/{self._random.choice(_WORDS)}.py",
+            "file_path": f"/srv/project/src/{self._random.choice(_WORDS)}.py",
             "old_string": self._text(self._between(50, 400)),
             "new_string": self._text(self._between(50, 600)),
         }
