@@ -198,9 +198,12 @@ class Exchange:
             await pacer.settled()
         if not self._started:
             await self._start(turn)
+        if pacer is None:
+            await self._sink.write(turn.encode(events))
+            return
+        pacer.writing = True
         await self._sink.write(turn.encode(events))
-        if pacer is not None:
-            pacer.wrote()
+        pacer.wrote()
 
     async def _start(self, turn: Turn) -> None:
         self._started = True

@@ -50,7 +50,8 @@ class Pacer:
         if task is None:
             raise RuntimeError("a Pacer belongs to a task")
         self._task = task
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._wakes = 0.0
         self._beat: asyncio.Future[None] | None = None
         now = self._loop.time()
         self._born = now
@@ -58,6 +59,7 @@ class Pacer:
         self._upstream = now
         self._client = now
         self.expired: Expired | None = None
+        self.writing = False
 
     def attempt(self) -> None:
         """A new attempt begins: its first-byte limit starts now."""
@@ -78,8 +80,9 @@ class Pacer:
         self._upstream = self._loop.time()
 
     def wrote(self) -> None:
-        """Bytes went to the client."""
-        self._client = self._loop.time()
+        """Bytes went to the client. Until then `writing` says that the client is being waited for."""
+        self.writing = False
+        self._client = self._upstream = self._loop.time()
 
     @property
     def busy(self) -> bool:
@@ -116,15 +119,19 @@ class Pacer:
     def _arm(self) -> None:
         due = self._due()
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._wakes <= due:
                 return  # it wakes early enough, looks, and arms itself again
             self._timer.cancel()
+        # uvloop's handle of a time that has passed knows no `when()`.
+        self._wakes = due
         self._timer = self._loop.call_at(due, self._wake)
 
     def _wake(self) -> None:
         self._timer = None
         now = self._loop.time() + 0.001  # the loop may call a hair early
         limits = self._limits
+        if self.writing:
+            self._upstream = now  # nobody reads the upstream now: its silence means nothing
         if self._attempt is not None and now >= self._attempt + limits.first_event:
             self._expire(Expired.FIRST_EVENT)
             return

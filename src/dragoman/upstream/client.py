@@ -31,6 +31,8 @@ LINGER_SECONDS = 1.0
 KEEPALIVE_SECONDS = 75.0
 COUNT_SECONDS = 0.5
 BIG_BODY_BYTES = 1024 * 1024
+# So long no kept connection is used after one of them, or a new one, was of no use.
+DOUBT_SECONDS = 2.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -53,19 +55,20 @@ class HttpAnswer:
         self.complete = False
 
     async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
-        """Lists of events, one list a socket read. Raises UpstreamError for a broken stream."""
+        """Lists of events, one (perhaps empty) a socket read. Raises UpstreamError for a broken stream."""
         if self._response.content_type == "application/json":
             yield await self._whole()
             return
         decoder = sse.Decoder()
         try:
             async for chunk in self._response.content.iter_any():
-                if found := decoder.feed(chunk):
-                    events, fault = _read_events(found)
-                    if events:
-                        yield events
-                    if fault is not None:
-                        raise UpstreamError(fault)
+                if not (found := decoder.feed(chunk)):
+                    yield []  # a comment or a part of an event is a sign of life, too
+                    continue
+                events, fault = _read_events(found)
+                yield events
+                if fault is not None:
+                    raise UpstreamError(fault)
             if found := decoder.flush():
                 events, fault = _read_events(found)
                 yield events
@@ -109,13 +112,23 @@ class HttpUpstream:
         context: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
         # The total is without limit: silence is watched by the gateway's pacer, not by a clock on the whole.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, connect=connect_seconds)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=context),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=timeout,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            read_bufsize=256 * 1024,
-        )
+
+        def session(*, fresh: bool) -> aiohttp.ClientSession:
+            keepalive = None if fresh else KEEPALIVE_SECONDS
+            return aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=keepalive, force_close=fresh, ssl=context
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=timeout,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                read_bufsize=256 * 1024,
+            )
+
+        self._session = session(fresh=False)
+        self._fresh = session(fresh=True)
+        self._doubted: dict[str, float] = {}
         self._proxies = {name: _proxy_for(road.url) for name, road in self._roads.items()}
         self._lingering: set[asyncio.Task[None]] = set()
 
@@ -159,6 +172,7 @@ class HttpUpstream:
         if self._lingering:
             await asyncio.wait(self._lingering)
         await self._session.close()
+        await self._fresh.close()
 
     async def _post(
         self, account: Account, path: str, body: bytes, headers: Mapping[str, str], accept: str
@@ -173,7 +187,7 @@ class HttpUpstream:
             **road.headers,
         }
         try:
-            return await self._session.post(
+            return await self._session_for(account).post(
                 URL(road.url + path, encoded=True),
                 data=body if len(body) < BIG_BODY_BYTES else io.BytesIO(body),
                 headers=fields,
@@ -183,7 +197,22 @@ class HttpUpstream:
         except (aiohttp.ServerTimeoutError, TimeoutError):
             raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, "connecting took too long")) from None
         except (aiohttp.ClientError, OSError) as error:
+            self._doubted[account.name] = asyncio.get_running_loop().time() + DOUBT_SECONDS
             raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, _name(error))) from None
+
+    def _session_for(self, account: Account) -> aiohttp.ClientSession:
+        """The pool; for a while after a connection failed, new connections only.
+
+        An upstream that went away took every kept connection with it: a second attempt over another of
+        them would fail like the first.
+        """
+        until = self._doubted.get(account.name)
+        if until is None:
+            return self._session
+        if asyncio.get_running_loop().time() < until:
+            return self._fresh
+        del self._doubted[account.name]
+        return self._session
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> UpstreamFailure:
         headers = {name.lower(): value for name, value in response.headers.items()}

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from dragoman.gateway.pacing import Expired, Limits, Pacer
+from dragoman.web.door import new_loop
 
 LONG = 60.0
 
@@ -133,3 +134,38 @@ async def test_closing_ends_a_ping_that_hangs() -> None:
             await asyncio.sleep(0.005)
     await pacer.close()
     assert not pacer.busy
+
+
+async def test_no_limit_of_the_upstream_runs_while_the_client_is_waited_for() -> None:
+    """Reliability R5: a slow reader is not its upstream's silence."""
+    pacer = Pacer(Limits(LONG, idle=0.02), None, None)
+    pacer.attempt()
+    pacer.touch()
+    pacer.writing = True
+    await asyncio.sleep(0.2)
+    assert pacer.expired is None
+    pacer.wrote()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(LONG)
+    assert pacer.expired is Expired.IDLE
+    await pacer.close()
+
+
+def test_a_hold_longer_than_the_ping_on_the_servers_own_loop() -> None:
+    """behaviours S14: uvloop's timers of a time that has passed are no timers."""
+
+    async def run() -> list[str]:
+        client = Client()
+
+        async def hold() -> None:
+            pacer.held()
+            await client.hold()
+
+        pacer = Pacer(Limits(LONG, LONG, ping=0.01, hold=0.05), hold, client.ping)
+        pacer.attempt()
+        await client.until(3)
+        await pacer.close()
+        return client.said[:3]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(run()) == ["hold", "ping", "ping"]
