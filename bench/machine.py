@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import signal
 import socket
 import subprocess
@@ -138,6 +139,22 @@ def free_port() -> int:
         return port
 
 
+def busy_seconds() -> float:
+    """Processor time that all programs of the machine have used together."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, _read(_PROC / "stat").split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / _TICKS_PER_SECOND
+
+
+def own_seconds(groups: Sequence[Group]) -> float:
+    """What this program, its ended children and these running groups have used of it."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return (
+        sum(usage.ru_utime + usage.ru_stime for usage in (ended, own))
+        + sum(group.cpu().ticks for group in groups)
+    )  # fmt: skip
+
+
 def describe() -> dict[str, Any]:
     """The machine, for the head of a report."""
     model = next(
@@ -153,5 +170,4 @@ def describe() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 2),
     }

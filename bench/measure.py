@@ -68,6 +68,10 @@ class Upstream:
         counters: dict[str, int] = json.loads(body)
         return counters
 
+    @property
+    def group(self) -> Group:
+        return self._group
+
     def stop(self) -> None:
         self._group.stop()
 
@@ -135,6 +139,8 @@ class Driver:
         row = self._kinds[scenario.kind](gateway, scenario)
         row["refused"] = self._upstream.stats()["refused"] - refused
         row["faults"] = _faults(row) + row["refused"]
+        if not gateway.group.running:
+            raise Unusable(f"{gateway.name} ended in the middle of the run; its log is in .bench/")
         return row
 
     # -- kinds ---------------------------------------------------------------------------------------

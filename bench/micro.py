@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bench import bodies
 from dragoman.cache.lineage import lineage
-from dragoman.cache.prefix import Prefix
+from dragoman.cache.prefix import compare, digest
 from dragoman.translate.capability import capability
 from dragoman.translate.messages.count import measure
 from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
@@ -74,7 +74,9 @@ def _rows() -> Iterator[Row]:
     yield Row("translate 200 KB", lambda: _plan(large))
     yield Row("write 200 KB", lambda: jsonio.dump(plan.body))
     yield Row("lineage 200 KB", lambda: _lineage(large))
-    yield Row("prefix 200 KB", lambda: Prefix.of(plan.body))
+    yield Row("prefix 200 KB", lambda: digest(plan.body))
+    prefix = digest(plan.body)
+    yield Row("compare two equal prefixes", lambda: compare(prefix, prefix))
     yield Row("measure 200 KB for counting", lambda: measure(plan.body))
     yield Row("parse the translated 200 KB", lambda: jsonio.parse(upstream))
     stream = b"".join(_frames())

@@ -20,12 +20,14 @@ from typing import Any
 
 from bench import bodies, marks, tables, tls
 from bench.gateways import OWN, ROOT, Spec, peer
-from bench.machine import Cores, describe, free_port
+from bench.machine import Cores, busy_seconds, describe, free_port, own_seconds
 from bench.measure import Driver, Gateway, Unusable, Upstream, build, cold_start, import_time
 from bench.scenarios import FULL, QUICK, SCENARIOS
 
 FOLDER = ROOT / ".bench"
 _COLD = ("dragoman", "bare")
+# Cores that others may use before the report says so.
+_DISTURBED = 0.1
 
 
 class Recorder:
@@ -97,6 +99,8 @@ def _measure(
 ) -> tuple[dict[str, str], list[str]]:
     programs = build(FOLDER / "bin")
     files = bodies.write(FOLDER / "bodies")
+    began, busy = time.monotonic(), busy_seconds()
+    own = own_seconds([])
     with ExitStack() as stack:
         upstream = Upstream(programs["upstream"], free_port(), cores.load)
         stack.callback(upstream.stop)
@@ -117,6 +121,12 @@ def _measure(
         _rounds(options, driver, gateways, recorder)
         if not options.quick and not options.only:
             notes += tls.measure(driver, upstream, files, cores, recorder.add, FOLDER, stack)
+        groups = [upstream.group, *(gateway.group for gateway in gateways)]
+        others = busy_seconds() - busy - (own_seconds(groups) - own)
+        if (share := others / (time.monotonic() - began)) > _DISTURBED:
+            notes.append(
+                f"other programs used {share:.1f} cores meanwhile: figures are too high and spread wide"
+            )
         return {gateway.name: gateway.spec.version for gateway in gateways}, notes
 
 
@@ -192,7 +202,7 @@ def _head(
         "## Benchmark",
         "",
         f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, "
-        f"Python {machine['python']}, load {machine['load']} at the start. {compared}. "
+        f"Python {machine['python']}; {compared}. "
         f"Medians of {repeats} [min–max], × = ratio to the bare relay, ~ = spread over 30 %. "
         f"{seconds:.0f} s.",
         *(f"{note[:1].upper()}{note[1:]}." for note in notes),

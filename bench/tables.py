@@ -68,7 +68,7 @@ def _at(row: Row, path: str) -> float | None:
     value: Any = row
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    return float(value) if isinstance(value, int | float) and value >= 0 else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 CPU_REQUEST = Metric("cpu_ms_request", "CPU ms a request")

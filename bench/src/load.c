@@ -307,11 +307,15 @@ static int by_size(const void *a, const void *b) {
 }
 
 static double quantile(const sample *s, double q) {
-  return s->count ? (double)s->values[(size_t)(q * (double)(s->count - 1) + 0.5)] : -1;
+  return (double)s->values[(size_t)(q * (double)(s->count - 1) + 0.5)];
 }
 
 static void tell(const char *name, sample *s) {
-  if (s->count) qsort(s->values, s->count, sizeof *s->values, by_size);
+  if (!s->count) {
+    printf("\"%s\":null,", name);
+    return;
+  }
+  qsort(s->values, s->count, sizeof *s->values, by_size);
   printf("\"%s\":{\"p50\":%.3f,\"p95\":%.3f,\"p99\":%.3f,\"max\":%.3f},", name, quantile(s, .5), quantile(s, .95),
          quantile(s, .99), quantile(s, 1));
 }
