@@ -151,7 +151,6 @@ BREAKDOWNS: dict[str, dict[str, Any]] = {
     "garbage": {"fault": {"kind": "garbage_event", "after_events": 5}},
     "nothing at all": {"steps": [], "terminal": "none"},
     "nothing said": {"steps": []},
-    "only thoughts": {"steps": [think("Hm.")]},
     "no listener": {"fault": {"kind": "connect_refused", "seconds": 1}},
     "a page": {"preset": "502_html"},
     "a reset": {"fault": {"kind": "rst", "after_bytes": 700}},
@@ -173,6 +172,30 @@ def test_breakdowns_are_survived(house: House, claude: Open, version: str, name:
     done = client.run("Work.")
     assert (done.code, done.text) == (0, "Safe."), (done.out, done.err)
     assert (client.work / "done.txt").read_text() == "one\ntwo\n"
+    house.verify()
+
+
+@both_versions
+def test_an_answer_that_ran_out_of_tokens_is_continued(house: House, claude: Open, version: str) -> None:
+    """B63, behaviours S19: the client learns that it is half an answer and asks for the rest."""
+    half = {"incomplete": "max_output_tokens"}
+    house.scenario(once(say("The first half"), terminal=half), rule(say("and the second.")))
+    done = claude(version).run("Go.")
+    assert done.code == 0 and done.text.endswith("and the second."), (done.out, done.err)
+    assert len(house.bodies()) == 2
+    house.verify()
+
+
+@both_versions
+@pytest.mark.parametrize("way", ["refusal", "filter"])
+def test_a_refusal_is_shown_as_one(house: House, claude: Open, version: str, way: str) -> None:
+    """B62, B64, D21: never as an ordinary end."""
+    if way == "refusal":
+        house.scenario(rule({"refusal": "I would rather not."}))
+    else:
+        house.scenario(rule(say("Well,"), terminal={"incomplete": "content_filter"}))
+    result = claude(version).run("Go.", "--output-format", "json").result()
+    assert result["stop_reason"] == "refusal", result
     house.verify()
 
 
@@ -223,10 +246,12 @@ def test_an_overflow_inside_the_answer(house: House, claude: Open) -> None:
     house.verify(conversations=2, broken=1)
 
 
-def test_a_failure_after_a_whole_block(house: House, claude: Open) -> None:
-    """B68: a finished text is followed by a failure; the newer client asks again all the same."""
+@pytest.mark.parametrize("ending", ["failure", "nothing more"])
+def test_a_turn_that_breaks_off_after_a_whole_block(house: House, claude: Open, ending: str) -> None:
+    """B68: a finished text and a failure, or thoughts and no word; the newer client asks again."""
     failed = {"failed": {"code": "server_error", "message": "The server had an error."}}
-    house.scenario(once(say("A whole block."), terminal=failed), rule(say("The whole answer.")))
+    broken = once(say("A block."), terminal=failed) if ending == "failure" else once(think("Hm."))
+    house.scenario(broken, rule(say("The whole answer.")))
     done = claude().run("Go.")
     assert (done.code, done.text) == (0, "The whole answer."), done.err
     house.verify()

@@ -155,7 +155,6 @@ def test_an_interactive_session_with_its_title(house: House, claude: Open, versi
     )
     client = claude(version).with_nonessential_traffic()
     with client.screen() as screen:
-        screen.look(2)
         screen.type("the first word is gull")
         screen.await_text("A gull it is.")
         screen.type("the second word is gull too")

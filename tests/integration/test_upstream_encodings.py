@@ -13,6 +13,7 @@ import pytest
 from tests.support.inprocess import gateway
 from tests.support.upstream import Script, Talk, completed, created, delta, frame, upstream
 
+Press = Callable[[bytes], bytes]
 EVENTS = b"".join(frame(event) for event in (created(), delta("Hello"), delta(" there"), completed()))
 
 

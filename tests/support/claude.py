@@ -229,17 +229,28 @@ class Screen:
 
     def await_text(self, wanted: str, patience: float = PATIENCE) -> None:
         """Waits until a text was drawn; white space does not count."""
+        shown = self._shows(wanted, patience)
+        assert shown, f"{wanted!r} never appeared; the screen ends {self.text()[-1500:]!r}"
+
+    def _shows(self, wanted: str, patience: float) -> bool:
         wanted = re.sub(r"\s+", "", wanted)
         end = time.monotonic() + patience
         while wanted not in self.text():
-            assert time.monotonic() < end, (
-                f"{wanted!r} never appeared; the screen ends {self.text()[-1500:]!r}"
-            )
+            if time.monotonic() > end:
+                return False
             self.look(0.2)
+        return True
 
     def type(self, line: str) -> None:
-        """Types a line and, when it stands there, presses Enter."""
-        os.write(self._master, line.encode())
-        self.await_text(line)
+        """Types a line and, when it stands there, presses Enter.
+
+        A client that is just starting may throw away what was typed: then it is typed again.
+        """
+        self.await_text("❯")
+        for patience in (10.0, 10.0, PATIENCE):
+            os.write(self._master, line.encode())
+            if self._shows(line, patience):
+                break
+        self.await_text(line, 0)
         self.look(0.3)
         os.write(self._master, b"\r")
