@@ -14,6 +14,9 @@ from dragoman.translate.messages.stops import PrefixStripper, StopScanner
 
 Event = dict[str, Any]
 
+# Characters before a piece that are counted with it: tokens cross the borders of pieces.
+_CONTEXT = 32
+
 
 class Blocks:
     """The client's side of one answer. Events gather in `out` until they are taken."""
@@ -83,7 +86,7 @@ class GuardedBlocks(Blocks):
     border between the two is only noted (`_borders`, as offsets into the held text).
     """
 
-    __slots__ = ("_borders", "_citations", "_count", "_left", "_prefix", "_stops", "capped")
+    __slots__ = ("_before", "_borders", "_citations", "_count", "_left", "_prefix", "_stops", "capped")
 
     def __init__(
         self, stop_sequences: tuple[str, ...], cap: int | None, prefix: str, count: Callable[[str], int]
@@ -94,6 +97,7 @@ class GuardedBlocks(Blocks):
         self._prefix = PrefixStripper(prefix)
         self._left = cap
         self._count = count
+        self._before = ""  # the end of what was counted of the open block
         self._borders: list[int] = []
         # Citations of held text, with the number of borders before their block.
         self._citations: list[tuple[int, Event]] = []
@@ -124,6 +128,10 @@ class GuardedBlocks(Blocks):
         self._borders.clear()
         self._citations.clear()
         super().end_text()
+
+    def stop(self) -> None:
+        self._before = ""
+        super().stop()
 
     def json(self, partial: str) -> None:
         partial = self._affordable(partial)
@@ -167,18 +175,20 @@ class GuardedBlocks(Blocks):
             return ""
         if self._left is None:
             return text
-        used = self._count(text)
+        known = self._count(self._before) if self._before else 0
+        used = self._count(self._before + text) - known
         if used > self._left:
             self.capped = True
             fits, beyond = 0, len(text)
             while beyond - fits > 1:
                 middle = (fits + beyond) // 2
-                if self._count(text[:middle]) > self._left:
+                if self._count(self._before + text[:middle]) - known > self._left:
                     beyond = middle
                 else:
                     fits = middle
-            text, used = text[:fits], 0
+            return text[:fits]
         self._left -= used
+        self._before = (self._before + text)[-_CONTEXT:]
         return text
 
     def _finish(self) -> None:

@@ -164,6 +164,18 @@ def test_the_cap_cuts_visible_text(cap: int, text: str, expected: str, over: boo
     assert (written, writer.over, writer.capped, writer.stop_sequence) == (expected, over, over, None)
 
 
+def test_the_cap_counts_the_same_however_the_text_was_cut() -> None:
+    """B37: a token that spans two pieces is counted once, and each block for itself."""
+    writer = guarded(cap=4)
+    for piece in ("on", "e t", "wo", " th", "ree"):
+        writer.text(piece)
+    writer.end_text()
+    writer.text("four")
+    writer.text(" five")
+    assert "".join(event["delta"]["text"] for event in writer.out if "delta" in event) == "one two threefour "
+    assert (writer.over, writer.capped) == (True, True)
+
+
 def test_the_cap_counts_tool_input_too() -> None:
     """B37."""
     writer = guarded(cap=3)
