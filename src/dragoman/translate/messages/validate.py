@@ -44,7 +44,8 @@ def validate(request: Any, *, counting: bool = False, lenient: bool = False) -> 
 
 
 def _check(request: Request, *, counting: bool, lenient: bool) -> None:
-    check_text(request, "model")
+    if not check_text(request, "model").strip():
+        raise Flaw("model", "must not be blank")
     if check_whole(request, "max_tokens", 0) is None and not counting:
         raise Flaw("max_tokens", "is required")
     content = Content(lenient=lenient)

@@ -46,6 +46,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([], "must be an object"),
     ({}, "model: is required"),
     (request(model=""), "model: must not be empty"),
+    (request(model=" \n"), "model: must not be blank"),
     (request(model=5), "model: must be a string"),
     (request(max_tokens=-1), "max_tokens: must be at least 0"),
     (request(max_tokens="5"), "max_tokens: must be an integer"),
