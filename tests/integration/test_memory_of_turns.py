@@ -221,6 +221,16 @@ async def test_counting_never_generates(pair: tuple[Gateway, Upstream]) -> None:
     assert house.rows == []
 
 
+async def test_counting_asks_for_the_effort_of_the_request(pair: tuple[Gateway, Upstream]) -> None:
+    """behaviours T2: without `max_tokens` no limit is supposed that would lower the effort."""
+    house, up = pair
+    up.play(status(200, {"object": "response.input_tokens", "input_tokens": 1234}))
+    request = question({"role": "user", "content": "Hello world"}, output_config={"effort": "high"})
+    del request["max_tokens"]
+    assert (await house.post("/v1/messages/count_tokens", request)).json == {"input_tokens": 1234}
+    assert up.seen[0].body["reasoning"]["effort"] == "high"
+
+
 async def test_an_exact_count_is_asked_once(pair: tuple[Gateway, Upstream]) -> None:
     """behaviours T3: the same body is counted once."""
     house, up = pair

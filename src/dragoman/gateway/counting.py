@@ -54,5 +54,5 @@ def _body(house: House, account: Account, model: str, request: dict[str, Any]) -
     known = profile(model)
     learnt = house.learnt.of(account.name, model, house.clock.monotonic())
     target = Target(account.kind, model, known, capability(account.kind, known, learnt), account.tag)
-    plan = translate({"max_tokens": 1024, **request}, target, house.policy, Identity(), _NOTHING)
+    plan = translate(request, target, house.policy, Identity(), _NOTHING)
     return {name: value for name, value in plan.body.items() if name in _COUNTED}
