@@ -120,7 +120,6 @@ class HttpUpstream:
                     limit=0, keepalive_timeout=keepalive, force_close=fresh, ssl=context
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
                 timeout=timeout,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 read_bufsize=256 * 1024,
