@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -31,7 +33,7 @@ class SettingsError(ValueError):
 class Section(BaseModel):
     """One table of the file; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
 
 
 class Server(Section):
@@ -85,6 +87,11 @@ class Upstream(Section):
         default="",
         description="User-Agent sent upstream; empty presents this gateway by its name and version.",
     )
+
+    @field_validator("user_agent")
+    @classmethod
+    def _sendable(cls, value: str) -> str:
+        return sendable(value)
 
 
 class Anthropic(Section):
@@ -157,6 +164,27 @@ class Secret(Section):
         return False
 
 
+def sendable(value: str) -> str:
+    """The text itself, if a header field can carry it: one line, printable. Raises ValueError."""
+    if not value.isprintable():
+        raise ValueError("holds characters that a header field cannot carry")
+    return value
+
+
+def _problem_of_address(value: str) -> str | None:
+    """What is wrong with an upstream's address, or None."""
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        named = False
+    if not named or parts.scheme not in ("http", "https") or not re.fullmatch(r"[!-~]+", value):
+        return "must be an http or https address"
+    if parts.username is not None or parts.password is not None:
+        return "must hold no user name or password: use api_key"
+    return "must end before any ? or #" if parts.query or parts.fragment else None
+
+
 class Account(Secret):
     """`[[accounts]]`: one upstream."""
 
@@ -185,9 +213,14 @@ class Account(Secret):
     @field_validator("base_url")
     @classmethod
     def _http(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")) or len(value.split("/", 3)[2]) == 0:
-            raise ValueError("must be an http or https address")
+        if (problem := _problem_of_address(value)) is not None:
+            raise ValueError(problem)
         return value.rstrip("/")
+
+    @field_validator("api_key", "organization", "project")
+    @classmethod
+    def _sendable(cls, value: str | None) -> str | None:
+        return None if value is None else sendable(value)
 
 
 class Key(Secret):

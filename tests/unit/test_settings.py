@@ -73,6 +73,21 @@ def test_tables_come_as_json_from_the_environment(file: Path, monkeypatch: pytes
             '[[accounts]]\nname = "a"\napi_key = "k"\n[[accounts]]\nname = "a"\napi_key = "k"',
             "accounts: the name 'a' stands twice",
         ),
+        *(
+            (f'[[accounts]]\nname = "a"\napi_key = "k"\nbase_url = "{address}"', f"base_url: {message}")
+            for address, message in (
+                ("http://host:99999/v1", "must be an http or https address"),
+                ("http://[::1/v1", "must be an http or https address"),
+                ("http://a b/v1", "must be an http or https address"),
+                ("http://:80", "must be an http or https address"),
+                ("http://me:secret@host/v1", "must hold no user name or password"),
+                ("http://host/v1?key=1", "must end before any ? or #"),
+            )
+        ),
+        ('[[accounts]]\nname = "a"\napi_key = "k\\r\\nx: y"', "accounts.0.api_key: holds characters"),
+        ('[[accounts]]\nname = "a"\napi_key = "k"\norganization = "a\\tb"', "accounts.0.organization: holds"),
+        ('[upstream]\nuser_agent = "a\\nb"', "upstream.user_agent: holds characters"),
+        ("[upstream]\nidle_seconds = inf", "upstream.idle_seconds: input should be a finite number"),
         ('[anthropic]\ndefault_effort = "hard"', "anthropic.default_effort"),
         ("[server", "not valid TOML"),
     ],

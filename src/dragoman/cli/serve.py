@@ -11,6 +11,7 @@ import ipaddress
 import os
 import random
 import secrets
+import ssl
 import sys
 import time
 from collections.abc import Mapping
@@ -26,11 +27,11 @@ from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Ledger, Principal
-from dragoman.settings import Secret, Settings, SettingsError, load
+from dragoman.settings import Secret, Settings, SettingsError, load, sendable
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import LogLedger
 from dragoman.translate.messages.plan import Policy
-from dragoman.translate.models import parse_aliases
+from dragoman.translate.models import Alias, parse_aliases
 from dragoman.upstream import tokens
 from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
@@ -134,8 +135,15 @@ def _secret(row: Secret, where: str) -> str:
         value = os.environ.get(variable, "").strip()
         if not value:
             raise SettingsError(f"{where}.{name}_env: the variable {variable} is empty")
-        return value
-    return read(file) if file is not None else ""
+        return _fit(value, f"{where}.{name}_env: the variable {variable}")
+    return _fit(read(file), f"{where}.{name}_file: {file}") if file is not None else ""
+
+
+def _fit(value: str, where: str) -> str:
+    try:
+        return sendable(value)
+    except ValueError as error:
+        raise SettingsError(f"{where} {error}") from None
 
 
 @dataclass(slots=True)
@@ -157,6 +165,8 @@ class Assembly:
 async def assemble(start: Start, logger: logs.Logger, ledger: Ledger) -> Assembly:
     """Puts the house together inside the running loop; starts the simulator where no account exists."""
     settings = start.settings
+    aliases = _aliases(settings)
+    _check_certificates(settings)
     simulator: Running | None = None
     if not settings.accounts:
         from dragoman.simulator import server as simulated
@@ -169,7 +179,7 @@ async def assemble(start: Start, logger: logs.Logger, ledger: Ledger) -> Assembl
         connect_seconds=settings.upstream.connect_seconds,
         ca_file=None if settings.upstream.ca_file is None else str(settings.upstream.ca_file),
     )
-    house = _house(start, accounts, upstream, ledger, simulated=simulator is not None)
+    house = _house(start, accounts, upstream, ledger, aliases, simulated=simulator is not None)
     app = App(
         house,
         logger,
@@ -232,16 +242,35 @@ def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccou
     ]
 
 
+def _aliases(settings: Settings) -> tuple[Alias, ...]:
+    models: Mapping[str, str] = settings.models or ({} if settings.accounts else DEMO_MODELS)
+    try:
+        return parse_aliases(models)
+    except Refused as refusal:
+        raise SettingsError(f"models: {refusal.failure.message}") from None
+
+
+def _check_certificates(settings: Settings) -> None:
+    if (file := settings.upstream.ca_file) is None:
+        return
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except OSError as error:
+        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError(f"upstream.ca_file: {file}: {reason}") from None
+
+
 def _house(
-    start: Start, accounts: StaticAccounts, upstream: HttpUpstream, ledger: Ledger, *, simulated: bool
+    start: Start,
+    accounts: StaticAccounts,
+    upstream: HttpUpstream,
+    ledger: Ledger,
+    aliases: tuple[Alias, ...],
+    *,
+    simulated: bool,
 ) -> House:
     settings = start.settings
     server = settings.server
-    models: Mapping[str, str] = settings.models or (DEMO_MODELS if simulated else {})
-    try:
-        aliases = parse_aliases(models)
-    except Refused as refusal:
-        raise SettingsError(f"models: {refusal.failure.message}") from None
     jitter = random.SystemRandom().random
     return House(
         clock=SystemClock(),
