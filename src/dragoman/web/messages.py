@@ -59,12 +59,16 @@ class MessagesDoor:
 
     async def _serve(self, incoming: Incoming, exchange: Exchange) -> None:
         principal = self._house.keys.authenticate(incoming.headers)
-        request = await body.json_object(
-            incoming.scope, await body.read(incoming.scope, incoming.receive, limit=self._limit)
-        )
+        content = await body.read(incoming.scope, incoming.receive, limit=self._limit)
+        request = await body.json_object(incoming.scope, content)
+        size = len(content)
+        del content
         exchange.row.requested_model = _name(request.get("model"))
-        validate(request, lenient=self._house.policy.lenient)
-        exchange.admit(_DIALECT, principal, incoming.headers, request)
+        # Each pass over a large request is a turn of its own, so that streams get theirs in between.
+        async with body.turn(size):
+            validate(request, lenient=self._house.policy.lenient)
+        async with body.turn(size):
+            exchange.admit(_DIALECT, principal, incoming.headers, request)
         sink = _StreamSink(incoming.send, incoming.request_id) if request.get("stream") is True else None
         del request
         watcher = asyncio.ensure_future(_watch(incoming, exchange))

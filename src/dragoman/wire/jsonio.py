@@ -17,6 +17,8 @@ import orjson
 MAX_DEPTH = 256
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_LOOKED_AT = 1024 * 1024
+_SLICE = 64 * 1024
 _KEEP = b'"[]{}'
 _DROP = bytes(c for c in range(256) if c not in _KEEP)
 _BRACES = bytes.maketrans(b"[]", b"{}")
@@ -40,8 +42,9 @@ def parse(data: bytes) -> Any:
         value = orjson.loads(data)  # goes 1024 levels deep itself, so it meets no stack's end
     except RecursionError as error:
         raise InvalidJson(_TOO_DEEP) from error
-    except ValueError as error:
-        raise InvalidJson(_TOO_DEEP if _deeper_than(data, MAX_DEPTH) else str(error)) from error
+    except orjson.JSONDecodeError as error:
+        read = data[: min(error.pos, _LOOKED_AT)]  # what was read until the mistake; a hint needs no more
+        raise InvalidJson(_TOO_DEEP if _deeper_than(read, MAX_DEPTH) else str(error)) from error
     if len(data) > MAX_DEPTH and not _writable(value) and _deeper_than(data, MAX_DEPTH):
         raise InvalidJson(_TOO_DEEP)
     return value
@@ -147,4 +150,12 @@ def _deeper_than(data: bytes, limit: int) -> bool:
         outside = shorter
     else:
         limit -= 32
-    return max(itertools.accumulate(map(_STEP.__getitem__, outside)), default=0) > limit
+    depth = 0
+    for start in range(0, len(outside), _SLICE):
+        depths = list(
+            itertools.accumulate(map(_STEP.__getitem__, outside[start : start + _SLICE]), initial=depth)
+        )
+        if max(depths) > limit:
+            return True
+        depth = depths[-1]
+    return False
