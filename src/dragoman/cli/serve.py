@@ -7,6 +7,7 @@ account, prints the start block and hands everything to the server.
 from __future__ import annotations
 
 import gc
+import importlib
 import ipaddress
 import os
 import random
@@ -95,7 +96,20 @@ def run(
             f"server.host {settings.server.host} is reachable from other machines and no key exists: "
             "add [[keys]], or bind 127.0.0.1"
         )
+    raise_file_limit()
     return door.run(_serve(start))
+
+
+def raise_file_limit(wanted: int = 65_536) -> None:
+    """Lets the process open as many sockets as it may: a stream needs two, and shells mostly allow 1,024."""
+    try:
+        resource = importlib.import_module("resource")
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def resolve(settings: Settings, data: Path) -> Start:
