@@ -118,7 +118,9 @@ class Answers:
         content, encrypted = sealed.get("content"), sealed.get("encrypted_content")
         if sealed["type"] != "reasoning" or not (content or encrypted):
             return None
-        if not self._transcript.first_time(identity, required=with_id):
+        # The id with what it stands for: some servers number the items of every response alike.
+        known = (identity, encrypted or jsonio.dump(content)) if identity else None
+        if not self._transcript.first_time(known, required=with_id):
             return None
         item: Item = {"type": "reasoning"}
         if with_id:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dragoman.translate.messages.answers import same
 from dragoman.translate.messages.plan import Identity
+from dragoman.translate.messages.reasoning import Seal, seal_item
 from dragoman.translate.messages.request import translate
 from dragoman.wire import jsonio
 from tests.support.requests import policy, request, target
@@ -76,3 +77,22 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _sorted(value[name]) for name in sorted(value)}
     return [_sorted(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_thoughts_of_a_server_that_numbers_every_response_alike_are_all_replayed() -> None:
+    """B26: the same id with another content is another item; the very same one stands once."""
+    seal = Seal(policy().seal_key, target().account_tag, target().model)
+
+    def turn(**content: Any) -> dict[str, Any]:
+        signature = seal_item({"type": "reasoning", "id": "rs_1", "summary": [], **content}, seal)
+        thought = {"type": "thinking", "thinking": "", "signature": signature}
+        return {"role": "assistant", "content": [thought, {"type": "text", "text": "Done."}]}
+
+    raw = [{"type": "reasoning_text", "text": "Hm."}]
+    turns = [turn(encrypted_content="one"), turn(encrypted_content="two"), turn(content=raw)]
+    body = request([*turns, *turns, {"role": "user", "content": "More."}])
+    items = translate(body, target(), policy(), Identity(), {}).body["input"]
+    thoughts = [item for item in items if item["type"] == "reasoning"]
+    assert [thought.get("encrypted_content") for thought in thoughts] == ["one", "two", None]
+    assert {thought["id"] for thought in thoughts} == {"rs_1"}
+    assert thoughts[2]["content"] == raw
