@@ -141,6 +141,7 @@ class Row:
     duration_ms: float | None = None
     ignored_fields: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
+    dropped_reasoning: int = 0
     cache_verdict: str | None = None
     cache_story: str | None = None
     stream: bool = False

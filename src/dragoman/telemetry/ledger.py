@@ -23,6 +23,8 @@ class LogLedger:
 
     def record(self, row: Row) -> None:
         told = {name: value for name, value in zip(_FIELDS, _values(row), strict=True) if value}
+        if row.usage_source == "measured":
+            told["cached_tokens"] = row.cached_tokens  # a measured zero is news
         if row.status == 500:
             self._logger.error("request", **told)
         elif row.outcome == "upstream_error":

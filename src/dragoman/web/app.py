@@ -24,7 +24,7 @@ from dragoman.web.routes import (
 )
 from dragoman.wire.errors import Failure, Kind, Refused
 
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", "testserver"})
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class App:

@@ -61,6 +61,16 @@ def test_an_exception_is_named_without_its_message() -> None:
     assert "prompt" not in out.getvalue()
 
 
+def test_a_measured_cache_miss_is_told_as_zero() -> None:
+    out = io.StringIO()
+    ledger = LogLedger(logs.configure("json", "info", out))
+    ledger.record(Row("req_1", 0.0, status=200, outcome="ok", usage_source="measured", input_tokens=9))
+    ledger.record(Row("req_2", 0.0, status=200, outcome="ok", usage_source="estimated", input_tokens=9))
+    first, second = written(out)
+    assert first["cached_tokens"] == 0
+    assert "cached_tokens" not in second
+
+
 def test_what_libraries_log_is_taken_in_and_scrubbed() -> None:
     out = io.StringIO()
     logs.configure("json", "info", out)
