@@ -66,6 +66,12 @@ async def test_the_environments_proxy_is_obeyed_except_for_loopback(monkeypatch:
         assert len(proxy.seen) == 1
         await loopback.close()
 
+        monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy.port}")  # as curl takes it
+        bare = reach("http://model.invalid/v1")
+        assert (await ask(bare))[-1]["type"] == "response.completed"
+        proxy.seen.pop()
+        await bare.close()
+
         excepted = reach("http://direct.invalid/v1")
         with pytest.raises(UpstreamError):
             await ask(excepted)

@@ -206,11 +206,11 @@ class Exchange:
         pacer.wrote()
 
     async def _start(self, turn: Turn) -> None:
-        self._started = True
         if self._pacer is not None:
             self._pacer.held()
         if self._sink is not None:
             await self._sink.start(turn.head())
+        self._started = True
 
     async def _commit(self) -> None:
         """The head was held back long enough: it goes out with `message_start` and a ping."""

@@ -276,7 +276,8 @@ def _proxy_for(url: str) -> str | None:
     host = parsed.host or ""
     if host in LOOPBACK or host.startswith("127.") or proxy_bypass(host):
         return None
-    return getproxies().get(parsed.scheme)
+    proxy = getproxies().get(parsed.scheme)
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def _broken(what: str) -> UpstreamFailure:

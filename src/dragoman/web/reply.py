@@ -31,7 +31,9 @@ _SSE: Fields = [
     (b"x-content-type-options", b"nosniff"),
 ]
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# What is shaped like a key is not taken for an id: ids are shown and logged.
+_REQUEST_ID = re.compile(r"(?!(?:sk|pk|rk|sess|ek)-|eyJ|gAAAA)[A-Za-z0-9._:-]{1,128}")
+_FIELD_VALUE = re.compile(r"[ -~]{0,512}")
 _BASE62 = string.digits + string.ascii_letters
 _ID_LENGTH = 24
 
@@ -136,4 +138,9 @@ def _status_line(status: int) -> bytes:
 
 
 def _encode(headers: Mapping[str, str] | None) -> Fields:
-    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    """The fields in bytes; one whose value no field can carry (a model's name is client text) is left out."""
+    return [
+        (name.encode("ascii"), value.encode("ascii"))
+        for name, value in (headers or {}).items()
+        if _FIELD_VALUE.fullmatch(value)
+    ]

@@ -18,7 +18,7 @@ _MARKUP = re.compile(
     re.I,
 )
 _SECRETS = (
-    re.compile(r"\b(?:sk|pk|rk|sess|ek)-[A-Za-z0-9*_\-]{6,}"),
+    re.compile(r"\b(?:sk-[A-Za-z0-9*_\-]{3,}|(?:pk|rk|sess|ek)-[A-Za-z0-9*_\-]{6,})"),
     re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+){0,2}"),
     re.compile(r"\bgAAAA[A-Za-z0-9_\-=]{8,}"),
     re.compile(r"\bBearer\s+\S+", re.I),
@@ -27,6 +27,7 @@ _SECRETS = (
         r"\b(?:org|proj|user|acct|account|req|resp|cust|asst)[-_]"
         r"(?:(?=[A-Za-z0-9_\-]*\d)[A-Za-z0-9_\-]{6,}|[A-Za-z0-9]{16,})"
     ),
+    re.compile(r"\b(?:org|proj|acct)-(?!(?:level|wide|owned|scoped)\b)[A-Za-z0-9_\-]{3,}"),
     re.compile(r"\b(?:rs|msg|fc|ws|ct|ci|ig)_(?=[A-Za-z0-9_\-]*\d)[A-Za-z0-9_\-]{12,}"),
     re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
     re.compile(r"\b[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}\b"),

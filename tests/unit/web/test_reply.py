@@ -142,7 +142,10 @@ def test_a_harmless_request_id_of_the_caller_is_kept(given: str) -> None:
     assert reply.request_id(given, lambda: "fresh") == given
 
 
-@pytest.mark.parametrize("given", [None, "", "a b", "a\n", "x" * 129, "ä", "a/b", '"', "a\r\nx: y"])
+@pytest.mark.parametrize(
+    "given",
+    [None, "", "a b", "a\n", "x" * 129, "ä", "a/b", '"', "a\r\nx: y", "sk-drg-0123456789", "eyJhbGciOiJ.e"],
+)
 def test_any_other_request_id_is_replaced(given: str | None) -> None:
     assert reply.request_id(given, lambda: "fresh") == "fresh"
 
@@ -151,3 +154,12 @@ def test_fresh_ids_look_like_anthropics_and_do_not_repeat() -> None:
     ids = {reply.fresh_request_id() for _ in range(2000)}
     assert len(ids) == 2000
     assert all(re.fullmatch(r"req_[0-9A-Za-z]{24}", made) for made in ids)
+
+
+@pytest.mark.parametrize("value", ["модель", "é", "a\r\nx-evil: 1", "a\x00", "x" * 513])
+def test_a_value_that_no_field_can_carry_is_left_out(value: str) -> None:
+    """Reliability 3.4: client text in a header is neither an injection nor a fault."""
+    fields = reply.sse_head({"x-dragoman-model": value, "request-id": "req_1"})["headers"]
+    names = [name for name, _ in fields]
+    assert b"request-id" in names
+    assert b"x-dragoman-model" not in names

@@ -16,6 +16,8 @@ SECRETS = {
     "a bearer field": "Bearer abc.def",
     "an organisation": "org-AbCdEf0123456789",
     "an organisation without digits": "org-AbCdEfGhIjKlMnOpQrSt",
+    "a short organisation": "org-planted",
+    "a short key": "sk-short",
     "a project": "proj_AbC123def",
     "a user": "user-AbC123xyz",
     "a request id": "req_0123456789abcdef",
@@ -49,6 +51,7 @@ def test_no_secret_and_no_identity_leaves_the_gateway(name: str) -> None:
         "The model `gpt-5.3-codex-spark` does not exist or you do not have access to it.",
         "Your input exceeds the context window of this model: 300000 > 272000.",
         "request_timeout, response_format and asst_role are words",
+        "an org-level limit of the proj-wide budget",
         "a < b and i <a or <index> of <name>",
     ],
 )
