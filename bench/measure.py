@@ -180,7 +180,9 @@ class Driver:
         return row
 
     def _flat(self, gateway: Gateway, scenario: Scenario) -> Row:
-        """Memory before and after very many requests."""
+        """Memory before and after very many requests; a few thousand first fill what is bounded."""
+        first = self._begin(gateway, scenario.body, scenario.connections, requests=5_000, seconds=_PATIENCE)
+        self._finish(first)
         before = gateway.group.memory()
         row = self._loop(gateway, scenario)
         row["growth_mb"] = row["memory_mb"] - before

@@ -86,7 +86,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--peers", default="", help="rows of bench/peers.toml to add, by comma")
     parser.add_argument("--repeats", type=int, default=0, help="repeats of every scenario")
     options = parser.parse_args(arguments)
-    options.repeats = options.repeats or (2 if options.quick else 5)
+    options.repeats = options.repeats or (2 if options.quick else 3 if options.peers else 5)
     names = [name for name in options.scenarios.split(",") if name] or list(QUICK if options.quick else FULL)
     if unknown := [name for name in names if name not in SCENARIOS]:
         parser.error(f"unknown scenario {unknown[0]} (known: {', '.join(SCENARIOS)})")
