@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.support.inprocess import Gateway, gateway
 from tests.support.upstream import (
     Script,

@@ -180,6 +180,7 @@ class MessagesTurn:
         if house.counter.exact and house.calibration.wants(self.model):
             self._tokens = estimate(plan.body, house.counter.count)
         self._row.ignored_fields, self._row.repaired = list(plan.ignored), list(plan.repaired)
+        self._row.dropped_reasoning = plan.dropped_reasoning
         self._answer = ResponsesToMessages(self._context(plan, account), started=started)
         lane = line.lane_key
         names = _LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
