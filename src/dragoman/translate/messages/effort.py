@@ -53,8 +53,14 @@ def asked_effort(request: Mapping[str, Any]) -> str | None:
 
 
 def shown_thinking(request: Mapping[str, Any]) -> Thinking:
-    """What the client sees of the reasoning: its text, an empty block with the sealed item, or nothing."""
-    thinking = request.get("thinking") or {}
+    """What the client sees of the reasoning: its text, an empty block with the sealed item, or nothing.
+
+    A client that says nothing of thinking gets what the upstream wrote, sealed with it: only so can the
+    reasoning come back in the next turn.
+    """
+    thinking = request.get("thinking")
+    if not thinking:
+        return "unasked"
     if thinking.get("type") not in ("enabled", "adaptive"):
         return "off"
     return "omitted" if thinking.get("display") == "omitted" else "shown"

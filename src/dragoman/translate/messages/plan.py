@@ -16,7 +16,7 @@ from dragoman.translate.capability import Capability
 from dragoman.translate.models import ModelProfile
 
 UpstreamKind = Literal["openai", "responses", "chatgpt"]
-Thinking = Literal["shown", "omitted", "off"]
+Thinking = Literal["shown", "omitted", "unasked", "off"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -61,7 +61,8 @@ class Plan:
     custom_tools     upstream names of tools that the client declared as free-text (custom) tools
     stop_sequences   texts to scan for in visible output
     visible_cap      cut visible output after this many tokens (counted by estimate), None = upstream's cap
-    thinking         whether reasoning is shown as thinking text, sealed without text, or not emitted
+    thinking         whether reasoning is shown as thinking text, sealed without text, shown only where the
+                     upstream wrote a summary (the client said nothing of it), or not emitted
     web_search_max   most web searches the client allows, None = no limit
     blocked_domains  domains whose search results are filtered out
     mcp_servers      upstream label -> the client's name of each MCP server that is offered
@@ -78,7 +79,7 @@ class Plan:
     custom_tools: frozenset[str] = frozenset()
     stop_sequences: tuple[str, ...] = ()
     visible_cap: int | None = None
-    thinking: Thinking = "off"
+    thinking: Thinking = "unasked"
     web_search_max: int | None = None
     blocked_domains: tuple[str, ...] = ()
     mcp_servers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)

@@ -78,7 +78,8 @@ class Reasoning(Item):
         for part in self._parts.values():
             if rest := part.end():
                 self._put(rest)
-        signature = self._signature() if thinking != "off" else None
+        wanted = thinking in ("shown", "omitted") or self._started
+        signature = self._signature() if wanted else None
         if signature is not None or self._started:
             self._start()
             self.blocks.delta({"type": "signature_delta", "signature": signature or UNSEALED})
@@ -94,7 +95,7 @@ class Reasoning(Item):
         return seal_item(item, self.context.seal)
 
     def _put(self, text: str) -> None:
-        if self.context.plan.thinking != "shown":
+        if self.context.plan.thinking in ("omitted", "off"):
             return
         if not self.live:
             self._waiting.append(text)

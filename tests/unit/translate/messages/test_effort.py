@@ -74,7 +74,7 @@ def test_defaults_in_order() -> None:
 @pytest.mark.parametrize(
     ("thinking", "shown"),
     [
-        (None, "off"),
+        (None, "unasked"),
         ({"type": "disabled"}, "off"),
         ({"type": "adaptive"}, "shown"),
         ({"type": "adaptive", "display": "updates"}, "shown"),
