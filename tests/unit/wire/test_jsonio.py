@@ -214,3 +214,10 @@ def test_a_depth_that_grows_late_is_seen() -> None:
     with pytest.raises(InvalidJson, match="deeper"):
         jsonio.parse(shallow + b"," + b"[" * 260 + b"]" * 260 + b"]")
     assert len(jsonio.parse(shallow + b"]")) == 2000
+
+
+@pytest.mark.parametrize("tail", [b"] x", b",NaN]"], ids=["behind the end", "inside"])
+def test_a_wide_document_with_a_mistake_is_not_called_deep(tail: bytes) -> None:
+    with pytest.raises(InvalidJson) as caught:
+        jsonio.parse(b"[" + b",".join([b"{}"] * 300) + tail)
+    assert "deeper" not in str(caught.value)

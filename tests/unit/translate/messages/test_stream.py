@@ -610,3 +610,11 @@ def test_twenty_interleaved_calls_and_searches_keep_their_places() -> None:
         events += [item[step] for item in items if step < len(item)]
     content = run([*events, completed()]).checked().content
     assert [block["input"]["n"] for block in content if block["type"] == "tool_use"] == list(range(1, 20, 2))
+
+
+def test_an_item_that_the_dialect_has_no_word_for_is_counted_and_hidden() -> None:
+    """D22: nothing of it is taken for a tool of the client."""
+    item = {"type": "code_interpreter_call", "id": "ci_1", "name": "python", "arguments": "{}"}
+    answer = run([created(), added(0, item), done(0, item), *text_events(1, "msg_1", "Hi"), completed()])
+    assert answer.automaton.outcome.hidden == {"code_interpreter_call": 1}
+    assert [block["type"] for block in answer.message["content"]] == ["text"]
