@@ -32,7 +32,7 @@ def show(out: TextIO, address: str, demo_key: str | None, *, simulated: bool, se
         "  Try it in another terminal:",
         "",
         f"  ANTHROPIC_BASE_URL={address} ANTHROPIC_AUTH_TOKEN='{token}' ANTHROPIC_API_KEY= \\",
-        "    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 claude -p 'Say hello' --model claude-sonnet-4-5",
+        "    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 claude -p 'Say hello' --model claude-sonnet-5-5",
         "",
     ]
     with contextlib.suppress(OSError):  # nobody reads it, or there is no space: no reason not to serve
