@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from dragoman.translate.messages.blocks import Blocks
 from dragoman.translate.messages.context import AnswerContext
-from dragoman.translate.messages.items import Item
+from dragoman.translate.messages.items import Whole
 from dragoman.translate.messages.outcome import Outcome
 from dragoman.translate.messages.reasoning import seal_search
 from dragoman.wire import jsonio
@@ -20,23 +19,15 @@ from dragoman.wire import jsonio
 CITED_CHARACTERS = 150
 
 
-class Search(Item):
+class Search(Whole):
     """A web search that the upstream made: the call and its results, once both are known."""
 
     kind = "web_search_call"
-    __slots__ = ("_item",)
-
-    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
-        super().__init__(context, blocks, outcome)
-        self._item: dict[str, Any] | None = None
-
-    def finish(self, item: dict[str, Any]) -> None:
-        self._item = item
-        super().finish(item)
+    __slots__ = ()
 
     def close(self) -> None:
-        if self._item is not None:
-            for block in _blocks(self._item, self.context, self.outcome):
+        if self.item is not None:
+            for block in _blocks(self.item, self.context, self.outcome):
                 self.blocks.start(block.start)
                 if block.input is not None:
                     self.blocks.delta({"type": "input_json_delta", "partial_json": block.input})

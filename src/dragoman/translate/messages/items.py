@@ -98,3 +98,17 @@ class Item:
         """Ends its blocks. Nothing of it may be written after."""
         self.live = False
         self.closed = True
+
+
+class Whole(Item):
+    """An item that is shown only when it is complete; `item` is its last shape, None before."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
+        super().__init__(context, blocks, outcome)
+        self.item: dict[str, Any] | None = None
+
+    def finish(self, item: dict[str, Any]) -> None:
+        self.item = item
+        super().finish(item)

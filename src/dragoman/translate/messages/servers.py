@@ -8,29 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from dragoman.translate.messages.blocks import Blocks
-from dragoman.translate.messages.context import AnswerContext
-from dragoman.translate.messages.items import Item
-from dragoman.translate.messages.outcome import Outcome, tally
+from dragoman.translate.messages.items import Whole
+from dragoman.translate.messages.outcome import tally
 from dragoman.wire import jsonio
 
 
-class ServerCall(Item):
+class ServerCall(Whole):
     """A call of an MCP server that the upstream made, and its result."""
 
     kind = "mcp_call"
-    __slots__ = ("_item",)
-
-    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
-        super().__init__(context, blocks, outcome)
-        self._item: dict[str, Any] | None = None
-
-    def finish(self, item: dict[str, Any]) -> None:
-        self._item = item
-        super().finish(item)
+    __slots__ = ()
 
     def close(self) -> None:
-        item = self._item
+        item = self.item
         if item is not None:
             label, called = item.get("server_label"), item.get("name")
             server = self.context.plan.mcp_servers.get(label) if isinstance(label, str) else None
@@ -42,9 +32,9 @@ class ServerCall(Item):
 
     def _write(self, server: str, called: str, item: dict[str, Any]) -> None:
         outcome = self.outcome
-        outcome.searches_shown += 1
+        outcome.server_calls += 1
         anchor = "".join(filter(str.isalnum, self.context.message_id))[-40:]
-        call_id = f"mcptoolu_{anchor}_{outcome.searches_shown}"
+        call_id = f"mcptoolu_{anchor}_{outcome.server_calls}"
         start = {"type": "mcp_tool_use", "id": call_id, "name": called, "server_name": server, "input": {}}
         self.blocks.start(start)
         self.blocks.delta({"type": "input_json_delta", "partial_json": _arguments(item.get("arguments"))})
