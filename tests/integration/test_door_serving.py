@@ -302,7 +302,9 @@ def test_ipv6_alone_is_served_where_it_exists() -> None:
         (sock,) = listen("::1", 0)
     except OSError as error:
         pytest.skip(f"no IPv6 here: {error}")
-    sock.close()
+    with sock:
+        assert sock.family == socket.AF_INET6
+        assert sock.getsockname()[0] == "::1"
 
 
 def test_other_threads_leave_signals_alone() -> None:
@@ -327,6 +329,7 @@ def test_without_uvloop_asyncios_loop_is_taken(monkeypatch: pytest.MonkeyPatch) 
 def test_two_servers_may_share_a_port_when_asked() -> None:
     first = listen("127.0.0.1", 0, reuse_port=True)
     second = listen("127.0.0.1", first[0].getsockname()[1], reuse_port=True)
+    assert second[0].getsockname() == first[0].getsockname()
     for sock in (*first, *second):
         sock.close()
 

@@ -67,12 +67,16 @@ def test_run_serves_until_it_is_told_to_stop() -> None:
 
 
 def test_run_needs_no_one_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[bool] = []
+
     class Impatient(asyncio.Event):
         async def wait(self) -> Any:
+            waited.append(True)
             return True
 
     monkeypatch.setattr(asyncio, "Event", Impatient)
     server.run("127.0.0.1", 0)
+    assert waited  # it served until its stop, and came back
 
 
 @pytest.fixture
