@@ -1,0 +1,187 @@
+"""The database: one URL, two engines over it, and the only places where a transaction begins.
+
+SQLite is opened in WAL mode with one writer that takes its lock at once (`BEGIN IMMEDIATE`) and with readers
+that cannot write; PostgreSQL is used as it is. Every wait has a bound. It holds no table and no query.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+Dialect = Literal["sqlite", "postgresql"]
+BUSY_SECONDS = 5.0
+STATEMENT_SECONDS = 30.0
+READERS = 4
+
+
+class StoreError(Exception):
+    """The store cannot be used as it was configured or found; the message says what to do."""
+
+
+class StoreDown(StoreError):
+    """The store does not answer now: locked, unreachable or full. Trying again later makes sense."""
+
+
+def locate(url: str, data: Path) -> URL:
+    """The database's URL with its driver; a relative SQLite path lies in the data directory.
+
+    Raises StoreError for anything but `sqlite:///…` and `postgresql://…`.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise StoreError("database.url: is not a URL such as sqlite:///dragoman.db") from None
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+asyncpg")
+    if backend != "sqlite":
+        raise StoreError(f"database.url: {backend} is not supported; use sqlite:///… or postgresql://…")
+    if not parsed.database or parsed.database == ":memory:":
+        raise StoreError("database.url: SQLite needs a file, for example sqlite:///dragoman.db")
+    return parsed.set(drivername="sqlite+aiosqlite", database=str(data / parsed.database))
+
+
+class Database:
+    """An open database. `read` and `write` are the only ways in."""
+
+    def __init__(self, url: URL, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.url = url
+        self.dialect: Dialect = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql"
+        self._busy = busy_seconds
+        if self.dialect == "sqlite":
+            self._writer = self._sqlite(pool=1, begin="BEGIN IMMEDIATE", read_only=False)
+            self._reader = self._sqlite(pool=READERS, begin="BEGIN", read_only=True)
+        else:
+            self._writer = self._reader = self._postgres()
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file; None for PostgreSQL."""
+        return Path(self.url.database or "") if self.dialect == "sqlite" else None
+
+    @property
+    def place(self) -> str:
+        """Where the data is, without a password, for people to read."""
+        return self.url.render_as_string(hide_password=True)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for queries. Raises StoreDown when there is none in time."""
+        with _plain_errors():
+            async with self._reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction, committed at the end, rolled back on any error. Raises StoreDown."""
+        with _plain_errors():
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+    def _sqlite(self, *, pool: int, begin: str, read_only: bool) -> AsyncEngine:
+        engine = create_async_engine(
+            self.url,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=self._busy * 2,
+            # The driver's own transactions begin late and deferred; ours begin where `begin` says.
+            connect_args={"timeout": self._busy, "isolation_level": None},
+        )
+
+        def connected(connection: Any, _: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA temp_store=MEMORY")
+            if read_only:
+                cursor.execute("PRAGMA query_only=ON")
+            cursor.close()
+
+        def beginning(connection: Any) -> None:
+            connection.exec_driver_sql(begin)
+
+        event.listen(engine.sync_engine, "connect", connected)
+        event.listen(engine.sync_engine, "begin", beginning)
+        return engine
+
+    def _postgres(self) -> AsyncEngine:
+        try:
+            return create_async_engine(
+                self.url,
+                pool_size=READERS,
+                max_overflow=2,
+                pool_timeout=self._busy,
+                pool_pre_ping=True,
+                connect_args={
+                    "timeout": self._busy,
+                    "command_timeout": STATEMENT_SECONDS,
+                    "server_settings": {"application_name": "dragoman", "lock_timeout": "10s"},
+                },
+            )
+        except ModuleNotFoundError:
+            raise StoreError(
+                "database.url: PostgreSQL needs the extra: pip install 'dragoman[postgres]'"
+            ) from None
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Driver errors that say "not now" become StoreDown; their texts hold statements and are dropped."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
+            raise damaged() from None
+        raise StoreDown(reason(error)) from None
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.DatabaseError) and (
+            "malformed" in str(error.orig) or "not a database" in str(error.orig)
+        ):
+            raise damaged() from None
+        if error.connection_invalidated:
+            raise StoreDown(reason(error)) from None
+        raise
+    except PoolTimeout:
+        raise StoreDown("every connection is busy") from None
+    except OSError as error:
+        raise StoreDown(error.strerror or type(error).__name__) from None
+    except TimeoutError:
+        raise StoreDown("no answer in time") from None
+
+
+def damaged() -> StoreError:
+    """What is told of a database file that cannot be read as one."""
+    return StoreError(
+        "the database file is damaged: stop the gateway, keep a copy, then "
+        "`dragoman db restore FILE` with the newest backup"
+    )
+
+
+def reason(error: DBAPIError) -> str:
+    """The driver's words without statement and parameters, on one line."""
+    return " ".join(str(error.orig).split())[:200] or type(error).__name__
+
+
+async def ping(database: Database) -> None:
+    """Asks the database for nothing. Raises StoreDown."""
+    async with database.read() as connection:
+        await connection.execute(text("SELECT 1"))

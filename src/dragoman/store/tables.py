@@ -1,0 +1,237 @@
+"""The tables, as SQLAlchemy Core. Names and columns only: queries live with their repository.
+
+Times are epoch seconds (UTC) as floats, money is whole nano-USD, lists are JSON text. An index exists for
+every list the admin API shows, newest first. Changing a table needs a migration beside it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only for a column typed exactly INTEGER.
+_Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+# Single facts of the installation: `revision` counts changes of what is kept in memory, others are sealed.
+meta = Table(
+    "meta", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False)
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("hint", String(16), nullable=False),
+    Column("previous_digest", LargeBinary(32), unique=True),
+    Column("previous_until", Float),
+    Column("tags", Text, nullable=False, server_default="[]"),
+    Column("models", Text),
+    Column("default_effort", String(16)),
+    Column("enforced_effort", String(16)),
+    Column("max_effort", String(16)),
+    Column("concurrency", Integer),
+    Column("expires_at", Float),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+    Column("last_used_at", Float),
+)
+
+limits = Table(
+    "limits",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("key_id", String(32), ForeignKey("keys.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("measure", String(16), nullable=False),
+    Column("per", String(8), nullable=False),
+    Column("max", BigInteger, nullable=False),
+    Column("models", String(256)),
+    CheckConstraint("max >= 0", name="max"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("target", String(256), nullable=False),
+    Column("position", Integer, nullable=False),
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("model", String(256), primary_key=True),
+    Column("rates", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+# One row per generation request. `uid` names a settlement once for ever: what is written twice is kept once.
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("uid", String(48), nullable=False, unique=True),
+    Column("request_id", String(128), nullable=False, index=True),
+    Column("time", Float, nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("client", String(128), nullable=False),
+    Column("route", String(32), nullable=False),
+    Column("requested_model", String(256), nullable=False),
+    Column("upstream_model", String(256), nullable=False),
+    Column("effort", String(16)),
+    Column("account", String(64), nullable=False),
+    Column("attempts", Text, nullable=False),
+    Column("lineage", String(64), nullable=False),
+    Column("session_hash", String(64)),
+    Column("conversation_hash", String(64)),
+    Column("lane", String(16), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("error_type", String(48)),
+    Column("stop_reason", String(48)),
+    Column("stream", Boolean, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("written_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("usage_source", String(16), nullable=False),
+    Column("cost_nano", BigInteger),
+    Column("anthropic_cost_nano", BigInteger),
+    Column("queue_ms", Float),
+    Column("connect_ms", Float),
+    Column("first_byte_ms", Float),
+    Column("first_token_ms", Float),
+    Column("duration_ms", Float),
+    Column("ignored_fields", Text, nullable=False),
+    Column("repaired", Text, nullable=False),
+    Column("dropped_reasoning", Integer, nullable=False),
+    Column("cache_verdict", String(48)),
+    Column("cache_story", Text),
+    # Newest first for the whole list and for each filter; `id` breaks ties of one instant.
+    Index("ix_requests_time_id", "time", "id"),
+    Index("ix_requests_key_time_id", "key", "time", "id"),
+    Index("ix_requests_requested_model_time_id", "requested_model", "time", "id"),
+    Index("ix_requests_upstream_model_time_id", "upstream_model", "time", "id"),
+    Index("ix_requests_account_time_id", "account", "time", "id"),
+    Index("ix_requests_session_hash_time_id", "session_hash", "time", "id"),
+    Index("ix_requests_conversation_hash_time_id", "conversation_hash", "time", "id"),
+    Index("ix_requests_cache_verdict_time_id", "cache_verdict", "time", "id"),
+    # What went well needs no index of its own: almost every row of the list is one.
+    Index(
+        "ix_requests_outcome_time_id",
+        "outcome",
+        "time",
+        "id",
+        sqlite_where=text("outcome <> 'ok'"),
+        postgresql_where=text("outcome <> 'ok'"),
+    ),
+    Index(
+        "ix_requests_status_time_id",
+        "status",
+        "time",
+        "id",
+        sqlite_where=text("status <> 200"),
+        postgresql_where=text("status <> 200"),
+    ),
+)
+
+# Sums of ended requests by hour, written together with the rows: counters, facets and series live on it.
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column("hour", Integer, primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("requested_model", String(256), primary_key=True),
+    Column("upstream_model", String(256), primary_key=True),
+    Column("account", String(64), primary_key=True),
+    Column("outcome", String(16), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("written_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),
+    Column("anthropic_cost_nano", BigInteger, nullable=False),
+    Column("unpriced", BigInteger, nullable=False),
+    Column("estimated", BigInteger, nullable=False),
+    Column("first_token_ms", Float, nullable=False),
+    Column("first_tokens", BigInteger, nullable=False),
+    Column("duration_ms", Float, nullable=False),
+    Index("ix_usage_hours_key_hour", "key", "hour"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("totp", Text),
+    Column("totp_step", BigInteger),
+    Column("recovery", Text, nullable=False, server_default="[]"),
+    Column("created_at", Float, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("user_id", String(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("csrf", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+)
+
+# Tokens of automation, and the one bootstrap token (role `setup`) of an installation without users.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("last_used_at", Float),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("time", Float, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(48), nullable=False),
+    Column("subject", String(256), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_audit_time_id", "time", "id"),
+)
