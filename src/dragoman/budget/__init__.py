@@ -1,0 +1,1 @@
+"""What requests cost and what a key may use: pure arithmetic."""
