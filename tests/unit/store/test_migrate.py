@@ -16,9 +16,8 @@ from dragoman.store.tables import aliases, metadata
 
 
 def _differences(connection: Connection) -> list[object]:
-    return list(
-        compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
-    )
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, metadata))
 
 
 def _names(connection: Connection) -> set[str]:
