@@ -12,7 +12,8 @@ from typing import Any
 
 import aiohttp
 
-from dragoman.cli.serve import Assembly, assemble, resolve
+from dragoman.cli.assembly import Assembly, assemble
+from dragoman.cli.start import resolve
 from dragoman.gateway.ports import Row
 from dragoman.settings import Settings
 from dragoman.telemetry import logs

@@ -68,7 +68,7 @@ class MessagesDoor:
         async with body.turn(size):
             validate(request, lenient=self._house.policy.lenient)
         async with body.turn(size):
-            exchange.admit(_DIALECT, principal, incoming.headers, request)
+            exchange.admit(_DIALECT, principal, incoming.headers, request, size)
         sink = _StreamSink(incoming.send, incoming.request_id) if request.get("stream") is True else None
         del request
         watcher = asyncio.ensure_future(_watch(incoming, exchange))
