@@ -85,7 +85,6 @@ class Exchange:
         The caller should keep no reference to the request: a held stream must not hold a long prompt.
         """
         row, house = self.row, self._house
-        row.key = principal.name
         self._turn = dialect.admit(house, principal, headers, request, row)
         window, max_tokens = self._turn.bounds()
         guess = min(window, int(size / BYTES_PER_TOKEN) + 1)

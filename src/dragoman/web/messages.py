@@ -59,6 +59,7 @@ class MessagesDoor:
 
     async def _serve(self, incoming: Incoming, exchange: Exchange) -> None:
         principal = self._house.keys.authenticate(incoming.headers)
+        exchange.row.key = principal.name
         content = await body.read(incoming.scope, incoming.receive, limit=self._limit)
         request = await body.json_object(incoming.scope, content)
         size = len(content)
