@@ -26,6 +26,7 @@ from dragoman.cli import banner
 from dragoman.cli.secret import data_directory, keep, new_key, read
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
+from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Ledger, Principal
 from dragoman.settings import Secret, Settings, SettingsError, load, sendable
@@ -38,7 +39,6 @@ from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
 from dragoman.web import door
 from dragoman.web.app import App
-from dragoman.web.keys import StaticKeys
 from dragoman.wire.errors import Refused
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def _house(
     return House(
         clock=SystemClock(),
         ids=RandomIds(),
-        keys=StaticKeys(start.keys, start.secret),
+        keys=KnownKeys(start.keys, start.secret, now=time.time, monotonic=time.monotonic),
         accounts=accounts,
         upstream=upstream,
         ledger=ledger,

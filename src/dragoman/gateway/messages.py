@@ -273,8 +273,15 @@ class MessagesTurn:
         return self._answer
 
     def _policy(self) -> Policy:
-        policy, effort = self._house.policy, self._principal.default_effort
-        return policy if effort is None else replace(policy, key_effort=effort)
+        policy, key = self._house.policy, self._principal
+        if (key.default_effort, key.enforced_effort, key.max_effort) == (None, None, None):
+            return policy
+        return replace(
+            policy,
+            key_effort=key.default_effort,
+            enforced_effort=key.enforced_effort,
+            max_effort=key.max_effort,
+        )
 
     def _tool_order(self) -> tuple[str, ...]:
         """The order in which this conversation's tools were sent last: the upstream's cache depends on it."""

@@ -269,6 +269,12 @@ def test_new_meters_go_on_with_what_the_old_ones_counted() -> None:
     assert [(line.used, line.held) for line in new.lines(NOW)] == [(1, 0)]
 
 
+def test_a_price_must_be_known_only_where_money_is_counted() -> None:
+    meters = Meters([Limit("cost_usd", "day", 10**9, "claude-*"), Limit("tokens", "day", 10)])
+    assert meters.counts_money("claude-opus-4-6")
+    assert not meters.counts_money("gpt-5.5")
+
+
 def test_names_that_clients_make_up_do_not_fill_memory() -> None:
     meters = Meters([Limit("requests", "day", 10**6, "claude-*")])
     for number in range(2000):
