@@ -200,6 +200,10 @@ class Meters:
                 self._matching[requested] = meters
         return meters
 
+    def counts_money(self, requested: str) -> bool:
+        """Whether a requested name falls under a limit of money, so that its price must be known."""
+        return any(meter.limit.measure == "cost_usd" for meter in self.matching(requested))
+
     def lines(self, now: float, requested: str | None = None) -> list[Line]:
         """Every limit as it stands, or those that a requested name falls under, in their order."""
         meters = self._meters if requested is None else self.matching(requested)

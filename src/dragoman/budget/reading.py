@@ -57,20 +57,17 @@ def whole(path: str, value: Any, what: str, most: int) -> int:
 def scaled(path: str, value: Any, what: str, most: int, digits: int) -> int:
     """A number from 0 to `most`, times 10**`digits`, exactly as its decimals were written.
 
-    Raises ValueError for anything else, also for more decimals than `digits`.
+    Raises ValueError for anything else, also for more decimals than `digits`, which is 1 or more.
     """
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
         raise ValueError(f"{path}: must be a number{what}, 0 or more")
     if value > most:
         raise ValueError(f"{path}: must be a number{what}, at most {most:,}")
+    # 0.1 is meant as a tenth: the shortest text of a float is what was written, its binary value is not. It
+    # ends in a digit that counts, or in `.0`.
     mantissa, _, exponent = repr(float(value)).partition("e")
     units, _, decimals = mantissa.partition(".")
-    # 0.1 is meant as a tenth: the shortest text of a float is what was written, its binary value is not.
     shift = digits + int(exponent or 0) - len(decimals)
-    number = int(units + decimals)
-    if shift >= 0:
-        return number * int(10**shift)
-    amount, rest = divmod(number, int(10**-shift))
-    if rest:
+    if shift < 0:
         raise ValueError(f"{path}: must be a number{what}, with at most {digits} decimals")
-    return amount
+    return int(units + decimals) * int(10**shift)

@@ -29,17 +29,30 @@ _FRESH_SECONDS = 1800
 _BEYOND = ("output_reasoning_mtok", "output_citation_mtok", "requests_kcount")
 
 
-class Catalogue:
-    """Looks models up, and remembers what it found for half an hour. `now` gives epoch seconds."""
+def _shipped() -> list[Provider]:
+    # Late: pydantic, a second HTTP client and 1.6 MB of prices come along.
+    from genai_prices.data_snapshot import get_snapshot
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    return get_snapshot().providers
+
+
+class Catalogue:
+    """Looks models up, and remembers what it found for half an hour.
+
+    `now` gives epoch seconds, `vendors` the table.
+    """
+
+    def __init__(
+        self, now: Callable[[], float] = time.time, vendors: Callable[[], list[Provider]] = _shipped
+    ) -> None:
         self._now = now
+        self._vendors = vendors
         self._since = 0
         self._found: dict[tuple[str, str], Price | None] = {}
 
     def load(self) -> None:
-        """Imports the table (50 ms, 7 MB), as the first look-up does otherwise. Harmless in a thread."""
-        self._providers()
+        """Imports the table (50 to 140 ms, 7 MB), as the first look-up does otherwise; for a thread."""
+        self._vendors()
 
     def price(self, model: str) -> Price | None:
         """An upstream model's price: OpenAI's, else of the vendor that claims the name.
@@ -71,7 +84,7 @@ class Catalogue:
     def _upstream(self, model: str, when: datetime) -> Price | None:
         offers = [
             (provider, info)
-            for provider in self._providers()
+            for provider in self._vendors()
             if (info := provider.find_model(model)) is not None
         ]
         for provider, info in offers:
@@ -85,19 +98,13 @@ class Catalogue:
 
     def _claude(self, model: str, when: datetime) -> Price | None:
         name = _DATED.sub("", model)
-        vendor = next(provider for provider in self._providers() if provider.id == "anthropic")
+        vendor = next(provider for provider in self._vendors() if provider.id == "anthropic")
         info = vendor.find_model(name)
         # The table knows many names by how they begin: `claude-opus-4-10` is not 4-1. A name is in the table
         # when nothing shorter is the same model.
         if info is None or info.is_match(name[:-1]):
             return None
         return _price(info, when)
-
-    @staticmethod
-    def _providers() -> list[Provider]:
-        from genai_prices.data_snapshot import get_snapshot
-
-        return get_snapshot().providers
 
 
 def _price(info: ModelInfo, when: datetime) -> Price | None:
