@@ -188,6 +188,8 @@ def spent(found: Spent, now: float, fields: Mapping[str, str]) -> Failure:
     if resets is None:
         return Failure(kind, message, should_retry=False, fields=pairs)
     wait = max(0.0, resets - now)
+    if limit.per == "minute":  # its parts are seconds: rounded up they make more than a minute
+        wait = min(wait, PATIENCE_SECONDS)
     patient = kind is Kind.RATE_LIMIT and wait <= PATIENCE_SECONDS
     return Failure(
         kind,

@@ -172,10 +172,14 @@ def test_both_prices_are_filled_in_where_they_are_known() -> None:
     gate = Gate()
     _, row = gate.enter()
     gate.admission.price(row)
-    assert row.cost_nano is None, "nothing was used"
+    assert _costs(row) == (None, None), "nothing was used"
     gate.admission.price(used(row, 1000, 10))
-    assert (row.cost_nano, row.anthropic_cost_nano) == (1_040_000, 2_080_000)
+    assert _costs(row) == (1_040_000, 2_080_000)
     _, other = gate.enter(model="made-up")
     other.requested_model = "gpt-made-up"
     gate.admission.price(used(other, 1000, 10))
-    assert (other.cost_nano, other.anthropic_cost_nano) == (None, None)
+    assert _costs(other) == (None, None)
+
+
+def _costs(row: Row) -> tuple[int | None, int | None]:
+    return row.cost_nano, row.anthropic_cost_nano
