@@ -146,6 +146,15 @@ class Logging(Section):
     )
 
 
+class Telemetry(Section):
+    """`[telemetry]`: traces of requests, for OpenTelemetry."""
+
+    traces: bool = Field(
+        default=False,
+        description="Send spans to the endpoint of `OTEL_EXPORTER_OTLP_ENDPOINT`; needs the extra `otel`.",
+    )
+
+
 class Secret(Section):
     """A value that may be given in place, by environment variable or by file."""
 
@@ -261,6 +270,7 @@ class Settings(BaseSettings):
     cache: Cache = Cache()
     secrets: Secrets = Secrets()
     logging: Logging = Logging()
+    telemetry: Telemetry = Telemetry()
     accounts: list[Account] = Field(default=[], description="The upstreams, tried in the order listed.")
     keys: list[Key] = Field(default=[], description="The client keys.")
 

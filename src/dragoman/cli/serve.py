@@ -6,6 +6,7 @@ account, prints the start block and hands everything to the server.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import ipaddress
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dragoman import __version__
 from dragoman.cache.recall import Recall
@@ -27,10 +29,12 @@ from dragoman.cli.secret import data_directory, keep, new_key, read
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
 from dragoman.gateway.pacing import Limits
-from dragoman.gateway.ports import Ledger, Principal
+from dragoman.gateway.ports import Ledger, Principal, Upstream
 from dragoman.settings import Secret, Settings, SettingsError, load, sendable
 from dragoman.telemetry import logs
-from dragoman.telemetry.ledger import LogLedger
+from dragoman.telemetry.lag import LagSampler
+from dragoman.telemetry.ledger import Fanout, LogLedger
+from dragoman.telemetry.metrics import Metrics
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.upstream import tokens
@@ -43,6 +47,7 @@ from dragoman.wire.errors import Refused
 
 if TYPE_CHECKING:
     from dragoman.simulator.server import Running
+    from dragoman.telemetry.traces import Tracer
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # New containers until the youngest are looked through: the default 700 is one request, and a full round that
@@ -168,15 +173,23 @@ class Assembly:
     house: House
     upstream: HttpUpstream
     simulator: Running | None
+    metrics: Metrics
+    lag: LagSampler
+    tracer: Tracer | None
 
     async def close(self) -> None:
-        """Ends upstream connections and the simulator."""
+        """Ends upstream connections and the simulator, and sends the last spans."""
+        self.lag.stop()
+        if self.tracer is not None:
+            await self.tracer.close()
         await self.upstream.close()
         if self.simulator is not None:
             await self.simulator.close()
 
 
-async def assemble(start: Start, logger: logs.Logger, ledger: Ledger) -> Assembly:
+async def assemble(
+    start: Start, logger: logs.Logger, ledger: Ledger, *, tracer: Tracer | None = None
+) -> Assembly:
     """Puts the house together inside the running loop; starts the simulator where no account exists."""
     settings = start.settings
     aliases = _aliases(settings)
@@ -193,21 +206,54 @@ async def assemble(start: Start, logger: logs.Logger, ledger: Ledger) -> Assembl
         connect_seconds=settings.upstream.connect_seconds,
         ca_file=None if settings.upstream.ca_file is None else str(settings.upstream.ca_file),
     )
-    house = _house(start, accounts, upstream, ledger, aliases, simulated=simulator is not None)
+    metrics = Metrics(__version__, {account.name: account.kind for account in accounts.all})
+    ledgers: list[Ledger] = [ledger, metrics] if tracer is None else [ledger, metrics, tracer]
+    house = _house(
+        start,
+        accounts,
+        upstream if tracer is None else tracer.upstream(upstream),
+        Fanout(*ledgers, logger=logger),
+        aliases,
+        simulated=simulator is not None,
+    )
+    metrics.watch(house)
+    lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
+    lag.start()
     app = App(
         house,
         logger,
         max_body_bytes=settings.server.max_body_bytes,
         allowed_hosts=frozenset(settings.server.allowed_hosts),
         keyless=not start.keys,
+        scrape=metrics.scrape,
+        begin=None if tracer is None else tracer.begin,
     )
-    return Assembly(app, house, upstream, simulator)
+    return Assembly(app, house, upstream, simulator, metrics, lag, tracer)
+
+
+def _tracer(settings: Settings) -> Tracer | None:
+    """None where no traces are asked for: nothing of OpenTelemetry is imported then."""
+    if not settings.telemetry.traces:
+        return None
+    try:
+        from dragoman.telemetry.traces import Tracer
+    except ImportError:
+        raise SettingsError(
+            "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'"
+        ) from None
+    addresses = {row.name: _address(row.base_url) for row in settings.accounts}
+    return Tracer(__version__, addresses=addresses)
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 async def _serve(start: Start) -> int:
     settings = start.settings
     logger = logs.configure(settings.logging.format, settings.logging.level)
-    gateway = await assemble(start, logger, LogLedger(logger))
+    gateway = await assemble(start, logger, LogLedger(logger), tracer=_tracer(settings))
 
     def started(address: str) -> None:
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.
@@ -277,7 +323,7 @@ def _check_certificates(settings: Settings) -> None:
 def _house(
     start: Start,
     accounts: StaticAccounts,
-    upstream: HttpUpstream,
+    upstream: Upstream,
     ledger: Ledger,
     aliases: tuple[Alias, ...],
     *,

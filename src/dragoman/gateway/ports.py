@@ -109,7 +109,10 @@ class Counter(Protocol):
 
 @dataclass(slots=True)
 class Row:
-    """What is kept of one generation request: the names of the request log. Times in milliseconds."""
+    """What is kept of one generation request: the names of the request log.
+
+    Times in milliseconds, money in billionths of a US dollar; an unknown cost is None, not zero.
+    """
 
     request_id: str
     time: float
@@ -145,12 +148,31 @@ class Row:
     cache_verdict: str | None = None
     cache_story: str | None = None
     stream: bool = False
+    cost_nano: int | None = None
+    anthropic_cost_nano: int | None = None
+    route: str = "messages"
 
 
 class Ledger(Protocol):
     """Where finished requests are written. `record` never blocks and never raises."""
 
     def record(self, row: Row) -> None: ...
+
+
+class StoreFigures(Protocol):
+    """Where the store tells how it is doing. Nothing here waits or raises; any thread may call."""
+
+    def up(self, well: bool) -> None:
+        """Whether the last attempt to write succeeded."""
+
+    def spooled(self, rows: int) -> None:
+        """How many rows wait in the journal now."""
+
+    def written(self, rows: int) -> None:
+        """So many more rows are in the database."""
+
+    def dropped_texts(self, texts: int) -> None:
+        """So many more optional texts of the log were given up to keep the journal within its bound."""
 
 
 class Sink(Protocol):
