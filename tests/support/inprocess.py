@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import aiohttp
 
@@ -21,6 +21,9 @@ from dragoman.web.door import Drain, Limits, Server, listen
 from dragoman.web.protocol import DoorConfig
 from dragoman.web.reply import fresh_request_id
 from dragoman.wire import jsonio, sse
+
+if TYPE_CHECKING:
+    from dragoman.telemetry.traces import Tracer
 
 
 @dataclass
@@ -106,14 +109,21 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(tmp_path: Path, settings: dict[str, Any]) -> AsyncIterator[Gateway]:
+async def gateway(
+    tmp_path: Path,
+    settings: dict[str, Any],
+    *,
+    style: Literal["console", "json"] = "json",
+    level: str = "info",
+    tracer: Tracer | None = None,
+) -> AsyncIterator[Gateway]:
     """Serves with these settings (shaped like the file); everything is closed afterwards."""
     table = {"models": {"claude-*": "gpt-5.5@medium"}, **settings}
     log = io.StringIO()
-    logger = logs.configure("json", "info", log)
+    logger = logs.configure(style, level, log)
     rows = Rows(LogLedger(logger))
     start = resolve(Settings.model_validate(table), tmp_path)
-    assembly = await assemble(start, logger, rows)
+    assembly = await assemble(start, logger, rows, tracer=tracer)
     sockets = listen("127.0.0.1", 0)
     config = DoorConfig(
         assembly.app, limits=Limits(), host_allowed=None, fresh_id=fresh_request_id, drain=Drain()

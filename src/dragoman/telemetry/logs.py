@@ -88,6 +88,8 @@ def _take_in_libraries(logger: Logger, level: int) -> None:
 
 def _name_the_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A traceback is reduced to class and places: the message of an exception may quote a request."""
+    for formatted in ("exc_info", "stack"):
+        event.pop(formatted, None)
     error = event.pop("exc", None)
     if isinstance(error, BaseException):
         event["exception"] = type(error).__name__

@@ -1,0 +1,108 @@
+"""Traces of a whole gateway: spans around real requests, the header upstream, and nothing when off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+
+from dragoman.cli import serve
+from dragoman.settings import Settings, SettingsError
+from dragoman.telemetry import semconv
+from dragoman.telemetry.traces import Tracer
+from tests.support.inprocess import gateway
+from tests.support.upstream import answer, status, upstream
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "tracestate": "a=b", "baggage": "c=d"}
+QUESTION = {"model": "claude-x", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def account(url: str, name: str = "a") -> dict[str, Any]:
+    return {"name": name, "kind": "openai", "base_url": url, "api_key": "sk-upstream"}
+
+
+def of_kind(exporter: InMemorySpanExporter, kind: SpanKind) -> list[ReadableSpan]:
+    return [span for span in exporter.get_finished_spans() if span.kind is kind]
+
+
+async def test_one_trace_from_the_caller_to_the_upstream(tmp_path: Path) -> None:
+    exporter = InMemorySpanExporter()
+    async with upstream() as first, upstream() as second:
+        first.play(status(503))
+        table = {"accounts": [account(first.url, "a"), account(second.url, "b")]}
+        tracer = Tracer("1", SimpleSpanProcessor(exporter))
+        async with gateway(tmp_path, table, tracer=tracer) as house:
+            reply = await house.post("/v1/messages", {**QUESTION, "stream": True}, PARENT)
+            assert reply.status == 200
+            await house.row()
+    (server,) = of_kind(exporter, SpanKind.SERVER)
+    calls = of_kind(exporter, SpanKind.CLIENT)
+    assert server.parent is not None
+    assert {format(span.context.trace_id, "032x") for span in (server, *calls)} == {TRACE}
+    assert [(call.attributes or {})[semconv.ACCOUNT] for call in calls] == ["a", "b"]
+    assert [(call.attributes or {}).get(semconv.ERROR_TYPE) for call in calls] == ["overloaded", None]
+    assert (calls[1].attributes or {})[semconv.INPUT_TOKENS] == 10
+    assert (server.attributes or {})[semconv.REQUEST_ID] == reply.headers["request-id"]
+    sent = [first.seen[0].headers["traceparent"], second.seen[0].headers["traceparent"]]
+    assert sent == [f"00-{TRACE}-{call.context.span_id:016x}-01" for call in calls]
+    for seen in (first.seen[0], second.seen[0]):
+        assert not {"tracestate", "baggage"} & set(seen.headers)
+
+
+async def test_requests_over_one_connection_are_traces_of_their_own(tmp_path: Path) -> None:
+    exporter = InMemorySpanExporter()
+    async with upstream() as up:
+        up.play(answer)
+        tracer = Tracer("1", SimpleSpanProcessor(exporter))
+        async with gateway(tmp_path, {"accounts": [account(up.url)]}, tracer=tracer) as house:
+            for count in (1, 2, 3):
+                await house.ask()
+                await house.row(count)
+                await house.get("/healthz")
+                await house.post("/v1/messages/count_tokens", QUESTION)
+    assert len({span.context.trace_id for span in of_kind(exporter, SpanKind.SERVER)}) == 3
+    assert len(exporter.get_finished_spans()) == 6
+
+
+async def test_without_traces_no_header_goes_upstream(tmp_path: Path) -> None:
+    async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        await house.post("/v1/messages", QUESTION, PARENT)
+        assert not {"traceparent", "tracestate", "baggage"} & set(up.seen[0].headers)
+
+
+def test_without_traces_nothing_of_the_extra_is_imported() -> None:
+    """Nor is the library of the metrics, before somebody reads them."""
+    code = (
+        "import sys; from dragoman.cli import serve; from dragoman.settings import Settings;"
+        "assert serve._tracer(Settings()) is None;"
+        "print([name for name in sys.modules if name.startswith(('opentelemetry', 'prometheus_client'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("missing", ["opentelemetry.sdk.trace", "opentelemetry"])
+def test_a_missing_extra_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "dragoman.telemetry.traces")
+    for name in [name for name in sys.modules if name == missing or name.startswith(f"{missing}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SettingsError, match=r"telemetry\.traces: needs the extra otel"):
+        serve._tracer(Settings.model_validate({"telemetry": {"traces": True}}))
+
+
+async def test_with_traces_the_address_of_each_account_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    rows = [account("https://api.openai.com/v1"), account("http://localhost:8000/v1", "b")]
+    tracer = serve._tracer(Settings.model_validate({"telemetry": {"traces": True}, "accounts": rows}))
+    assert tracer is not None
+    assert tracer._addresses == {"a": ("api.openai.com", 443), "b": ("localhost", 8000)}
+    await tracer.close()
