@@ -182,6 +182,7 @@ async def test_nothing_that_was_planted_is_found(
         for place in told.places():
             assert len(place.read()) > 1000, f"{place.name} is empty: nothing was tested"
             assert hits(place) == [], place.name
+            assert (tmp_path / "secret").read_text().strip() not in place.read(), place.name
         repeated = {(scenario.name, name) for scenario, name in told.repeated()}
         allowed = {(scenario.name, name) for scenario in SCENARIOS for name in scenario.own_words}
         assert repeated - allowed == set()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -17,6 +20,8 @@ from dragoman.cli import serve
 from dragoman.settings import Settings, SettingsError
 from dragoman.telemetry import semconv
 from dragoman.telemetry.traces import Tracer
+from tests.support import gateway as processes
+from tests.support import house
 from tests.support.inprocess import gateway
 from tests.support.upstream import answer, status, upstream
 
@@ -106,3 +111,47 @@ async def test_with_traces_the_address_of_each_account_is_known(monkeypatch: pyt
     assert tracer is not None
     assert tracer._addresses == {"a": ("api.openai.com", 443), "b": ("localhost", 8000)}
     await tracer.close()
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes spans as an OTLP collector would and keeps the bodies."""
+
+    taken: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.taken.append((self.path, body))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+@pytest.fixture
+def collector() -> Iterator[str]:
+    Collector.taken.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_served_request_reaches_the_collector_before_the_process_ends(
+    tmp_path: Path, collector: str
+) -> None:
+    """The whole way: the setting, the endpoint from the environment, the last spans at SIGTERM."""
+    config = '[server]\ndrain_seconds = 1\n[[keys]]\nname = "k"\nkey = "sk-drg-12345678"\n'
+    environment = {"DRAGOMAN_TELEMETRY__TRACES": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector}
+    with processes.gateway(tmp_path, config, environment) as served:
+        house.fetch(f"{served.url}/v1/messages", QUESTION, {"x-api-key": "sk-drg-12345678"})
+    assert served.faults() == []
+    paths, bodies = zip(*Collector.taken, strict=True)
+    assert set(paths) == {"/v1/traces"}
+    spans = b"".join(bodies)
+    assert b"POST /v1/messages" in spans
+    assert b"chat gpt-5.5" in spans
+    assert b"sk-drg" not in spans

@@ -265,8 +265,8 @@ class Metrics:
         after = [*(attempt["account"] for attempt in row.attempts[1:]), row.account]
         for attempt, next_account in zip(row.attempts, after, strict=True):
             account: str = attempt["account"]
-            status = attempt.get("status")
-            answers.add((kinds.get(account, OTHER), _status_label(status)))
+            if "status" in attempt:  # one that broke off behind its content was a 200, counted above
+                answers.add((kinds.get(account, OTHER), _status_label(attempt["status"])))
             if account != next_account:
                 cause = attempt["cause"]
                 self._failovers.add((cause if cause in _CAUSES else OTHER,))

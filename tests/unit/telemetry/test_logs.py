@@ -156,7 +156,7 @@ def test_a_value_without_a_form_in_json_is_told_as_text() -> None:
 def test_secrets_are_scrubbed_however_deep_and_however_short() -> None:
     out = io.StringIO()
     attempts = [{"account": "a", "code": "sk-1234", "more": ("Bearer abc", {"eyJhbGciOiJI": 1})}]
-    logs.configure("json", "info", out).info("request", attempts=attempts, error_type="sk-short")
+    logs.configure("json", "info", out).info("request", attempts=attempts, note="sk-short")
     (line,) = written(out)
     for secret in ("1234", "abc", "hbGciOiJI", "short"):
         assert secret not in str(line)

@@ -158,6 +158,16 @@ async def test_a_failure_that_nobody_took_over_is_no_failover() -> None:
     assert at("upstream_responses_total", account_kind="openai", status="200") not in told
 
 
+async def test_an_answer_that_broke_off_was_one_response() -> None:
+    metrics = made()
+    broken = [{"account": "work", "cause": "cut"}]
+    metrics.record(answered(attempts=broken, status=502, outcome="upstream_error", error_type="api_error"))
+    told = await read(metrics)
+    seen = {labels: value for (name, labels), value in told.items() if "upstream_responses" in name}
+    assert seen == {at("", account_kind="openai", status="200")[1]: 1}
+    assert not [name for name, _ in told if name == "dragoman_failovers_total"]
+
+
 async def test_an_unknown_cost_adds_nothing_and_a_known_zero_is_told() -> None:
     metrics = made()
     metrics.record(answered(cost_nano=None))
