@@ -37,7 +37,8 @@ class Gate:
         self, tokens: int = 100, max_tokens: int | None = 50, model: str = "gpt-5.5", **key: Any
     ) -> tuple[Pass, Row]:
         row = Row("req", NOON, requested_model="claude-x", upstream_model=model)
-        return self.admission.enter(Principal("laptop", "t", **key), row, tokens, max_tokens), row
+        principal = Principal("laptop", "t", **key)
+        return self.admission.enter(principal, "claude-x", model, tokens, max_tokens), row
 
     def refusal(self, **more: Any) -> Failure:
         with pytest.raises(Refused) as caught:
