@@ -8,38 +8,34 @@ from __future__ import annotations
 
 import gc
 import importlib
-import ipaddress
-import os
 import random
 import secrets
-import ssl
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dragoman import __version__
 from dragoman.cache.recall import Recall
-from dragoman.cli import banner
-from dragoman.cli.secret import data_directory, keep, new_key, read
+from dragoman.cli import banner, configured
+from dragoman.cli.configured import is_loopback, secret_of
+from dragoman.cli.secret import DEMO_KEY, data_directory, keep, new_key
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Ledger, Principal
-from dragoman.settings import Secret, Settings, SettingsError, load, sendable
+from dragoman.settings import Settings, SettingsError, load
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import LogLedger
 from dragoman.translate.messages.plan import Policy
-from dragoman.translate.models import Alias, parse_aliases
+from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
 from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
 from dragoman.web import door
 from dragoman.web.app import App
 from dragoman.web.keys import StaticKeys
-from dragoman.wire.errors import Refused
 
 if TYPE_CHECKING:
     from dragoman.simulator.server import Running
@@ -48,7 +44,6 @@ _ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # New containers until the youngest are looked through: the default 700 is one request, and a full round that
 # walks all of start-up stops every stream for 50 ms.
 _COLLECT = (10_000, 20, 20)
-DEMO_MODELS = {"claude-*": "gpt-5.5@medium"}
 
 
 class SystemClock:
@@ -91,7 +86,7 @@ def run(
     settings = load(config, flags)
     data = data_directory(data_dir)
     start = resolve(settings, data)
-    if not start.keys and not _is_loopback(settings.server.host) and not may_be_open:
+    if not start.keys and not is_loopback(settings.server.host) and not may_be_open:
         raise SettingsError(
             f"server.host {settings.server.host} is reachable from other machines and no key exists: "
             "add [[keys]], or bind 127.0.0.1"
@@ -113,51 +108,25 @@ def raise_file_limit(wanted: int = 65_536) -> None:
 
 
 def resolve(settings: Settings, data: Path) -> Start:
-    secret_file = data / settings.secrets.key_file
-    if settings.secrets.key_env is not None:
-        text = os.environ.get(settings.secrets.key_env, "").strip()
-        if not text:
-            raise SettingsError(f"secrets.key_env: the variable {settings.secrets.key_env} is empty")
-    else:
-        text = keep(secret_file, secrets.token_urlsafe(48))
+    text = configured.own_secret(settings, data)
+    if text is None:
+        text = keep(data / settings.secrets.key_file, secrets.token_urlsafe(48))
     keys = [
         (
-            _secret(row, f"keys.{row.name}"),
+            secret_of(row, f"keys.{row.name}"),
             Principal(row.name, f"key:{row.name}", _tuple(row.models), row.default_effort),
         )
         for row in settings.keys
     ]
     demo_key = None
-    if not settings.accounts and not keys:
-        demo_key = keep(data / "demo-key", new_key())
+    if configured.is_demo(settings):
+        demo_key = keep(data / DEMO_KEY, new_key())
         keys = [(demo_key, Principal("demo", "key:demo"))]
     return Start(settings, data, text.encode(), keys, demo_key)
 
 
 def _tuple(names: list[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(names)
-
-
-def _secret(row: Secret, where: str) -> str:
-    name = row.SECRET
-    given: str | None = getattr(row, name)
-    variable: str | None = getattr(row, f"{name}_env")
-    file: Path | None = getattr(row, f"{name}_file")
-    if given is not None:
-        return given
-    if variable is not None:
-        value = os.environ.get(variable, "").strip()
-        if not value:
-            raise SettingsError(f"{where}.{name}_env: the variable {variable} is empty")
-        return _fit(value, f"{where}.{name}_env: the variable {variable}")
-    return _fit(read(file), f"{where}.{name}_file: {file}") if file is not None else ""
-
-
-def _fit(value: str, where: str) -> str:
-    try:
-        return sendable(value)
-    except ValueError as error:
-        raise SettingsError(f"{where} {error}") from None
 
 
 @dataclass(slots=True)
@@ -179,13 +148,15 @@ class Assembly:
 async def assemble(start: Start, logger: logs.Logger, ledger: Ledger) -> Assembly:
     """Puts the house together inside the running loop; starts the simulator where no account exists."""
     settings = start.settings
-    aliases = _aliases(settings)
-    _check_certificates(settings)
+    aliases = configured.aliases(settings)
+    configured.check_certificates(settings)
     simulator: Running | None = None
     if not settings.accounts:
+        from dragoman.cli.doctor.question import DEMO_RULES
         from dragoman.simulator import server as simulated
+        from dragoman.simulator.state import State
 
-        simulator = await simulated.start("127.0.0.1", 0)
+        simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
     accounts = StaticAccounts(_accounts(settings, simulator), start.secret)
     upstream = HttpUpstream(
         accounts.roads,
@@ -247,31 +218,13 @@ def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccou
             row.name,
             row.kind,
             row.base_url,
-            _secret(row, f"accounts.{row.name}"),
+            secret_of(row, f"accounts.{row.name}"),
             row.organization,
             row.project,
             _tuple(row.models),
         )
         for row in settings.accounts
     ]
-
-
-def _aliases(settings: Settings) -> tuple[Alias, ...]:
-    models: Mapping[str, str] = settings.models or ({} if settings.accounts else DEMO_MODELS)
-    try:
-        return parse_aliases(models)
-    except Refused as refusal:
-        raise SettingsError(f"models: {refusal.failure.message}") from None
-
-
-def _check_certificates(settings: Settings) -> None:
-    if (file := settings.upstream.ca_file) is None:
-        return
-    try:
-        ssl.create_default_context(cafile=str(file))
-    except OSError as error:
-        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise SettingsError(f"upstream.ca_file: {file}: {reason}") from None
 
 
 def _house(
@@ -314,12 +267,3 @@ def _house(
         simulated=simulated,
         recall=Recall(),
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
