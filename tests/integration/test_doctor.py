@@ -49,7 +49,7 @@ def of_demo(demo: Gateway, url: str | None = None) -> list[str]:
 
 
 def test_a_healthy_demo(demo: Gateway, someone: User) -> None:
-    """Streams in pieces, hits the cache on turns two and three; the simulator is asked without being told to."""
+    """Streams in pieces, hits the cache on turns two and three; the simulator is asked without a word."""
     done = someone.run("doctor", "--json", *of_demo(demo))
     assert done.returncode == 0, done.stdout + done.stderr
     found = examined(done)
