@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -140,6 +141,35 @@ class Secrets(Section):
     )
 
 
+class Database(Section):
+    """`[database]`: where keys, limits, the request log and everything else that lasts is kept."""
+
+    url: str = Field(
+        default="sqlite:///dragoman.db",
+        repr=False,
+        description="`sqlite:///FILE` (relative to the data directory) or `postgresql://…`.",
+    )
+    auto_migrate: bool = Field(
+        default=True, description="Bring an older database to this version's tables at the start."
+    )
+    on_failure: Literal["serve_known", "refuse"] = Field(
+        default="serve_known",
+        description="While the database is down: serve the keys in memory for 15 minutes, or refuse them.",
+    )
+    retention_days: int = Field(
+        default=30, ge=0, description="Age at which rows of the request log are removed; 0 keeps them."
+    )
+
+
+class Admin(Section):
+    """`[admin]`: the admin API and its users."""
+
+    setup_token_env: str | None = Field(
+        default=None,
+        description="Environment variable with the token for the first set-up; else one is made and shown.",
+    )
+
+
 class Logging(Section):
     """`[logging]`: the log on standard error. It never holds prompt text or keys."""
 
@@ -243,6 +273,26 @@ class Key(Secret):
     default_effort: Effort | None = Field(
         default=None, description="Effort where the request and the alias name none."
     )
+    enforced_effort: Effort | None = Field(
+        default=None, description="Effort of every request of this key, whatever it asks for."
+    )
+    max_effort: Effort | None = Field(default=None, description="Highest effort this key may ask for.")
+    concurrency: int | None = Field(default=None, ge=1, description="Requests in flight at the same time.")
+    expires_at: datetime | None = Field(
+        default=None, description="When the key ends, for example 2027-01-31T00:00:00Z."
+    )
+    tags: list[str] = Field(default=[], description="Words to group keys by.")
+    limits: list[dict[str, Any]] = Field(
+        default=[],
+        description="Tables `{ measure, per, max, models }`; see the page on limits.",
+    )
+
+    @field_validator("expires_at")
+    @classmethod
+    def _has_a_zone(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("needs a time zone, for example 2027-01-31T00:00:00Z")
+        return value
 
 
 class Settings(BaseSettings):
@@ -265,7 +315,13 @@ class Settings(BaseSettings):
     anthropic: Anthropic = Anthropic()
     cache: Cache = Cache()
     secrets: Secrets = Secrets()
+    database: Database = Database()
+    admin: Admin = Admin()
     logging: Logging = Logging()
+    prices: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Upstream model (exact or glob) = table of USD per million tokens, before the catalogue.",
+    )
     accounts: list[Account] = Field(default=[], description="The upstreams, tried in the order listed.")
     keys: list[Key] = Field(default=[], description="The client keys.")
 

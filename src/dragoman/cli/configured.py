@@ -11,9 +11,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from dragoman.budget.limits import Limit, parse_limit
+from dragoman.budget.pricing import Price, parse_price
 from dragoman.cli.secret import read
-from dragoman.settings import Secret, Settings, SettingsError, sendable
+from dragoman.settings import Key, Secret, Settings, SettingsError, sendable
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.wire.errors import Refused
 
@@ -87,25 +90,38 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_exposure(settings: Settings) -> None:
-    """Raises SettingsError when other machines could use a gateway without any key."""
-    if not settings.keys and settings.accounts and not is_loopback(settings.server.host):
-        raise SettingsError(
-            f"server.host {settings.server.host} is reachable from other machines and no key exists: "
-            "add [[keys]], or bind 127.0.0.1"
+def limits(row: Key) -> tuple[Limit, ...]:
+    """The limits of a key. Raises SettingsError naming the one that is wrong."""
+    try:
+        return tuple(
+            parse_limit(f"keys.{row.name}.limits.{at}", table) for at, table in enumerate(row.limits)
         )
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def price(name: str, table: Mapping[str, Any]) -> Price:
+    """One row of `[prices]`. Raises SettingsError."""
+    try:
+        return parse_price(name, table)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def problems(settings: Settings, data: Path) -> Iterator[str]:
-    """One line for everything that would keep these settings from serving; nothing is made or started."""
+    """One line for everything that would keep these settings from serving; nothing is made or started.
+
+    What only an open store can tell (whether any key exists) is not judged here.
+    """
     checks: list[Callable[[], object]] = [
-        partial(check_exposure, settings),
         partial(check_certificates, settings),
         partial(own_secret, settings, data),
     ]
     checks += [partial(parse_aliases, {pattern: target}) for pattern, target in settings.models.items()]
     checks += [partial(secret_of, row, f"accounts.{row.name}") for row in settings.accounts]
     checks += [partial(secret_of, row, f"keys.{row.name}") for row in settings.keys]
+    checks += [partial(limits, row) for row in settings.keys]
+    checks += [partial(price, name, table) for name, table in settings.prices.items()]
     for check in checks:
         try:
             check()
@@ -130,7 +146,10 @@ def _twice(settings: Settings) -> Iterator[str]:
 
 
 def own_secret(settings: Settings, data: Path) -> str | None:
-    """The gateway's own secret, None where it is still to be made. Raises SettingsError."""
+    """The gateway's own secret (a line each, where it was renewed), None where it is still to be made.
+
+    Raises SettingsError.
+    """
     if settings.secrets.key_env is not None:
         text = os.environ.get(settings.secrets.key_env, "").strip()
         if not text:

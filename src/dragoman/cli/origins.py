@@ -1,7 +1,7 @@
 """Every setting with its value and where it came from, for `config show`; every problem, for `config check`.
 
 It walks the schema, so a new setting is in it by itself. A field without repr is a secret: only that it is
-set is told. Passwords inside addresses are masked, too.
+set is told. Of an address only the password is masked.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def _source(origin: str, name: str, key: str | None, config: Path | None) -> str
 
 def _shown(row: Section, key: str) -> Any:
     value = getattr(row, key)
-    if type(row).model_fields[key].repr is False and value is not None:
+    hidden = type(row).model_fields[key].repr is False and value is not None
+    if hidden and not (isinstance(value, str) and "://" in value):
         return HIDDEN
     return _plain(value)
 

@@ -123,6 +123,10 @@ class MessagesTurn:
         """What the client was told instead of a good end."""
         return self._refusal or (None if self._answer is None else self._answer.told)
 
+    def bounds(self) -> tuple[int, int | None]:
+        """The model's window, and `max_tokens`."""
+        return self._profile.context_window, self._request.get("max_tokens")
+
     def immediate(self) -> list[dict[str, Any]] | None:
         """`max_tokens: 0` is answered without any generation: empty content, stop_reason max_tokens."""
         if self._request.get("max_tokens") != 0:
@@ -273,8 +277,15 @@ class MessagesTurn:
         return self._answer
 
     def _policy(self) -> Policy:
-        policy, effort = self._house.policy, self._principal.default_effort
-        return policy if effort is None else replace(policy, key_effort=effort)
+        policy, key = self._house.policy, self._principal
+        if (key.default_effort, key.enforced_effort, key.max_effort) == (None, None, None):
+            return policy
+        return replace(
+            policy,
+            key_effort=key.default_effort,
+            enforced_effort=key.enforced_effort,
+            max_effort=key.max_effort,
+        )
 
     def _tool_order(self) -> tuple[str, ...]:
         """The order in which this conversation's tools were sent last: the upstream's cache depends on it."""

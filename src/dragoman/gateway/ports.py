@@ -33,12 +33,19 @@ class Ids(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose request this is. `tenant` separates cache keys and hashes of different keys."""
+    """Whose request this is. `tenant` separates cache keys and hashes of different keys.
+
+    `expires_at` in epoch seconds; `concurrency` bounds what is in flight at the same time.
+    """
 
     name: str
     tenant: str
     models: tuple[str, ...] | None = None
     default_effort: str | None = None
+    enforced_effort: str | None = None
+    max_effort: str | None = None
+    concurrency: int | None = None
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,10 @@ class Counter(Protocol):
 
 @dataclass(slots=True)
 class Row:
-    """What is kept of one generation request: the names of the request log. Times in milliseconds."""
+    """What is kept of one generation request: the names of the request log. Times in milliseconds.
+
+    Costs are whole nano-USD and None where no price is known; `uid` names the settlement.
+    """
 
     request_id: str
     time: float
@@ -145,12 +155,29 @@ class Row:
     cache_verdict: str | None = None
     cache_story: str | None = None
     stream: bool = False
+    cost_nano: int | None = None
+    anthropic_cost_nano: int | None = None
+    route: str = "messages"
+    uid: str = ""
 
 
 class Ledger(Protocol):
     """Where finished requests are written. `record` never blocks and never raises."""
 
     def record(self, row: Row) -> None: ...
+
+
+class Opening(Protocol):
+    """Where a request is noted when it is accepted, so that it has a row whatever happens to the process."""
+
+    def begin(self, row: Row) -> None: ...
+
+
+class Unwritten:
+    """Notes nothing: a gateway without a store."""
+
+    def begin(self, row: Row) -> None:
+        return
 
 
 class Sink(Protocol):

@@ -173,6 +173,7 @@ usage_hours = Table(
     Column("account", String(64), primary_key=True),
     Column("outcome", String(16), primary_key=True),
     Column("requests", BigInteger, nullable=False),
+    Column("counted", BigInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("written_tokens", BigInteger, nullable=False),

@@ -165,6 +165,11 @@ def known_effort(level: str) -> str | None:
     return word if word in _RANK else None
 
 
+def lower_effort(level: str, ceiling: str) -> str:
+    """The level, or the ceiling where that is lower."""
+    return min(level, ceiling, key=_RANK.__getitem__)
+
+
 def clamp_effort(wanted: str | None, levels: ModelProfile | Sequence[str]) -> str | None:
     """The wanted level if the model has it, else the next lower one, else its lowest. Never more than asked.
 

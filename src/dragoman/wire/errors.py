@@ -34,6 +34,7 @@ class Kind(StrEnum):
     RATE_LIMIT = "rate_limit"
     INTERNAL = "internal"
     NOT_SUPPORTED = "not_supported"
+    UNAVAILABLE = "unavailable"
     UPSTREAM = "upstream"
     TIMEOUT = "timeout"
     OVERLOADED = "overloaded"
@@ -105,6 +106,9 @@ TABLE: dict[Kind, Row] = {
     Kind.INTERNAL: Row(500, "api_error", "server_error", "internal_error", None, "a fault of this gateway"),
     Kind.NOT_SUPPORTED: Row(
         501, "not_supported", _BAD, "not_supported", None, "a part of the API that is not offered here"
+    ),
+    Kind.UNAVAILABLE: Row(
+        503, "api_error", "server_error", "unavailable", None, "a part of the gateway does not answer now"
     ),
     Kind.UPSTREAM: Row(
         502, "api_error", "server_error", "upstream_error", None, "the upstream failed or broke off"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dragoman.translate.messages.plan import Policy, Target, Thinking
-from dragoman.translate.models import clamp_effort, known_effort
+from dragoman.translate.models import clamp_effort, known_effort, lower_effort
 from dragoman.wire.responses import Reasoning
 
 # Thinking budgets (tokens) and the effort they stand for. Ordinary high thinking is sent as 31,999.
@@ -25,11 +25,17 @@ BUDGET_LEAST = 1024
 
 
 def wanted_effort(request: Mapping[str, Any], target: Target, policy: Policy) -> str | None:
-    """The effort to ask for before limits: request, then alias, key, server; None lets the model choose."""
-    for level in (asked_effort(request), target.alias_effort, policy.key_effort, policy.default_effort):
-        if level is not None:
-            return clamp_effort(level, target.capability.efforts)
-    return None
+    """The effort to ask for before limits; None lets the model choose.
+
+    What the key enforces goes first, then the request, the alias, the key's default, the server's; a key's
+    ceiling bounds all of them, the model's own choice too.
+    """
+    asked = asked_effort(request)
+    named = (policy.enforced_effort, asked, target.alias_effort, policy.key_effort, policy.default_effort)
+    level = next((level for level in named if level is not None), None)
+    if policy.max_effort is not None:
+        level = lower_effort(level or target.profile.default_effort or policy.max_effort, policy.max_effort)
+    return None if level is None else clamp_effort(level, target.capability.efforts)
 
 
 def asked_effort(request: Mapping[str, Any]) -> str | None:

@@ -40,6 +40,8 @@ class Policy:
     seal_key: bytes
     default_effort: str | None = None
     key_effort: str | None = None
+    enforced_effort: str | None = None
+    max_effort: str | None = None
     strict_history: bool = False
     lenient: bool = False
 

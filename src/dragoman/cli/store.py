@@ -1,0 +1,100 @@
+"""Opens the store for one verb: secret, key ring, database, tables, and what dead processes left.
+
+Every verb that reads or writes it comes through here, whether a gateway runs at the same time or not. It
+prints nothing; what cannot be opened is a StoreError that says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dragoman.cli.secret import keep
+from dragoman.settings import Settings, SettingsError
+from dragoman.store import facts, migrate
+from dragoman.store.clientkeys import ClientKeys
+from dragoman.store.engine import Database, StoreDown, locate
+from dragoman.store.facts import Facts
+from dragoman.store.health import Health
+from dragoman.store.journal import Journal
+from dragoman.store.names import Aliases, PriceOverrides
+from dragoman.store.ring import Ring
+from dragoman.store.writer import Writer
+
+JOURNAL = "journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store and its repositories. `writer` has taken in what dead processes left."""
+
+    database: Database
+    ring: Ring
+    facts: Facts
+    keys: ClientKeys
+    aliases: Aliases
+    prices: PriceOverrides
+    journal: Journal
+    writer: Writer
+    recovered: tuple[int, int, int]
+    backup: Path | None
+
+
+def ring_texts(settings: Settings, data: Path) -> list[str]:
+    """The secret texts, newest first, one a line. Raises SettingsError."""
+    if settings.secrets.key_env is not None:
+        text = os.environ.get(settings.secrets.key_env, "")
+        if not text.strip():
+            raise SettingsError(f"secrets.key_env: the variable {settings.secrets.key_env} is empty")
+    else:
+        text = keep(data / settings.secrets.key_file, secrets.token_urlsafe(48))
+    return text.split()
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, data: Path, *, monotonic: Callable[[], float], health: Health | None = None
+) -> AsyncIterator[Store]:
+    """The store of this configuration. Raises StoreError and SettingsError."""
+    texts = ring_texts(settings, data)
+    ring = Ring(texts)
+    database = Database(locate(settings.database.url, data))
+    journal = Journal(data / JOURNAL)
+    try:
+        if database.file is not None:
+            database.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _private(database.file)
+        copy = await migrate.prepare(database, automatic=settings.database.auto_migrate)
+        # The oldest text was the whole secret once: what it salts stays as it was.
+        found = await facts.unlock(database, ring, texts[-1].encode())
+        journal.open()
+        keys = ClientKeys(database, found.pepper)
+        writer = Writer(database, journal, health or Health(), monotonic=monotonic, keys=keys)
+        recovered = await writer.recover()
+        yield Store(
+            database,
+            ring,
+            found,
+            keys,
+            Aliases(database),
+            PriceOverrides(database),
+            journal,
+            writer,
+            recovered,
+            copy,
+        )
+    except StoreDown as error:
+        raise StoreDown(f"the database {database.place} does not answer: {error}") from None
+    finally:
+        journal.close()
+        await database.close()
+
+
+def _private(file: Path) -> None:
+    """A new database file belongs to its owner alone, from its first byte on."""
+    if not file.exists():
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))

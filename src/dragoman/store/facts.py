@@ -1,0 +1,92 @@
+"""Single facts of an installation, kept in `meta`: the sealed root secret and pepper, and the revision.
+
+Root and pepper are made once and then stay, whatever happens to the key ring: cache keys, hashes and client
+keys depend on them. `revision` grows with every change of what processes keep in memory.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import Integer, cast, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dragoman.store.engine import Database, StoreError
+from dragoman.store.ring import Ring
+from dragoman.store.tables import meta, users
+
+SEALED = ("root", "pepper")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """root: seals reasoning, salts cache keys and hashes. pepper: keys the digests of client keys."""
+
+    root: bytes
+    pepper: bytes
+
+
+async def unlock(database: Database, ring: Ring, root: bytes) -> Facts:
+    """The installation's secrets; on the first start `root` becomes its root. Raises StoreError."""
+    found = await _read(database)
+    if missing := [name for name in SEALED if name not in found]:
+        made = {"root": root, "pepper": secrets.token_bytes(32)}
+        rows = [{"name": name, "value": ring.seal(f"meta:{name}", made[name])} for name in missing]
+        async with database.write() as connection:
+            # Of two processes that start at the same time, one is first and both take what it wrote.
+            await connection.execute(_insert_if_absent(database, rows))
+        found = await _read(database)
+    try:
+        return Facts(*(ring.open(f"meta:{name}", found[name]) for name in SEALED))
+    except StoreError:
+        raise StoreError(
+            f"the secret (secrets.key_file or secrets.key_env) does not open the database {database.place}: "
+            "use the secret that belongs to it, or another database"
+        ) from None
+
+
+async def revision(connection: AsyncConnection) -> int:
+    """How often keys, limits, aliases or prices were changed."""
+    found = await connection.scalar(select(meta.c.value).where(meta.c.name == "revision"))
+    return 0 if found is None else int(found)
+
+
+async def bump(connection: AsyncConnection) -> None:
+    """Tells every process to read again what it keeps in memory; belongs into the changing transaction."""
+    grown = await connection.execute(
+        update(meta)
+        .where(meta.c.name == "revision")
+        .values(value=cast(cast(meta.c.value, Integer) + 1, meta.c.value.type))
+    )
+    if grown.rowcount == 0:
+        await connection.execute(insert(meta).values(name="revision", value="1"))
+
+
+async def reseal(database: Database, ring: Ring) -> int:
+    """Seals everything that an older key sealed with the newest one; returns how much there was."""
+    renewed = 0
+    async with database.write() as connection:
+        for table, name, column in ((meta, meta.c.name, meta.c.value), (users, users.c.id, users.c.totp)):
+            query = select(name, column).where(column.is_not(None))
+            if table is meta:
+                query = query.where(meta.c.name.in_(SEALED))
+            for record, sealed in (await connection.execute(query)).all():
+                if not ring.current(sealed):
+                    change = update(table).where(name == record).values({column: ring.renew(sealed)})
+                    await connection.execute(change)
+                    renewed += 1
+    return renewed
+
+
+async def _read(database: Database) -> dict[str, str]:
+    async with database.read() as connection:
+        rows = await connection.execute(select(meta.c.name, meta.c.value).where(meta.c.name.in_(SEALED)))
+        return {row.name: row.value for row in rows}
+
+
+def _insert_if_absent(database: Database, rows: list[dict[str, str]]) -> sqlite.Insert | postgresql.Insert:
+    if database.dialect == "sqlite":
+        return sqlite.insert(meta).values(rows).on_conflict_do_nothing()
+    return postgresql.insert(meta).values(rows).on_conflict_do_nothing()

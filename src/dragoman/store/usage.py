@@ -1,0 +1,93 @@
+"""Sums of the request log: what limits have counted so far, and usage over time for people.
+
+Sliding windows are summed from the rows themselves, calendar windows from the hourly sums, which outlive the
+rows. Consumption counts at the time a request ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Integer, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dragoman.budget.limits import Amounts, Limit, start
+from dragoman.store.rows import HOUR, ended
+from dragoman.store.tables import requests, usage_hours
+
+SLIDING = {"minute": 60.0, "hour": 3600.0, "5h": 18_000.0}
+# No request lasts longer; a row that began earlier cannot have ended inside a sliding window.
+_LONGEST = 86_400.0
+_BUCKETS = 60
+
+
+async def settled(connection: AsyncConnection, key: str, limit: Limit, now: float) -> list[tuple[float, int]]:
+    """What a key has used under a limit, as (time, amount) pairs inside the limit's present window."""
+    found = await (_sliding if limit.per in SLIDING else _hourly)(connection, key, limit, now)
+    return [(at, amount.of(limit.measure)) for at, amount in found]
+
+
+def pending(waiting: Iterable[dict[str, Any]], key: str, limit: Limit) -> list[tuple[float, int]]:
+    """The same of rows that the database does not have yet."""
+    return [
+        (
+            ended(values),
+            Amounts(1, values["input_tokens"], values["output_tokens"], values["cost_nano"] or 0).of(
+                limit.measure
+            ),
+        )
+        for values in waiting
+        if values["key"] == key
+        and values["usage_source"] != "none"
+        and limit.matches(values["requested_model"])
+    ]
+
+
+async def _sliding(
+    connection: AsyncConnection, key: str, limit: Limit, now: float
+) -> list[tuple[float, Amounts]]:
+    window = SLIDING[limit.per]
+    width = window / _BUCKETS
+    end = requests.c.time + func.coalesce(requests.c.duration_ms, 0.0) / 1000
+    bucket = cast(end / width, Integer)
+    query = (
+        select(
+            bucket.label("bucket"),
+            requests.c.requested_model,
+            func.count(),
+            func.sum(requests.c.input_tokens),
+            func.sum(requests.c.output_tokens),
+            func.sum(func.coalesce(requests.c.cost_nano, 0)),
+        )
+        .where(requests.c.key == key, requests.c.time > now - window - _LONGEST, end > now - window)
+        .where(requests.c.usage_source != "none")
+        .group_by(bucket, requests.c.requested_model)
+    )
+    rows = (await connection.execute(query)).all()
+    return [((row[0] + 1) * width, _amounts(row[2:])) for row in rows if limit.matches(row.requested_model)]
+
+
+async def _hourly(
+    connection: AsyncConnection, key: str, limit: Limit, now: float
+) -> list[tuple[float, Amounts]]:
+    since = start(limit.per, now)
+    query = (
+        select(
+            usage_hours.c.requested_model,
+            func.sum(usage_hours.c.counted),
+            func.sum(usage_hours.c.input_tokens),
+            func.sum(usage_hours.c.output_tokens),
+            func.sum(usage_hours.c.cost_nano),
+        )
+        .where(usage_hours.c.key == key)
+        .group_by(usage_hours.c.requested_model)
+    )
+    if since is not None:
+        query = query.where(usage_hours.c.hour >= int(since) // HOUR * HOUR)
+    rows = (await connection.execute(query)).all()
+    return [(now, _amounts(row[1:])) for row in rows if limit.matches(row.requested_model)]
+
+
+def _amounts(figures: Sequence[Any]) -> Amounts:
+    return Amounts(*(int(figure or 0) for figure in figures))

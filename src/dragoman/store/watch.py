@@ -1,0 +1,95 @@
+"""Keeps what a process holds in memory equal to the store: keys, limits, aliases and prices.
+
+It asks twice a second for the revision and reads everything again when that has grown, so a revoked key or
+a new limit is effective within a second in every process. It also tells whether the store answers at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dragoman.store import clientkeys, facts, names
+from dragoman.store.clientkeys import ClientKey
+from dragoman.store.engine import Database, StoreError
+
+POLL_SECONDS = 0.5
+_Digests = list[tuple[bytes, float | None, ClientKey]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the store said at one revision. `digests` are the presentable keys, see clientkeys.digests."""
+
+    revision: int = -1
+    digests: _Digests = field(default_factory=list)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    prices: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Watch:
+    """Reads the store for one process.
+
+    `changed` makes a new snapshot effective, `answered` is called after every reading that worked, `failed`
+    with the reason after one that did not.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: Callable[[], float],
+        changed: Callable[[Snapshot], Awaitable[None]],
+        answered: Callable[[], None],
+        failed: Callable[[str], None],
+        seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._changed = changed
+        self._answered = answered
+        self._failed = failed
+        self._seconds = seconds
+        self._revision = -1
+        self._task: asyncio.Task[None] | None = None
+
+    async def look(self) -> None:
+        """Reads once. Raises StoreError."""
+        async with self._database.read() as connection:
+            revision = await facts.revision(connection)
+            snapshot = None
+            if revision != self._revision:
+                snapshot = Snapshot(
+                    revision,
+                    await clientkeys.digests(connection, self._now()),
+                    await names.read_aliases(connection),
+                    await names.read_prices(connection),
+                )
+        if snapshot is not None:
+            await self._changed(snapshot)
+            self._revision = revision
+        self._answered()
+
+    def start(self) -> None:
+        """Looks again and again until `stop`."""
+        self._task = asyncio.ensure_future(self._loop())
+
+    async def stop(self) -> None:
+        """Ends the loop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def _loop(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds)
+            try:
+                await self.look()
+            except StoreError as error:
+                self._failed(str(error))
+            except Exception as error:
+                # A reader must not die of what it reads; the kind is told, texts may hold values.
+                self._failed(type(error).__name__)

