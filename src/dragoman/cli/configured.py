@@ -93,9 +93,8 @@ def is_loopback(host: str) -> bool:
 def limits(row: Key) -> tuple[Limit, ...]:
     """The limits of a key. Raises SettingsError naming the one that is wrong."""
     try:
-        return tuple(
-            parse_limit(f"keys.{row.name}.limits.{at}", table) for at, table in enumerate(row.limits)
-        )
+        where = f"keys.{row.name}.limits"
+        return tuple(parse_limit(f"{where}.{at}", table) for at, table in enumerate(row.limits))
     except ValueError as error:
         raise SettingsError(str(error)) from None
 

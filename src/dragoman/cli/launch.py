@@ -106,9 +106,10 @@ def write_settings(order: Order, project: bool) -> str:
         lines.append(f"took out {', '.join(done.removed)}, which would lead elsewhere")
     lines.append(f"as it was: {done.backup}")
     lines.append(f"back again: dragoman claude --undo{' --project' if project else ''}")
-    if project and git != "ignored":
+    states = {git, settings_file.in_git(done.backup)}  # the backup may hold an older key
+    if "open" in states or (project and "outside" in states):
         lines.append(
-            "make sure that .gitignore has the line .claude/settings.local.json*: the file holds a key"
+            f"make sure that .gitignore has the line .claude/{done.path.name}*: the file holds a key"
         )
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from dragoman.settings import PREFIX, Section, Settings, SettingsError, layers, 
 
 HIDDEN = "(set, not shown)"
 _PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
+_PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&\s]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _source(origin: str, name: str, key: str | None, config: Path | None) -> str
 def _shown(row: Section, key: str) -> Any:
     value = getattr(row, key)
     hidden = type(row).model_fields[key].repr is False and value is not None
-    if hidden and not (isinstance(value, str) and "://" in value):
+    if hidden and key != "url":
         return HIDDEN
     return _plain(value)
 
@@ -114,7 +116,11 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if isinstance(value, Path):
         return str(value)
-    return _PASSWORD.sub(r"\1:…@", value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _PASSWORD_FIELD.sub("…", _PASSWORD.sub(r"\1:…@", value))
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
 
 
 def as_text(found: Sequence[Row], *, origin: bool) -> str:

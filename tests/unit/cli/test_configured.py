@@ -23,7 +23,6 @@ def test_the_defaults_are_in_order_and_nothing_is_made(tmp_path: Path) -> None:
 def test_every_problem_is_told_in_one_go(tmp_path: Path) -> None:
     found = told(
         tmp_path,
-        server={"host": "0.0.0.0"},
         upstream={"ca_file": "/nowhere/ca.pem"},
         secrets={"key_env": "NOT_SET_HERE"},
         models={"good": "gpt-5.5", "claude-*": "gpt-5.5@hard", "empty": ""},
@@ -33,7 +32,6 @@ def test_every_problem_is_told_in_one_go(tmp_path: Path) -> None:
         ],
     )
     assert [line.partition(":")[0] for line in found] == [
-        "server.host 0.0.0.0 is reachable from other machines and no key exists",
         "upstream.ca_file",
         "secrets.key_env",
         "models",
@@ -41,6 +39,15 @@ def test_every_problem_is_told_in_one_go(tmp_path: Path) -> None:
         "accounts.one.api_key_env",
         str(tmp_path / "absent"),
     ]
+
+
+def test_limits_and_prices_are_judged_too(tmp_path: Path) -> None:
+    """The configuration's own, each by its path."""
+    key = {"name": "ada", "key": "sk-drg-of-ada", "limits": [{"measure": "words", "per": "day", "max": 1}]}
+    found = told(tmp_path, keys=[key], prices={"gpt-5.5": {"input": "free"}})
+    assert len(found) == 2
+    assert "keys.ada.limits.0" in found[0]
+    assert "gpt-5.5" in found[1]
 
 
 def test_one_key_under_two_names_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from dragoman.cli.environment import (
     CONFLICTS,
     TABLE,
@@ -12,6 +15,7 @@ from dragoman.cli.environment import (
     variables,
 )
 
+ROOT = Path(__file__).resolve().parents[3]
 ALIASED = Plan(
     "http://127.0.0.1:8787",
     "sk-drg-key",
@@ -65,6 +69,16 @@ def test_every_variable_has_one_row_and_a_reason() -> None:
     assert all(row.why for row in TABLE)
     assert all(CONFLICTS.values())
     assert not set(names) & set(CONFLICTS)
+
+
+def test_the_guide_names_what_is_set_and_what_is_taken_away() -> None:
+    page = (ROOT / "docs" / "claude-code.md").read_text(encoding="utf-8")
+    tier = re.compile(r"(?<=ANTHROPIC_DEFAULT_)(OPUS|SONNET|HAIKU|FABLE)(?=_MODEL)")
+    for row in TABLE:
+        assert f"`{tier.sub('{OPUS,SONNET,HAIKU,FABLE}', row.name)}`" in page, row.name
+    implied = ("CLAUDE_CODE_USE_", "ANTHROPIC_SERVICE", "ANTHROPIC_WORKSPACE", "ANTHROPIC_IDENTITY")
+    for name in CONFLICTS:
+        assert name.startswith((*implied, "ANTHROPIC_ORGANIZATION")) or f"`{name}`" in page, name
 
 
 def test_what_would_lead_elsewhere_is_taken_away() -> None:

@@ -90,9 +90,30 @@ def test_no_secret_is_shown(file: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert "of-ada" not in text
 
 
-def test_a_password_inside_an_address_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DRAGOMAN_UPSTREAM__USER_AGENT", "postgresql://me:hunter2@db/x")
-    assert found(None)["upstream.user_agent"].value == "postgresql://me:…@db/x"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:hunter2@db/x", "postgresql://me:…@db/x"),
+        ("postgresql://db/x?user=me&password=hunter2&ssl=1", "postgresql://db/x?user=me&password=…&ssl=1"),
+        ("sqlite:///dragoman.db", "sqlite:///dragoman.db"),
+    ],
+)
+def test_a_password_inside_an_address_is_masked(
+    monkeypatch: pytest.MonkeyPatch, address: str, shown: str
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_DATABASE__URL", address)
+    assert found(None)["database.url"].value == shown
+
+
+def test_every_kind_of_value_can_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables inside tables and dates too."""
+    key = {"name": "ada", "key": "sk-drg-of-ada", "expires_at": "2027-01-31T00:00:00Z"}
+    limit = {"measure": "tokens", "per": "day", "max": 1000}
+    monkeypatch.setenv("DRAGOMAN_KEYS", json.dumps([key | {"limits": [limit], "tags": ["team"]}]))
+    listed = rows(None, {})
+    shown = {row["key"]: row["value"] for row in json.loads(as_json(listed))}
+    assert shown["keys.ada.expires_at"].startswith("2027-01-31T00:00:00")
+    assert (shown["keys.ada.limits"], shown["keys.ada.tags"]) == ([limit], ["team"])
 
 
 def test_the_text_has_a_line_for_each(file: Path) -> None:
