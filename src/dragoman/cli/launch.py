@@ -108,9 +108,7 @@ def write_settings(order: Order, project: bool) -> str:
     lines.append(f"back again: dragoman claude --undo{' --project' if project else ''}")
     states = {git, settings_file.in_git(done.backup)}  # the backup may hold an older key
     if "open" in states or (project and "outside" in states):
-        lines.append(
-            f"make sure that .gitignore has the line .claude/{done.path.name}*: the file holds a key"
-        )
+        lines.append(f"make sure that .gitignore has a line for {done.path.name}*: the files hold a key")
     return "\n".join(lines)
 
 
