@@ -27,7 +27,7 @@ from dragoman.web import door
 
 # New containers until the youngest are looked through: the default 700 is one request, and a full round that
 # walks all of start-up stops every stream for 50 ms.
-_COLLECT = (10_000, 20, 20)
+COLLECT = (10_000, 20, 20)
 STORE_UNUSABLE = 3
 
 
@@ -87,7 +87,7 @@ async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health
     def started(address: str) -> None:
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.
         gc.freeze()
-        gc.set_threshold(*_COLLECT)
+        gc.set_threshold(*COLLECT)
         banner.show(
             sys.stdout,
             address,
