@@ -84,6 +84,8 @@ class Exchange:
         """
         if self._turn is None:
             raise RuntimeError("nothing was admitted")
+        if self._left:
+            return None
         self._task = asyncio.current_task()
         self._sink = sink
         row, turn = self.row, self._turn

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from dragoman.web.departure import EXTENSION, Departure
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -26,6 +28,12 @@ class Incoming:
     method: str
     headers: dict[str, str]
     request_id: str
+
+    @property
+    def departure(self) -> Departure:
+        """Tells when the client leaves."""
+        departure: Departure = self.scope["extensions"][EXTENSION]
+        return departure
 
     @property
     def client(self) -> str:

@@ -71,11 +71,13 @@ class MessagesDoor:
             exchange.admit(_DIALECT, principal, incoming.headers, request)
         sink = _StreamSink(incoming.send, incoming.request_id) if request.get("stream") is True else None
         del request
-        watcher = asyncio.ensure_future(_watch(incoming, exchange))
+        # Without this upstream streams would outlive their clients.
+        departure = incoming.departure
+        departure.watch(exchange.leave)
         try:
             answer = await exchange.run(sink)
         finally:
-            watcher.cancel()
+            departure.forget()
         if exchange.gone:
             return
         if sink is not None:
@@ -133,13 +135,6 @@ class _StreamSink:
     async def end(self) -> None:
         if self._started:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _watch(incoming: Incoming, exchange: Exchange) -> None:
-    """Waits for the client to leave. Without it upstream streams would outlive their clients."""
-    while (await incoming.receive())["type"] != "http.disconnect":
-        pass
-    exchange.leave()
 
 
 def _name(model: Any) -> str:

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dragoman.web import head, reply
 from dragoman.web.cycle import Cycle, OldCycle, Outlet
+from dragoman.web.departure import EXTENSION, Departure
 from dragoman.web.limits import Limits
 from dragoman.wire.errors import Failure, Kind
 
@@ -333,6 +334,8 @@ class DoorProtocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         cycle.give_up = self._answer_for
+        cycle.departure = Departure(self.flow.resume_reading)
+        scope["extensions"] = cast("dict[str, dict[object, object]]", {EXTENSION: cycle.departure})
         self.cycle = cycle
         if self._active is None:
             self._begin(cycle)
