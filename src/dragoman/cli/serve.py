@@ -44,7 +44,8 @@ from dragoman.wire.errors import Refused
 if TYPE_CHECKING:
     from dragoman.simulator.server import Running
 
-_ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ALPHABET = b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_CHARACTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 # New containers until the youngest are looked through: the default 700 is one request, and a full round that
 # walks all of start-up stops every stream for 50 ms.
 _COLLECT = (10_000, 20, 20)
@@ -69,7 +70,7 @@ class RandomIds:
 
 
 def _token(length: int) -> str:
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))
+    return secrets.token_bytes(length).translate(_CHARACTERS).decode()
 
 
 @dataclass(frozen=True, slots=True)

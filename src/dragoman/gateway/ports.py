@@ -77,7 +77,6 @@ class UpstreamError(Exception):
 class Answer(Protocol):
     """An upstream's answer with status 200. `events` yields the events of each socket read together."""
 
-    headers: Mapping[str, str]
     complete: bool
 
     def events(self) -> AsyncIterator[list[dict[str, Any]]]: ...

@@ -47,11 +47,10 @@ class Road:
 class HttpAnswer:
     """A 200 in progress. Set `complete` once the terminal event was read, so the connection is kept."""
 
-    __slots__ = ("_response", "complete", "headers")
+    __slots__ = ("_response", "complete")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self.complete = False
 
     async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
@@ -62,15 +61,13 @@ class HttpAnswer:
         decoder = sse.Decoder()
         try:
             async for chunk in self._response.content.iter_any():
-                if not (found := decoder.feed(chunk)):
-                    yield []  # a comment or a part of an event is a sign of life, too
-                    continue
-                events, fault = _read_events(found)
+                # None at all is a sign of life, too: a comment, or a part of an event.
+                events, fault = _read_events(decoder.feed_data(chunk))
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
             if found := decoder.flush():
-                events, fault = _read_events(found)
+                events, fault = _read_events([event.data for event in found])
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
@@ -231,10 +228,10 @@ class HttpUpstream:
         task.add_done_callback(self._lingering.discard)
 
 
-def _read_events(found: list[sse.Event]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:
+def _read_events(found: list[bytes]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:
     """The events up to the first that is no JSON object; what came before it still counts."""
     events: list[dict[str, Any]] = []
-    for _, data in found:
+    for data in found:
         if data == b"[DONE]":
             continue
         try:
