@@ -6,6 +6,7 @@ account, prints the start block and hands everything to the server.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import ipaddress
@@ -208,7 +209,8 @@ async def assemble(start: Start, logger: logs.Logger, ledger: Ledger) -> Assembl
 async def _serve(start: Start) -> int:
     settings = start.settings
     logger = logs.configure(settings.logging.format, settings.logging.level)
-    gateway = await assemble(start, logger, LogLedger(logger))
+    ledger = LogLedger(logger, asyncio.get_running_loop().call_later)
+    gateway = await assemble(start, logger, ledger)
 
     def started(address: str) -> None:
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.
@@ -237,6 +239,7 @@ async def _serve(start: Start) -> int:
         return 1
     finally:
         await gateway.close()
+        ledger.flush()
     return 0
 
 

@@ -102,10 +102,10 @@ class Cycle(RequestResponseCycle):
         kind = event["type"]
         if not self.response_started:
             if kind != "http.response.start":
-                raise RuntimeError(f"{kind} before the start of the response")
+                raise RuntimeError(f"{kind} before the start")
             self._start(event["status"], event.get("headers", ()))
         elif self.response_complete or kind != "http.response.body":
-            raise RuntimeError(f"{kind} {'after its end' if self.response_complete else 'within the response'}")
+            raise RuntimeError(f"{kind} after {'the end' if self.response_complete else 'the start'}")
         else:
             self._write(event.get("body", b""), last=not event.get("more_body", False))
 
