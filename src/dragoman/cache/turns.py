@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dragoman.cache.prefix import Prefix, compare
+from dragoman.cache.prefix import Divergence, Prefix, compare
 
 # A session's lanes can share one conversation key (sub-agents of clients that do not name them), and a user
 # may rewind: the turn to compare with is then not the very last one.
@@ -90,16 +90,21 @@ class Turns:
         wanted = frozenset(tools)
         return max(reversed(recent), key=lambda turn: _overlap(wanted, turn.tool_names))
 
-    def predecessor(self, thread: Thread | tuple[str, str], prefix: Prefix) -> Turn | None:
-        """The kept turn of a conversation that this prompt continues furthest; the later one of equals."""
-        best, furthest = None, -1
+    def predecessor(
+        self, thread: Thread | tuple[str, str], prefix: Prefix
+    ) -> tuple[Turn, Divergence] | tuple[None, None]:
+        """The kept turn of a conversation that this prompt continues furthest, and where it stops doing so.
+
+        Of equals the later one.
+        """
+        best: tuple[Turn, Divergence] | tuple[None, None] = (None, None)
+        furthest = -1
         for turn in reversed(self._recent(thread)):
             # None is continued further than it goes itself: mostly the latest is the only one to look at.
-            if (
-                turn.prefix.tokens > furthest
-                and (kept := compare(turn.prefix, prefix).kept_tokens) > furthest
-            ):
-                best, furthest = turn, kept
+            if turn.prefix.tokens > furthest:
+                divergence = compare(turn.prefix, prefix)
+                if divergence.kept_tokens > furthest:
+                    best, furthest = (turn, divergence), divergence.kept_tokens
         return best
 
     def named(self, tenant: str, message_id: str) -> Turn | None:
