@@ -8,7 +8,6 @@ not retry: that is the gateway's decision.
 from __future__ import annotations
 
 import asyncio
-import io
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -22,6 +21,7 @@ from yarl import URL
 from dragoman.gateway.ports import Account, UpstreamError
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
+from dragoman.upstream.post import Pool
 from dragoman.wire import jsonio, sse
 
 ERROR_BODY_BYTES = 256 * 1024
@@ -29,7 +29,6 @@ WHOLE_BODY_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 1.0
 KEEPALIVE_SECONDS = 75.0
 COUNT_SECONDS = 0.5
-BIG_BODY_BYTES = 1024 * 1024
 # So long no kept connection is used after one of them, or a new one, was of no use.
 DOUBT_SECONDS = 2.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -134,20 +133,15 @@ class HttpUpstream:
         # The total is without limit: silence is watched by the gateway's pacer, not by a clock on the whole.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, connect=connect_seconds)
 
-        def session(*, fresh: bool) -> aiohttp.ClientSession:
+        def pool(*, fresh: bool) -> Pool:
             keepalive = None if fresh else KEEPALIVE_SECONDS
-            return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=keepalive, force_close=fresh, ssl=context
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=timeout,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                read_bufsize=256 * 1024,
+            connector = aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=keepalive, force_close=fresh, ssl=context
             )
+            return Pool(connector, timeout)
 
-        self._session = session(fresh=False)
-        self._fresh = session(fresh=True)
+        self._pool = pool(fresh=False)
+        self._fresh = pool(fresh=True)
         self._doubted: dict[str, float] = {}
         self._proxies = {name: _proxy_for(road.url) for name, road in self._roads.items()}
         self._lingering: set[asyncio.Task[None]] = set()
@@ -189,7 +183,7 @@ class HttpUpstream:
             task.cancel()
         if self._lingering:
             await asyncio.wait(self._lingering)
-        await self._session.close()
+        await self._pool.close()
         await self._fresh.close()
 
     async def _post(
@@ -205,20 +199,15 @@ class HttpUpstream:
             **road.headers,
         }
         try:
-            return await self._session_for(account).post(
-                URL(road.url + path, encoded=True),
-                data=body if len(body) < BIG_BODY_BYTES else io.BytesIO(body),
-                headers=fields,
-                proxy=self._proxies[account.name],
-                allow_redirects=False,
-            )
+            url = URL(road.url + path, encoded=True)
+            return await self._pool_for(account).post(url, body, fields, self._proxies[account.name])
         except (aiohttp.ServerTimeoutError, TimeoutError):
             raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, "connecting took too long")) from None
         except (aiohttp.ClientError, OSError) as error:
             self._doubted[account.name] = asyncio.get_running_loop().time() + DOUBT_SECONDS
             raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, _name(error))) from None
 
-    def _session_for(self, account: Account) -> aiohttp.ClientSession:
+    def _pool_for(self, account: Account) -> Pool:
         """The pool; for a while after a connection failed, new connections only.
 
         An upstream that went away took every kept connection with it: a second attempt over another of
@@ -226,11 +215,11 @@ class HttpUpstream:
         """
         until = self._doubted.get(account.name)
         if until is None:
-            return self._session
+            return self._pool
         if asyncio.get_running_loop().time() < until:
             return self._fresh
         del self._doubted[account.name]
-        return self._session
+        return self._pool
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> UpstreamFailure:
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -289,14 +278,16 @@ async def _linger(response: aiohttp.ClientResponse) -> None:
         raise
 
 
-def _proxy_for(url: str) -> str | None:
+def _proxy_for(url: str) -> URL | None:
     """The proxy that the environment names for a URL. Loopback is never proxied."""
     parsed = URL(url)
     host = parsed.host or ""
     if host in LOOPBACK or host.startswith("127.") or proxy_bypass(host):
         return None
     proxy = getproxies().get(parsed.scheme)
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    if not proxy:
+        return None
+    return URL(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _broken(what: str) -> UpstreamFailure:
