@@ -204,7 +204,7 @@ class Exchange:
             await self._sink.write(turn.encode(events))
             return
         pacer.writing = True
-        await self._sink.write(turn.encode(events))
+        await self._sink.write(turn.encode(events), last=turn.over)
         pacer.wrote()
 
     async def _start(self, turn: Turn) -> None:

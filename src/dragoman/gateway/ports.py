@@ -153,8 +153,8 @@ class Ledger(Protocol):
 
 
 class Sink(Protocol):
-    """The client's side of one answer. `start` sends a 200 head; `write` sends bytes behind it."""
+    """The client's side of one answer. `start` sends a 200 head; `write` bytes behind it, perhaps the `last`."""
 
     async def start(self, headers: Mapping[str, str]) -> None: ...
 
-    async def write(self, data: bytes) -> None: ...
+    async def write(self, data: bytes, *, last: bool = False) -> None: ...
