@@ -73,7 +73,7 @@ _CHANGED: dict[str, Name] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """One turn's cache story.
 

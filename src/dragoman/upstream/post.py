@@ -44,7 +44,7 @@ class Pool:
             url,
             headers=CIMultiDict(headers),
             skip_auto_headers=_SKIPPED,
-            data=body if len(body) < BIG_BODY_BYTES else io.BytesIO(body),
+            data=aiohttp.BytesPayload(body) if len(body) < BIG_BODY_BYTES else io.BytesIO(body),
             session=self._session,
             proxy=proxy,
         )

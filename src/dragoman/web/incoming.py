@@ -17,7 +17,7 @@ Scope = MutableMapping[str, Any]
 _CLIENT = re.compile(r"^[A-Za-z][\w.\-]{0,40}(?:/[\w.\-+]{1,40})?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Incoming:
     """Header names are lower case; of repeated fields the last one counts."""
 
