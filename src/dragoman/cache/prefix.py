@@ -34,7 +34,7 @@ _SYSTEM_ROLES = frozenset({"developer", "system"})
 _NO_PARTS: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prefix:
     """Hashes and sizes of one upstream body. Tools and items are packed, WIDTH bytes each.
 
@@ -95,7 +95,7 @@ class Prefix:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Divergence:
     """Where a later body stops repeating an earlier one.
 

@@ -25,7 +25,7 @@ class Thread(NamedTuple):
     conversation: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
     """One request that an upstream answered.
 
@@ -87,6 +87,8 @@ class Turns:
         recent = self._recent(thread)
         if not recent:
             return None
+        if not tools:
+            return recent[-1]
         wanted = frozenset(tools)
         return max(reversed(recent), key=lambda turn: _overlap(wanted, turn.tool_names))
 
@@ -127,6 +129,6 @@ class Turns:
 
 
 def _overlap(wanted: frozenset[str], offered: Collection[str]) -> float:
-    """Share of names in common, 0 to 1; 0 where there is nothing to compare."""
+    """Share of names in common, 0 to 1."""
     union = wanted.union(offered)
-    return len(wanted.intersection(offered)) / len(union) if wanted else 0.0
+    return len(wanted.intersection(offered)) / len(union)
