@@ -153,7 +153,10 @@ class Ledger(Protocol):
 
 
 class Sink(Protocol):
-    """The client's side of one answer. `start` sends a 200 head; `write` bytes behind it, perhaps the `last`."""
+    """The client's side of one answer. `start` sends a 200 head; `write` sends bytes behind it.
+
+    After the `last` bytes nothing follows.
+    """
 
     async def start(self, headers: Mapping[str, str]) -> None: ...
 

@@ -21,7 +21,7 @@ from yarl import URL
 from dragoman.gateway.ports import Account, UpstreamError
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
-from dragoman.upstream.post import Pool
+from dragoman.upstream.post import Pool, read_some
 from dragoman.wire import jsonio, sse
 
 ERROR_BODY_BYTES = 256 * 1024
@@ -58,7 +58,7 @@ class HttpAnswer:
             return
         decoder = sse.Decoder()
         try:
-            async for chunk in self._response.content.iter_any():
+            while chunk := await read_some(self._response.content):
                 # None at all is a sign of life, too: a comment, or a part of an event.
                 events, fault = _read_events(decoder.feed_data(chunk))
                 yield events

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -109,7 +109,7 @@ class Cycle(RequestResponseCycle):
         else:
             self._write(event.get("body", b""), last=not event.get("more_body", False))
 
-    def _start(self, status: int, fields: Iterable[tuple[bytes, bytes]]) -> None:
+    def _start(self, status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:
         lines = [b"%b: %b\r\n" % field for field in fields]
         told = b"".join(lines)
         if told.translate(None, _FIELD_BYTES) != b"\r\n" * len(lines):
