@@ -262,8 +262,7 @@ def cli_page() -> str:
         "`dragoman --install-completion` sets up completion for your shell. Exit codes: 0 done, 2 wrong\n"
         "usage or configuration, with one line per problem on standard error.\n",
     ]
-    commands: Mapping[str, Any] = root.commands
-    for name, command in commands.items():
+    for name, command in verbs(root):
         if not command.help:
             raise SystemExit(f"cli: {name} has no help")
         parts += [f"## `dragoman {name}`\n", f"{command.help}\n"]
@@ -273,9 +272,21 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
+def verbs(group: Any, before: str = "") -> Iterable[tuple[str, Any]]:
+    """Every verb with its full name; a group stands for its verbs."""
+    commands: Mapping[str, Any] = group.commands
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from verbs(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
 def _option(verb: str, param: Any) -> tuple[str, str, str]:
     if not param.help:
         raise SystemExit(f"cli: {verb} {param.name} has no help")
+    if param.param_type_name == "argument":
+        return f"`{param.metavar or param.human_readable_name}`", "none", param.help
     spelled = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
     default = "off" if param.is_flag and not param.default else _default(param.default).replace('`"', "`")
     return spelled, default.replace('"`', "`"), param.help

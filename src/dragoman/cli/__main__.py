@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
+from dragoman.cli import log, usage
 
 app = typer.Typer(
     name="dragoman",
@@ -77,6 +78,10 @@ def read_scenario(path: Path) -> object:
 def version() -> None:
     """Print the version."""
     typer.echo(f"dragoman {__version__} (Python {sys.version.split()[0]})")
+
+
+app.add_typer(log.app, name="log")
+app.command()(usage.usage)
 
 
 def main() -> None:
