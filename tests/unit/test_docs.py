@@ -80,15 +80,22 @@ def test_every_verb_and_option_has_its_place() -> None:
     from dragoman.cli.__main__ import app
 
     page = (reference.REFERENCE / "cli.md").read_text(encoding="utf-8")
-    root: object = get_command(app)
-    commands = getattr(root, "commands", {})
-    assert commands
-    for name, command in commands.items():
-        _, heading, rest = page.partition(f"## `dragoman {name}`\n")
-        assert heading, name
+    waiting: list[tuple[str, object]] = [("", get_command(app))]
+    count = 0
+    while waiting:
+        group, command = waiting.pop()
+        if commands := getattr(command, "commands", None):
+            waiting += [(f"{group} {name}", inner) for name, inner in commands.items()]
+            continue
+        count += 1
+        _, heading, rest = page.partition(f"## `dragoman{group}`\n")
+        assert heading, group
         told = rest.partition("\n## ")[0]
-        for param in command.params:
-            assert all(f"`{option}`" in told for option in param.opts), f"{name} {param.name}"
+        for param in getattr(command, "params", ()):
+            argument = param.param_type_name == "argument"
+            names = [param.name.rstrip("_").upper()] if argument else param.opts
+            assert all(f"`{name}`" in told for name in names), f"{group} {param.name}"
+    assert count >= 7
 
 
 def test_every_error_kind_has_its_row_and_meaning() -> None:
