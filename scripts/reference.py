@@ -30,11 +30,12 @@ PURPOSE = {
     "/v1/messages": "One generation, streamed or whole.",
     "/v1/messages/count_tokens": "Input tokens of a request; never generates.",
     "/v1/models": "Models and aliases this key may use; Anthropic's shape when `anthropic-version` is sent.",
-    "/v1/models/{id}": "One of them.",
+    "/v1/models/{id}": "One of them, or any other name that an alias stands for.",
     "/": "Connectivity check of clients.",
     "/anthropic": "The same below the prefix.",
     "/api/hello": "Connectivity check of newer clients.",
     "/api/event_logging/batch": "Client telemetry: dropped unread beyond a bound, answered 200.",
+    "/metrics": "Figures of this process for Prometheus: [metrics](metrics.md).",
     "/healthz": "The process lives.",
     "/livez": "The same under another usual name.",
     "/health/live": "The same under another usual name.",
@@ -153,6 +154,7 @@ def settings_page() -> str:
     outside = {
         "DRAGOMAN_CONFIG": "the configuration file, like `--config`",
         "DRAGOMAN_DATA_DIR": "the data directory, like `--data-dir`",
+        "DRAGOMAN_KEY": "the client key of `dragoman claude` and `doctor`, where no file has one",
     }
     if set(outside) != set(settings.OUTSIDE):
         raise SystemExit("settings: scripts/reference.py does not describe settings.OUTSIDE")
@@ -263,11 +265,11 @@ def cli_page() -> str:
         HEAD,
         "# Command line\n",
         f"{root.help}\n",
-        "`dragoman --install-completion` sets up completion for your shell. Exit codes: 0 done, 1 what was\n"
-        "asked for failed or was not found, 2 wrong usage or configuration, 3 the store cannot be used, 4\n"
-        "findings; with one line per problem on standard error.\n",
+        "`dragoman --install-completion` sets up completion for your shell. What goes wrong is told on\n"
+        "standard error, one line per problem, never with a key in it.\n",
+        table(("exit code", "meaning"), EXIT_CODES.items()),
     ]
-    for name, command in _verbs(root, ""):
+    for name, command in verbs(root):
         if not command.help:
             raise SystemExit(f"cli: {name} has no help")
         parts += [f"## `dragoman {name}`\n", f"{command.help}\n"]
@@ -277,24 +279,51 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
-def _verbs(group: Any, before: str) -> Iterable[tuple[str, Any]]:
-    """Every verb with its whole name, those of groups too."""
+EXIT_CODES = {
+    0: "done",
+    1: "the thing asked for failed, or was not found",
+    2: "wrong use or configuration; `config check` found a problem",
+    3: "the store cannot be used",
+    4: "`doctor` found an error",
+}
+
+
+def verbs(group: Any, before: str = "") -> Iterable[tuple[str, Any]]:
+    """Every verb with its full name; a group stands for its verbs."""
     commands: Mapping[str, Any] = group.commands
     for name, command in commands.items():
         if hasattr(command, "commands"):
-            yield from _verbs(command, f"{before}{name} ")
+            yield from verbs(command, f"{before}{name} ")
         else:
-            yield before + name, command
+            yield f"{before}{name}", command
 
 
 def _option(verb: str, param: Any) -> tuple[str, str, str]:
     if not param.help:
         raise SystemExit(f"cli: {verb} {param.name} has no help")
     if param.param_type_name == "argument":
-        return f"`{param.name.rstrip('_').upper()}`", "required" if param.required else "none", param.help
+        return f"`{param.metavar or param.human_readable_name}`", "none", param.help
     spelled = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
     default = "off" if param.is_flag and not param.default else _default(param.default).replace('`"', "`")
     return spelled, default.replace('"`', "`"), param.help
+
+
+# -- doctor ------------------------------------------------------------------------------------------------
+
+
+def doctor_page() -> str:
+    """What each finding means and what to do."""
+    from dragoman.cli.doctor.findings import CATALOG
+
+    parts = [
+        HEAD,
+        "# Doctor\n",
+        "What `dragoman doctor` looks at, by the id of the finding. `ok` needs nothing, `warn` may be\n"
+        "wanted, `error` does not work and makes the exit code 4. Doctor changes nothing.\n",
+    ]
+    for name, entry in CATALOG.items():
+        parts += [f"## {name}\n", f"{entry.meaning}\n", f"Otherwise: {entry.fix}.\n"]
+    return "\n".join(parts)
 
 
 # -- endpoints ---------------------------------------------------------------------------------------------
@@ -306,7 +335,7 @@ def routes() -> dict[str, tuple[str, tuple[str, ...]]]:
     from dragoman.web.routes import MODELS_PATHS
 
     house: Any = SimpleNamespace(simulated=False)
-    app = App(house, cast(Any, None), max_body_bytes=1, keyless=lambda: False)
+    app = App(house, cast(Any, None), max_body_bytes=1, keyless=lambda: False, scrape=cast(Any, None))
     found = {path: (route.auth, tuple(route.methods)) for path, route in app.router.routes.items()}
     for path in MODELS_PATHS:
         found[path + "/{id}"] = found[path]
@@ -336,10 +365,47 @@ def endpoints_page() -> str:
             "# Endpoints\n",
             "A query such as `?beta=true` changes nothing. Auth `key` means a client key in `x-api-key` or\n"
             "`Authorization: Bearer`, asked for before the body is read, wherever keys exist; `open` needs\n"
-            "none. Other paths are 404, other methods 405, in the envelope of the surface asked.\n",
+            "none; `metrics` a caller on this machine or an admin token. Other paths are 404, other methods\n"
+            "405, in the envelope of the surface asked.\n",
             table(("path", "methods", "auth", "purpose"), rows),
             "## Response headers\n",
             table(("header", "meaning"), ((f"`{name}`", told) for name, told in HEADERS.items())),
+        )
+    )
+
+
+# -- metrics -----------------------------------------------------------------------------------------------
+
+
+def metrics_page() -> str:
+    """What `/metrics` tells."""
+    from dragoman.telemetry.metrics import METRICS, MOST_COUNTS, MOST_HISTOGRAMS
+
+    def row(metric: Any) -> tuple[str, ...]:
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "–"
+        return f"`{metric.name}`", metric.kind, labels, metric.meaning
+
+    return "\n".join(
+        (
+            HEAD,
+            "# Metrics\n",
+            "What `GET /metrics` tells, in Prometheus' text format or in OpenMetrics, as it is asked for.\n"
+            "Who may read it, and how to use it: [telemetry](../telemetry.md).\n",
+            "Labels are bounded. `model` is the upstream model where the configuration names it (as target\n"
+            "of an alias, or in an account's list), else the family that it belongs to, else `other`, and\n"
+            "`none` for a request that never got so far. `key` is the name of the client key, not the key.\n"
+            f"After {MOST_COUNTS} combinations of a counter or {MOST_HISTOGRAMS} of a histogram further\n"
+            "models and keys are `other`. Figures begin at zero with the process.\n",
+            table(("name", "kind", "labels", "meaning"), map(row, METRICS)),
+            "## Buckets\n",
+            table(
+                ("histogram", "upper bounds"),
+                (
+                    (f"`{metric.name}`", ", ".join(f"{bound:g}" for bound in metric.buckets))
+                    for metric in METRICS
+                    if metric.buckets
+                ),
+            ),
         )
     )
 
@@ -363,7 +429,9 @@ PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "settings.md": settings_page,
     REFERENCE / "errors.md": errors_page,
     REFERENCE / "cli.md": cli_page,
+    REFERENCE / "doctor.md": doctor_page,
     REFERENCE / "endpoints.md": endpoints_page,
+    REFERENCE / "metrics.md": metrics_page,
     ARCHITECTURE: architecture_page,
 }
 

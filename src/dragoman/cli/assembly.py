@@ -9,42 +9,46 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import ssl
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dragoman import __version__
 from dragoman.budget.pricing import Prices
 from dragoman.cache.recall import Recall
+from dragoman.cli import configured
+from dragoman.cli.configured import secret_of
 from dragoman.cli.current import Current
-from dragoman.cli.start import Start, secret_of
+from dragoman.cli.doctor.question import DEMO_RULES
+from dragoman.cli.start import Start
 from dragoman.cli.store import Store
 from dragoman.gateway.admission import Admission
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.pacing import Limits
-from dragoman.gateway.ports import Ledger
+from dragoman.gateway.ports import Ledger, Upstream
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
 from dragoman.store.watch import Watch
 from dragoman.telemetry import logs
+from dragoman.telemetry.lag import LagSampler
+from dragoman.telemetry.ledger import Fanout
+from dragoman.telemetry.metrics import Metrics
 from dragoman.translate.messages.plan import Policy
-from dragoman.translate.models import Alias, parse_aliases
+from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
 from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
 from dragoman.web.app import App
-from dragoman.wire.errors import Refused
 
 if TYPE_CHECKING:
     from dragoman.simulator.server import Running
+    from dragoman.telemetry.traces import Tracer
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-DEMO_MODELS = {"claude-*": "gpt-5.5@medium"}
 
 
 class SystemClock:
@@ -79,9 +83,13 @@ class Assembly:
     store: Store | None
     watch: Watch | None
     warm: asyncio.Future[None]
+    metrics: Metrics
+    lag: LagSampler
+    tracer: Tracer | None
 
     async def close(self) -> None:
-        """Ends upstream connections and the simulator; writes what the ledger still holds."""
+        """Ends upstream connections and the simulator; writes what the ledger holds, sends the last spans."""
+        self.lag.stop()
         await asyncio.wait([self.warm])
         if self.watch is not None:
             await self.watch.stop()
@@ -90,6 +98,8 @@ class Assembly:
             await self.simulator.close()
         if self.store is not None:
             await self.store.writer.stop()
+        if self.tracer is not None:
+            await self.tracer.close()
 
 
 async def assemble(
@@ -98,20 +108,23 @@ async def assemble(
     ledger: Ledger,
     store: Store | None = None,
     health: Health | None = None,
+    *,
+    tracer: Tracer | None = None,
 ) -> Assembly:
     """Puts the house together inside the running loop; starts the simulator where no account exists.
 
-    Without a store only the configuration's keys are known and the ledger given is the only one.
+    Without a store only the configuration's keys are known and no row outlives the process.
     """
     settings = start.settings
-    aliases = _aliases(settings)
-    _check_certificates(settings)
+    aliases = configured.aliases(settings)
+    configured.check_certificates(settings)
     root = start.secret if store is None else store.facts.root
     simulator: Running | None = None
     if not settings.accounts:
         from dragoman.simulator import server as simulated
+        from dragoman.simulator.state import State
 
-        simulator = await simulated.start("127.0.0.1", 0)
+        simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
     accounts = StaticAccounts(_accounts(settings, simulator), root)
     upstream = HttpUpstream(
         accounts.roads,
@@ -131,8 +144,25 @@ async def assemble(
     # Read beside the start-up: the first priced request would wait for it.
     warm = asyncio.ensure_future(asyncio.to_thread(catalogue.load))
     prices = Prices(catalogue, start.prices)
-    house = _house(start, root, keys, prices, accounts, upstream, ledger, aliases)
+    metrics = Metrics(__version__, {account.name: account.kind for account in accounts.all})
+    writer = None if store is None else store.writer
+    if writer is not None:
+        writer.figures = metrics.store
+    ledgers: list[Ledger] = [one for one in (ledger, writer, metrics, tracer) if one is not None]
+    house = _house(
+        start,
+        root,
+        keys,
+        prices,
+        accounts,
+        upstream if tracer is None else tracer.upstream(upstream),
+        Fanout(*ledgers, logger=logger),
+        aliases,
+    )
     house.simulated = simulator is not None
+    metrics.watch(house)
+    lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
+    lag.start()
     health = health or Health()
     watch = None
     if store is not None:
@@ -143,9 +173,30 @@ async def assemble(
         max_body_bytes=settings.server.max_body_bytes,
         allowed_hosts=frozenset(settings.server.allowed_hosts),
         keyless=lambda: keys.keyless,
+        scrape=metrics.scrape,
         ill=lambda: health.parts,
+        begin=None if tracer is None else tracer.begin,
     )
-    return Assembly(app, house, upstream, simulator, store, watch, warm)
+    return Assembly(app, house, upstream, simulator, store, watch, warm, metrics, lag, tracer)
+
+
+def tracer_of(settings: Settings) -> Tracer | None:
+    """None where no traces are asked for: nothing of OpenTelemetry is imported then."""
+    if not settings.telemetry.traces:
+        return None
+    try:
+        from dragoman.telemetry.traces import Tracer
+    except ImportError:
+        raise SettingsError(
+            "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'"
+        ) from None
+    addresses = {row.name: _address(row.base_url) for row in settings.accounts}
+    return Tracer(__version__, addresses=addresses)
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 async def _follow(
@@ -189,31 +240,13 @@ def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccou
     ]
 
 
-def _aliases(settings: Settings) -> tuple[Alias, ...]:
-    models: Mapping[str, str] = settings.models or ({} if settings.accounts else DEMO_MODELS)
-    try:
-        return parse_aliases(models)
-    except Refused as refusal:
-        raise SettingsError(f"models: {refusal.failure.message}") from None
-
-
-def _check_certificates(settings: Settings) -> None:
-    if (file := settings.upstream.ca_file) is None:
-        return
-    try:
-        ssl.create_default_context(cafile=str(file))
-    except OSError as error:
-        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise SettingsError(f"upstream.ca_file: {file}: {reason}") from None
-
-
 def _house(
     start: Start,
     root: bytes,
     keys: KnownKeys,
     prices: Prices,
     accounts: StaticAccounts,
-    upstream: HttpUpstream,
+    upstream: Upstream,
     ledger: Ledger,
     aliases: tuple[Alias, ...],
 ) -> House:
