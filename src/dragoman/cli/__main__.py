@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
-from dragoman.cli import claude, config
+from dragoman.cli import claude, config, log, usage
 from dragoman.cli.doctor import verb as doctor
 from dragoman.cli.options import Config, DataDir, plainly
 
@@ -75,6 +75,8 @@ def version() -> None:
 claude.register(app)
 doctor.register(app)
 config.register(app)
+app.add_typer(log.app, name="log")
+app.command()(usage.usage)
 
 
 def main() -> None:
