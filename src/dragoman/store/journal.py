@@ -49,6 +49,7 @@ class Journal:
         self._segments: list[_Segment] = []
         self._where: dict[str, list[_Segment]] = {}
         self._dirty = False
+        self._torn = False
         self.fault: str | None = None
 
     @property
@@ -119,10 +120,12 @@ class Journal:
             if file is None or self._segments[-1].size >= self._limit:
                 file = self._roll()
             segment = self._segments[-1]
+            if self._torn:  # a full disk cut a line short: it must not swallow this one
+                line = b"\n" + line
             written = os.write(file, line)
             segment.size += written
-            if written != len(line):  # the disk is full: the torn line must not swallow the next one
-                segment.size += os.write(file, b"\n")
+            self._torn = written != len(line)
+            if self._torn:
                 raise OSError(0, "No space left on device")
             segment.open.add(uid)
             places = self._where.setdefault(uid, [])
