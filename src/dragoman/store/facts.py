@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, cast, insert, select, update
+from sqlalchemy import Integer, cast, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -65,13 +65,11 @@ async def revision(connection: AsyncConnection) -> int:
 
 async def bump(connection: AsyncConnection) -> None:
     """Tells every process to read again what it keeps in memory; belongs into the changing transaction."""
-    grown = await connection.execute(
-        update(meta)
-        .where(meta.c.name == "revision")
-        .values(value=cast(cast(meta.c.value, Integer) + 1, meta.c.value.type))
-    )
-    if grown.rowcount == 0:
-        await connection.execute(insert(meta).values(name="revision", value="1"))
+    # In one statement: of two first changes at the same time neither may fail for the other's sake.
+    statement = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    grown = cast(cast(meta.c.value, Integer) + 1, meta.c.value.type)
+    first = statement(meta).values(name="revision", value="1")
+    await connection.execute(first.on_conflict_do_update(index_elements=["name"], set_={"value": grown}))
 
 
 async def reseal(database: Database, ring: Ring) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from dragoman.store import facts
@@ -47,6 +49,17 @@ async def test_what_is_not_there_cannot_be_removed_and_tells_nobody(database: Da
         with pytest.raises(StoreConflict, match=words):
             await repository.remove("x")
     assert await revision(database) == 0
+
+
+async def test_of_two_first_changes_at_the_same_time_both_stay(database: Database) -> None:
+    """Several machines share one PostgreSQL: neither fails for the other's sake."""
+    aliases, prices = Aliases(database), PriceOverrides(database)
+    await asyncio.gather(
+        *(aliases.set("same", f"m{number}") for number in range(4)),
+        *(prices.set("same", {"input": number, "output": 1}, 0.0) for number in range(4)),
+    )
+    assert len(await aliases.listed()) == len(await prices.listed()) == 1
+    assert await revision(database) == 8
 
 
 async def test_every_change_bumps_the_revision(database: Database) -> None:
