@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gc
 import importlib
-import ipaddress
 import sys
 import time
 from pathlib import Path
 
 from dragoman.cli import banner
 from dragoman.cli.assembly import assemble, tracer_of
+from dragoman.cli.configured import is_loopback
 from dragoman.cli.secret import data_directory
 from dragoman.cli.start import Start, resolve
 from dragoman.cli.store import Store, opened
@@ -61,7 +61,7 @@ async def _opened(start: Start, may_be_open: bool) -> int:
     health = Health(lambda part, why: _tell(logger, part, why))
     try:
         async with opened(settings, start.data, monotonic=time.monotonic, health=health) as store:
-            if not may_be_open and not start.keys and not _is_loopback(settings.server.host):
+            if not may_be_open and not start.keys and not is_loopback(settings.server.host):
                 await _demand_a_key(store, settings.server.host)
             ended, aborted, torn = store.recovered
             if ended or aborted or torn:
@@ -119,12 +119,3 @@ def _tell(logger: logs.Logger, part: str, why: str | None) -> None:
         logger.info("store", part=part, state="well")
     else:
         logger.warning("store", part=part, state="degraded", reason=why)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
