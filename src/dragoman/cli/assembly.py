@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from dragoman.simulator.server import Running
     from dragoman.telemetry.traces import Tracer
 
-_ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ALPHABET = b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_CHARACTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
 
 class SystemClock:
@@ -69,7 +70,7 @@ class RandomIds:
 
 
 def _token(length: int) -> str:
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))
+    return secrets.token_bytes(length).translate(_CHARACTERS).decode()
 
 
 @dataclass(slots=True)

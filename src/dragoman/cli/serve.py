@@ -6,6 +6,7 @@ it all in order when a signal ends it.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import sys
@@ -27,7 +28,7 @@ from dragoman.web import door
 
 # New containers until the youngest are looked through: the default 700 is one request, and a full round that
 # walks all of start-up stops every stream for 50 ms.
-_COLLECT = (10_000, 20, 20)
+COLLECT = (10_000, 20, 20)
 STORE_UNUSABLE = 3
 
 
@@ -82,12 +83,13 @@ async def _demand_a_key(store: Store, host: str) -> None:
 
 async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health) -> int:
     settings = start.settings
-    gateway = await assemble(start, logger, LogLedger(logger), store, health, tracer=tracer_of(settings))
+    ledger = LogLedger(logger, asyncio.get_running_loop().call_later)
+    gateway = await assemble(start, logger, ledger, store, health, tracer=tracer_of(settings))
 
     def started(address: str) -> None:
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.
         gc.freeze()
-        gc.set_threshold(*_COLLECT)
+        gc.set_threshold(*COLLECT)
         banner.show(
             sys.stdout,
             address,
@@ -111,6 +113,7 @@ async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health
         return 1
     finally:
         await gateway.close()
+        ledger.flush()
     return 0
 
 

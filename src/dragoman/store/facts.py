@@ -10,10 +10,9 @@ import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import Integer, cast, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dragoman.store.engine import Database, StoreError
+from dragoman.store.engine import Database, StoreError, insertion
 from dragoman.store.ring import Ring
 from dragoman.store.tables import meta, users
 
@@ -36,7 +35,7 @@ async def unlock(database: Database, ring: Ring, root: bytes) -> Facts:
         rows = [{"name": name, "value": ring.seal(f"meta:{name}", made[name])} for name in missing]
         async with database.write() as connection:
             # Of two processes that start at the same time, one is first and both take what it wrote.
-            await connection.execute(_insert_if_absent(database, rows))
+            await connection.execute(insertion(database.dialect, meta).values(rows).on_conflict_do_nothing())
         found = await _read(database)
     return Facts(*(_opened(database, ring, name, found[name]) for name in SEALED))
 
@@ -66,9 +65,8 @@ async def revision(connection: AsyncConnection) -> int:
 async def bump(connection: AsyncConnection) -> None:
     """Tells every process to read again what it keeps in memory; belongs into the changing transaction."""
     # In one statement: of two first changes at the same time neither may fail for the other's sake.
-    statement = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     grown = cast(cast(meta.c.value, Integer) + 1, meta.c.value.type)
-    first = statement(meta).values(name="revision", value="1")
+    first = insertion(connection.dialect.name, meta).values(name="revision", value="1")
     await connection.execute(first.on_conflict_do_update(index_elements=["name"], set_={"value": grown}))
 
 
@@ -92,9 +90,3 @@ async def _read(database: Database) -> dict[str, str]:
     async with database.read() as connection:
         rows = await connection.execute(select(meta.c.name, meta.c.value).where(meta.c.name.in_(SEALED)))
         return {row.name: row.value for row in rows}
-
-
-def _insert_if_absent(database: Database, rows: list[dict[str, str]]) -> sqlite.Insert | postgresql.Insert:
-    if database.dialect == "sqlite":
-        return sqlite.insert(meta).values(rows).on_conflict_do_nothing()
-    return postgresql.insert(meta).values(rows).on_conflict_do_nothing()

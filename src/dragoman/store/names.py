@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Table, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store import facts
 from dragoman.store.clientkeys import StoreConflict
-from dragoman.store.engine import Database
+from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import aliases, prices
 from dragoman.wire import jsonio
 
@@ -75,9 +74,7 @@ async def _put(
     connection: AsyncConnection, table: Table, key: str, row: Mapping[str, Any], changing: Sequence[str]
 ) -> None:
     """Adds a row, or changes some columns of the one that has its key; two at the same time both succeed."""
-    statement = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table).values(
-        row
-    )
+    statement = insertion(connection.dialect.name, table).values(row)
     set_ = {name: statement.excluded[name] for name in changing}
     await connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=set_))
 
