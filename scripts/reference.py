@@ -284,7 +284,7 @@ EXIT_CODES = {
     1: "the thing asked for failed, or was not found",
     2: "wrong use or configuration; `config check` found a problem",
     3: "the store cannot be used",
-    4: "`doctor` found an error",
+    4: "`doctor` or `db check` found an error",
 }
 
 
@@ -302,9 +302,10 @@ def _option(verb: str, param: Any) -> tuple[str, str, str]:
     if not param.help:
         raise SystemExit(f"cli: {verb} {param.name} has no help")
     if param.param_type_name == "argument":
-        return f"`{param.metavar or param.human_readable_name}`", "none", param.help
+        return f"`{param.metavar}`", "required" if param.required else "none", param.help
     spelled = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
     default = "off" if param.is_flag and not param.default else _default(param.default).replace('`"', "`")
+    default = "required" if param.required else default
     return spelled, default.replace('"`', "`"), param.help
 
 

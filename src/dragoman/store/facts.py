@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, cast, insert, select, update
+from sqlalchemy import Integer, cast, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store.engine import Database, StoreError, insertion
@@ -37,8 +37,18 @@ async def unlock(database: Database, ring: Ring, root: bytes) -> Facts:
             # Of two processes that start at the same time, one is first and both take what it wrote.
             await connection.execute(insertion(database.dialect, meta).values(rows).on_conflict_do_nothing())
         found = await _read(database)
+    return Facts(*(_opened(database, ring, name, found[name]) for name in SEALED))
+
+
+async def check(database: Database, ring: Ring) -> None:
+    """Raises StoreError when the ring does not open what the database has sealed. Makes nothing."""
+    for name, sealed in (await _read(database)).items():
+        _opened(database, ring, name, sealed)
+
+
+def _opened(database: Database, ring: Ring, name: str, sealed: str) -> bytes:
     try:
-        return Facts(*(ring.open(f"meta:{name}", found[name]) for name in SEALED))
+        return ring.open(f"meta:{name}", sealed)
     except StoreError:
         raise StoreError(
             f"the secret (secrets.key_file or secrets.key_env) does not open the database {database.place}: "
@@ -54,13 +64,10 @@ async def revision(connection: AsyncConnection) -> int:
 
 async def bump(connection: AsyncConnection) -> None:
     """Tells every process to read again what it keeps in memory; belongs into the changing transaction."""
-    grown = await connection.execute(
-        update(meta)
-        .where(meta.c.name == "revision")
-        .values(value=cast(cast(meta.c.value, Integer) + 1, meta.c.value.type))
-    )
-    if grown.rowcount == 0:
-        await connection.execute(insert(meta).values(name="revision", value="1"))
+    # In one statement: of two first changes at the same time neither may fail for the other's sake.
+    grown = cast(cast(meta.c.value, Integer) + 1, meta.c.value.type)
+    first = insertion(connection.dialect.name, meta).values(name="revision", value="1")
+    await connection.execute(first.on_conflict_do_update(index_elements=["name"], set_={"value": grown}))
 
 
 async def reseal(database: Database, ring: Ring) -> int:

@@ -198,6 +198,23 @@ def left(directory: Path, own: str | None = None) -> Iterator[Left]:
         yield found
 
 
+def alive(directory: Path) -> int:
+    """How many processes have a journal here now: a gateway that runs, or a verb at work."""
+    count = 0
+    for lock in directory.glob(f"*{_LOCK}"):
+        try:
+            descriptor = os.open(lock, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            _take(descriptor)
+        except OSError:
+            count += 1
+        finally:
+            os.close(descriptor)
+    return count
+
+
 def _read(files: list[Path]) -> Left:
     found = Left(_files=list(files))
     begun: dict[str, dict[str, Any]] = {}
