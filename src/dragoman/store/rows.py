@@ -29,7 +29,14 @@ _WIDTHS = {
     for column in requests.columns
     if isinstance(column.type, String) and column.type.length is not None
 }
-_CLIENT_TEXT = ("request_id", "client", "requested_model", "upstream_model", "key", "account")
+_CLIENT_TEXT = tuple(
+    (name, _WIDTHS[name])
+    for name in ("request_id", "client", "requested_model", "upstream_model", "key", "account")
+)
+_KNOWN = tuple(
+    ["uid", "request_id", "time", "key", "client", "route", "requested_model", "upstream_model", "account", "lineage", "session_hash", "conversation_hash", "lane", "stream"]
+)
+_read_known = attrgetter(*_KNOWN)
 _DIMENSIONS = ("hour", "key", "requested_model", "upstream_model", "account", "outcome")
 _SUMS = tuple(str(column.name) for column in usage_hours.columns if column.name not in _DIMENSIONS)
 HOUR = 3600
@@ -40,11 +47,15 @@ def columns(row: Row) -> dict[str, Any]:
     values: dict[str, Any] = dict(zip(_NAMES, _read(row), strict=True))
     for name in _LISTS:
         values[name] = jsonio.dump(values[name]).decode() if values[name] else "[]"
-    for name in _CLIENT_TEXT:
-        text = values[name]
-        if len(text) > _WIDTHS[name] or "\0" in text:  # PostgreSQL takes no NUL in a text
-            values[name] = text.replace("\0", "\N{REPLACEMENT CHARACTER}")[: _WIDTHS[name]]
+    _fit(values)
     values["cache_cause"] = None if row.cache_verdict is None else cause(row.cache_verdict)
+    return values
+
+
+def begun(row: Row) -> dict[str, Any]:
+    """What is known of a request when it is accepted; `aborted` makes a final row of it."""
+    values: dict[str, Any] = dict(zip(_KNOWN, _read_known(row), strict=True))
+    _fit(values)
     return values
 
 
@@ -53,16 +64,23 @@ def cause(verdict: str) -> str:
     return verdict.partition("(")[0]
 
 
+def _fit(values: dict[str, Any]) -> None:
+    for name, width in _CLIENT_TEXT:
+        text = values[name]
+        if len(text) > width or "\0" in text:  # PostgreSQL takes no NUL in a text
+            values[name] = text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:width]
+
+
 def compacted(values: dict[str, Any]) -> dict[str, Any]:
     """The same settlement without what only explains it: kept when there is too much to keep."""
     return {**values, "attempts": "[]", "ignored_fields": "[]", "repaired": "[]", "cache_story": None}
 
 
-def aborted(begun: dict[str, Any]) -> dict[str, Any]:
+def aborted(begun_row: dict[str, Any]) -> dict[str, Any]:
     """The final row of a request whose process died: nothing is known of what it used, nothing is charged."""
     return {
         **_EMPTY,
-        **{name: value for name, value in begun.items() if name in _EMPTY},
+        **{name: value for name, value in begun_row.items() if name in _EMPTY},
         "outcome": "aborted",
         "status": 500,
         "error_type": "api_error",

@@ -68,7 +68,7 @@ class Writer:
     def begin(self, row: Row) -> None:
         """A request was accepted: from now on it has a row, whatever happens to this process."""
         row.uid = self._uid()
-        self._journal.begin(row.uid, rows.columns(row))
+        self._journal.begin(row.uid, rows.begun(row))
 
     def record(self, row: Row) -> None:
         """A request ended."""
