@@ -33,8 +33,21 @@ _CLIENT_TEXT = tuple(
     (name, _WIDTHS[name])
     for name in ("request_id", "client", "requested_model", "upstream_model", "key", "account")
 )
-_KNOWN = tuple(
-    ["uid", "request_id", "time", "key", "client", "route", "requested_model", "upstream_model", "account", "lineage", "session_hash", "conversation_hash", "lane", "stream"]
+_KNOWN = (
+    "uid",
+    "request_id",
+    "time",
+    "key",
+    "client",
+    "route",
+    "requested_model",
+    "upstream_model",
+    "account",
+    "lineage",
+    "session_hash",
+    "conversation_hash",
+    "lane",
+    "stream",
 )
 _read_known = attrgetter(*_KNOWN)
 _DIMENSIONS = ("hour", "key", "requested_model", "upstream_model", "account", "outcome")
