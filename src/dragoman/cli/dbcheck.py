@@ -11,7 +11,7 @@ from typing import Any
 
 from dragoman.cli.store import JOURNAL, present_texts
 from dragoman.settings import Settings
-from dragoman.store import backup, facts, journal, migrate
+from dragoman.store import backup, clientkeys, facts, journal, migrate
 from dragoman.store.engine import Database, StoreError, damaged, locate
 from dragoman.store.ring import Ring
 
@@ -27,7 +27,13 @@ class Report:
     processes: int = 0
     left: int = 0
     torn: int = 0
+    keys: int = 0
     findings: list[str] = field(default_factory=list)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether there is nothing yet: the first start makes it."""
+        return self.revision is None and self.integrity in ("not checked", "left to PostgreSQL")
 
     def table(self) -> dict[str, Any]:
         """For programs."""
@@ -40,6 +46,7 @@ class Report:
             "processes": self.processes,
             "journal_rows": self.left,
             "journal_torn": self.torn,
+            "active_keys": self.keys,
             "findings": self.findings,
         }
 
@@ -103,6 +110,9 @@ async def _tables(report: Report, database: Database, ring: Ring | None) -> None
         return
     await facts.check(database, ring)
     report.secret = "opens the database"
+    if report.revision == migrate.HEAD:
+        async with database.read() as connection:
+            report.keys = sum(key.active for key in await clientkeys.read(connection))
 
 
 def _journals(report: Report, directory: Path) -> None:

@@ -83,7 +83,8 @@ def _own(settings: Settings) -> str | None:
 
 
 def _on_this_machine(settings: Settings, data: Path) -> ClientKey | None:
-    names = (DEMO_KEY, CLIENT_KEY) if is_demo(settings) else (CLIENT_KEY,)
+    # A key that somebody made and kept here goes before the one that came by itself.
+    names = (CLIENT_KEY, DEMO_KEY) if is_demo(settings) else (CLIENT_KEY,)
     for file in (data / name for name in names):
         if file.exists():
             return ClientKey(fit(read(file, private=True), str(file)), f"the file {file}")

@@ -98,10 +98,14 @@ def test_the_order_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "sk-drg-configured",
         "sk-drg-variable",
     ]
+    keep(tmp_path / "demo-key", "sk-drg-demo")
+    assert [found(demo), found(real), found(bare)] == [
+        "sk-drg-demo",
+        "sk-drg-configured",
+        "sk-drg-variable",
+    ]
     keep(tmp_path / "client-key", "sk-drg-saved")
     assert [found(demo), found(real), found(bare)] == ["sk-drg-saved"] * 3
-    keep(tmp_path / "demo-key", "sk-drg-demo")
-    assert [found(demo), found(real), found(bare)] == ["sk-drg-demo", "sk-drg-saved", "sk-drg-saved"]
 
 
 def test_an_option_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

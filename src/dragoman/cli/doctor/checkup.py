@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dragoman.cli import configured
-from dragoman.cli.doctor import accounts, caching, place, port, shell, streaming
+from dragoman.cli.doctor import accounts, caching, place, port, shell, stored, streaming
 from dragoman.cli.doctor.findings import Finding
 from dragoman.cli.doctor.visit import Visit
 from dragoman.cli.secret import data_path
@@ -21,6 +21,7 @@ CHECKS: tuple[Check, ...] = (
     place.configuration,
     place.data_directory,
     place.secret_file,
+    stored.store,
     port.address,
     port.client_key,
     accounts.accounts,

@@ -30,6 +30,18 @@ CATALOG: dict[str, Entry] = {
         "The gateway's own secret, which signs sealed reasoning and salts cache keys, can be read.",
         "start the gateway once, which makes the file, or set the variable named by secrets.key_env",
     ),
+    "store": Entry(
+        "The database is whole, its tables are those of this version, and the gateway's secret opens it.",
+        "do what the sentence says; `dragoman db check` tells more",
+    ),
+    "store-journal": Entry(
+        "Rows that a killed process left in its journal; the next start, or any verb, takes them in.",
+        "dragoman log tail",
+    ),
+    "open-host": Entry(
+        "A gateway that other machines reach has a client key; without one it does not start.",
+        "dragoman key create NAME, or server.host = 127.0.0.1",
+    ),
     "config": Entry(
         "The configuration loads, and everything it refers to is there: keys, files, aliases, certificates.",
         "correct the line that is named; `dragoman config check` tells all of them",
