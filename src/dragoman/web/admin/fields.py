@@ -1,0 +1,67 @@
+"""The kinds of fields that requests and answers of the admin API are made of.
+
+Times travel as ISO 8601 in UTC, money as USD. Text that is kept or shown holds no control characters.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+NANO = 1_000_000_000
+
+_PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
+_VISIBLE = r"[^\x00-\x20\x7f-\xa0\u2028\u2029]"
+# Begins and ends with something visible, and holds no control character.
+_TEXT = rf"^{_VISIBLE}(?:{_PRINTABLE}*{_VISIBLE})?$"
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_TEXT)]
+Model = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_TEXT)]
+# Names of users and tokens: they stand in addresses and in the audit trail.
+Login = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,47}$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Role = Literal["admin", "viewer"]
+Limit = Annotated[int, Field(ge=1, le=500, description="Rows of a page.")]
+
+
+class Body(BaseModel):
+    """What a request says; a field that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def _in_reach(value: datetime) -> datetime:
+    if abs(value.year - datetime.now(UTC).year) > 100:
+        raise ValueError("must lie within a hundred years")
+    return value
+
+
+When = Annotated[
+    AwareDatetime,
+    AfterValidator(_in_reach),
+    Field(description="ISO 8601 with a time zone, for example 2027-01-31T00:00:00Z."),
+]
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Epoch seconds as a time in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def at(seconds: float) -> datetime:
+    """The same of a time that is always there."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def seconds_of(when: datetime | None) -> float | None:
+    """A time in epoch seconds."""
+    return None if when is None else when.timestamp()
+
+
+def usd(nano: int | None) -> float | None:
+    """Nano-USD as USD."""
+    return None if nano is None else nano / NANO
