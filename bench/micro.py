@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from bench import bodies
+from dragoman.budget.limits import Amounts, Limit, Meters, Reservation
+from dragoman.budget.pricing import Consumption, Price, Rates, cost
 from dragoman.cache.lineage import lineage
 from dragoman.cache.prefix import compare, digest
 from dragoman.translate.capability import capability
@@ -90,6 +92,11 @@ def _rows() -> Iterator[Row]:
     yield Row("  of it: translate", lambda: _translate_all(events), _EVENTS)
     answer = _translate_all(events)
     yield Row("  of it: write", lambda: sse.encode_all(answer), _EVENTS)
+    meters = _meters()
+    yield Row("reserve and settle under 4 limits", lambda: _settle(meters))
+    price = Price(Rates(1_250_000, 125_000, 1_250_000, 10_000_000))
+    used = Consumption(15_603, 15_104, 0, 900)
+    yield Row("cost of a request", lambda: cost(price, used))
 
 
 def _plan(request: dict[str, Any]) -> Plan:
@@ -129,6 +136,24 @@ def _relay(chunks: list[bytes]) -> None:
 def _translate_all(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     answer = _answer()
     return [said for event in events for said in answer.feed(event)]
+
+
+def _meters() -> Meters:
+    return Meters(
+        [
+            Limit("requests", "minute", 10**12),
+            Limit("tokens", "day", 10**15, "claude-*"),
+            Limit("output_tokens", "5h", 10**15),
+            Limit("cost_usd", "month", 10**18),
+        ]
+    )
+
+
+def _settle(meters: Meters) -> None:
+    now = time.time()
+    found = meters.reserve("claude-sonnet-4-5", Amounts(1, 15_000, 8192, 200_000), now)
+    assert isinstance(found, Reservation)
+    found.settle(Amounts(1, 15_603, 900, 37_047), now)
 
 
 def _frames() -> Iterator[bytes]:

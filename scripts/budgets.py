@@ -85,7 +85,7 @@ def counts() -> Iterator[str]:
     if (direct := len(project["dependencies"])) > DIRECT_DEPENDENCIES:
         yield f"{direct} direct runtime dependencies (cap {DIRECT_DEPENDENCIES})"
     lines = (ROOT / "requirements" / "runtime.txt").read_text().splitlines()
-    # The lock is for every platform; what only a browser's Python or Windows gets is not installed by a user here.
+    # The lock is for every platform; what only Windows or a browser's Python gets is not counted.
     pinned = sum("==" in line and not _ELSEWHERE.search(line) for line in lines if line[:1].isalpha())
     if pinned > ALL_DEPENDENCIES:
         yield f"{pinned} runtime packages in all (cap {ALL_DEPENDENCIES})"

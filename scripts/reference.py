@@ -10,6 +10,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -81,6 +82,7 @@ def _default(value: object) -> str:
 
 _TYPES = {
     str: "text",
+    datetime: "date and time",
     int: "whole number",
     float: "number",
     bool: "true or false",
@@ -93,6 +95,8 @@ def _kind(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return ", ".join(f"`{value}`" for value in arguments)
+    if origin is dict:
+        return "table"
     if origin is list:
         return f"list of {_kind(arguments[0])}"
     if origin in (typing.Union, types.UnionType):
@@ -144,7 +148,7 @@ def settings_page() -> str:
                 f"## `[{name}]`\n",
                 f"{_meaning(name, field.description)}\nThe order of the lines counts: the first glob that"
                 f" matches is taken. As environment variable:\n`{settings.PREFIX}{name.upper()}`, one JSON"
-                " object; it replaces the file's table.\n",
+                " object.\n",
             ]
     outside = {
         "DRAGOMAN_CONFIG": "the configuration file, like `--config`",
@@ -290,7 +294,7 @@ def routes() -> dict[str, tuple[str, tuple[str, ...]]]:
     from dragoman.web.routes import MODELS_PATHS
 
     house: Any = SimpleNamespace(simulated=False)
-    app = App(house, cast(Any, None), max_body_bytes=1, keyless=False)
+    app = App(house, cast(Any, None), max_body_bytes=1, keyless=lambda: False)
     found = {path: (route.auth, tuple(route.methods)) for path, route in app.router.routes.items()}
     for path in MODELS_PATHS:
         found[path + "/{id}"] = found[path]

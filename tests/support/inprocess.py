@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,11 +13,14 @@ from typing import Any
 
 import aiohttp
 
-from dragoman.cli.serve import Assembly, assemble, resolve
+from dragoman.cli.assembly import Assembly, assemble
+from dragoman.cli.start import resolve
+from dragoman.cli.store import opened
 from dragoman.gateway.ports import Row
 from dragoman.settings import Settings
+from dragoman.store.health import Health
 from dragoman.telemetry import logs
-from dragoman.telemetry.ledger import LogLedger
+from dragoman.telemetry.ledger import Fanout, LogLedger
 from dragoman.web.door import Drain, Limits, Server, listen
 from dragoman.web.protocol import DoorConfig
 from dragoman.web.reply import fresh_request_id
@@ -106,14 +110,31 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(tmp_path: Path, settings: dict[str, Any]) -> AsyncIterator[Gateway]:
-    """Serves with these settings (shaped like the file); everything is closed afterwards."""
+async def gateway(
+    tmp_path: Path, settings: dict[str, Any], *, stored: bool = False
+) -> AsyncIterator[Gateway]:
+    """Serves with these settings (shaped like the file); everything is closed afterwards.
+
+    `stored` opens the database that the settings name, and writes the ledger to it.
+    """
     table = {"models": {"claude-*": "gpt-5.5@medium"}, **settings}
     log = io.StringIO()
     logger = logs.configure("json", "info", log)
     rows = Rows(LogLedger(logger))
     start = resolve(Settings.model_validate(table), tmp_path)
-    assembly = await assemble(start, logger, rows)
+    if not stored:
+        async with _served(await assemble(start, logger, rows), rows, log) as served:
+            yield served
+        return
+    health = Health()
+    async with opened(start.settings, tmp_path, monotonic=time.monotonic, health=health) as store:
+        ledger = Fanout(rows, store.writer)
+        async with _served(await assemble(start, logger, ledger, store, health), rows, log) as served:
+            yield served
+
+
+@asynccontextmanager
+async def _served(assembly: Assembly, rows: Rows, log: io.StringIO) -> AsyncIterator[Gateway]:
     sockets = listen("127.0.0.1", 0)
     config = DoorConfig(
         assembly.app, limits=Limits(), host_allowed=None, fresh_id=fresh_request_id, drain=Drain()

@@ -189,9 +189,11 @@ async def _read(reader: asyncio.StreamReader) -> Seen | None:
 
 
 @asynccontextmanager
-async def upstream() -> AsyncIterator[Upstream]:
-    """A scripted upstream on a free port."""
+async def upstream(*scripts: Script) -> AsyncIterator[Upstream]:
+    """A scripted upstream on a free port; without scripts it gives good short answers."""
     one = Upstream()
+    if scripts:
+        one.play(*scripts)
     server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
     one.port = server.sockets[0].getsockname()[1]
     try:

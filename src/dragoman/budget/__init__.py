@@ -1,1 +1,1 @@
-"""What requests cost and what a key may use: pure arithmetic."""
+"""What a request costs, and what a client key may still use. Pure: times and figures come in as arguments."""

@@ -76,8 +76,12 @@ class Pass:
 class KeyLimits:
     """The meters of one key."""
 
-    def __init__(self, limits: Iterable[Limit]) -> None:
-        self.meters = Meters(tuple(limits))
+    def __init__(self, limits: Iterable[Limit] = ()) -> None:
+        self.meters = Meters(limits)
+
+    def counts_money(self, requested: str) -> bool:
+        """Whether a money limit bears on a requested model."""
+        return any(meter.limit.measure == "cost_usd" for meter in self.meters.matching(requested))
 
     def headers(self, now: float) -> dict[str, str]:
         return ratelimit_headers(self.meters.lines(now), now)
@@ -130,7 +134,7 @@ class Admission:
         price = self.prices.upstream(row.upstream_model)
         wanted = Consumption(input_tokens, 0, 0, output)
         estimate = Amounts(1, input_tokens, output, 0 if price is None else cost(price, wanted))
-        if price is None and limits.meters.counts_money(row.requested_model):
+        if price is None and limits.counts_money(row.requested_model):
             raise Refused(
                 Failure(
                     Kind.PERMISSION,

@@ -33,6 +33,9 @@ class Turn(Protocol):
     @property
     def client_failure(self) -> Failure | None: ...
 
+    def bounds(self) -> tuple[int, int | None]:
+        """The model's window, and the output limit that the client set, both in tokens."""
+
     def immediate(self) -> list[dict[str, Any]] | None: ...
     def prepare(
         self, account: Account, learnt: frozenset[str], without_reasoning: bool, *, started: bool

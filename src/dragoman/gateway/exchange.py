@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from dragoman.gateway.admission import Pass
 from dragoman.gateway.attempts import Attempts, Step
 from dragoman.gateway.dialects import Dialect, Turn
 from dragoman.gateway.house import House
@@ -23,6 +24,8 @@ _EXPIRED = {
     Expired.FIRST_EVENT: UpstreamFailure(Cause.TIMEOUT, "no answer within the first-event limit"),
     Expired.IDLE: UpstreamFailure(Cause.TIMEOUT, "the stream fell silent beyond the idle limit"),
 }
+# For reservations: what a request of so many bytes may come to, before anything is known of it.
+BYTES_PER_TOKEN = 3.7
 _INTERNAL = Failure(Kind.INTERNAL, "The gateway met an internal fault; the log names it by the request id.")
 
 
@@ -39,6 +42,7 @@ class Exchange:
         self._content = False
         self._left = False
         self._settled = False
+        self._pass: Pass | None = None
         self._pacer: Pacer | None = None
         self._turn: Turn | None = None
         self.row = Row(request_id, house.clock.now(), client=client)
@@ -52,8 +56,9 @@ class Exchange:
             self._task.cancel()
 
     def head(self) -> dict[str, str]:
-        """Header fields of the answer that tell what served the request."""
-        return {} if self._turn is None else self._turn.head()
+        """Header fields of the answer: what served the request, and what is left of the key's limits."""
+        told = {} if self._turn is None else self._turn.head()
+        return told if self._pass is None else told | self._pass.headers(self._clock.now())
 
     @property
     def gone(self) -> bool:
@@ -68,14 +73,23 @@ class Exchange:
     # -- life ----------------------------------------------------------------------------------------
 
     def admit(
-        self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], request: dict[str, Any]
+        self,
+        dialect: Dialect,
+        principal: Principal,
+        headers: Mapping[str, str],
+        request: dict[str, Any],
+        size: int,
     ) -> None:
-        """Takes a validated request on. Raises Refused where the key or the model does not allow it.
+        """Takes a validated request of `size` bytes on. Raises Refused where key, model or limits forbid it.
 
         The caller should keep no reference to the request: a held stream must not hold a long prompt.
         """
-        self.row.key = principal.name
-        self._turn = dialect.admit(self._house, principal, headers, request, self.row)
+        row, house = self.row, self._house
+        self._turn = dialect.admit(house, principal, headers, request, row)
+        window, max_tokens = self._turn.bounds()
+        guess = min(window, int(size / BYTES_PER_TOKEN) + 1)
+        self._pass = house.admission.enter(principal, row, guess, max_tokens)
+        house.journal.begin(row)
 
     async def run(self, sink: Sink | None) -> dict[str, Any] | None:
         """Serves the admitted request; returns the whole answer where there is no sink.
@@ -124,9 +138,9 @@ class Exchange:
         while (step := attempts.next()) is not None:
             if step.pause:
                 await asyncio.sleep(step.pause)
+            self.row.attempts = attempts.told()
             failure = await self._attempt(turn, step, pacer)
             if failure is None:
-                self.row.attempts = attempts.told()
                 return self._finish(turn)
             pacer.rest()
             param = attempts.failed(failure)
@@ -176,6 +190,10 @@ class Exchange:
                 self._content = True
                 turn.commit()
                 self.row.first_token_ms = self._since()
+            if turn.over:
+                # What a client has seen the end of is counted and in the ledger, whatever happens next.
+                self._conclude(turn)
+                self.settle()
             await self._write(turn, events)
         return turn.over
 
@@ -233,17 +251,23 @@ class Exchange:
     # -- the end -------------------------------------------------------------------------------------
 
     def _finish(self, turn: Turn) -> dict[str, Any] | None:
-        row = self.row
+        self._conclude(turn)
+        if self._sink is not None:
+            return None
+        if (failure := turn.client_failure) is not None:
+            raise Refused(failure)
+        return turn.whole()
+
+    def _conclude(self, turn: Turn) -> None:
         if (failure := turn.client_failure) is not None:
             self._note(failure)
-            if self._sink is None:
-                raise Refused(failure)
-            return None
-        row.status, row.outcome = 200, "ok"
-        return turn.whole() if self._sink is None else None
+        else:
+            self.row.status, self.row.outcome = 200, "ok"
 
     def _note(self, failure: Failure) -> None:
         row = self.row
+        if self._settled:
+            return  # the ledger has the row as it was
         row.status = failure.status
         row.error_type = TABLE[failure.kind].anthropic
         row.outcome = "upstream_error" if row.account else "refused"
@@ -258,7 +282,7 @@ class Exchange:
         return _INTERNAL
 
     def settle(self) -> Row:
-        """Completes the row and hands it to the ledger, once. Never raises, never waits."""
+        """Completes the row, counts it and hands it to the ledger, once. Never raises, never waits."""
         row = self.row
         if not self._settled:
             self._settled = True
@@ -267,6 +291,9 @@ class Exchange:
             if self._turn is not None:
                 self._turn.settle(row)
             row.duration_ms = self._since()
+            self._house.admission.price(row)
+            if self._pass is not None:
+                self._pass.settle(row, self._clock.now())
             self._house.ledger.record(row)
         return row
 

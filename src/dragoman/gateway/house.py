@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from dragoman.cache.recall import Recall
 from dragoman.cache.turns import Turns
+from dragoman.gateway.admission import Admission
 from dragoman.gateway.attempts import Learnt
 from dragoman.gateway.counts import Counts
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.pacing import Limits
-from dragoman.gateway.ports import Accounts, Clock, Counter, Ids, Keys, Ledger, Upstream
+from dragoman.gateway.ports import Accounts, Clock, Counter, Ids, Keys, Ledger, Opening, Unwritten, Upstream
 from dragoman.translate.messages.count import Calibration
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
@@ -24,6 +25,7 @@ class House:
     clock: Clock
     ids: Ids
     keys: Keys
+    admission: Admission
     accounts: Accounts
     upstream: Upstream
     ledger: Ledger
@@ -41,4 +43,5 @@ class House:
     recall: Recall = field(default_factory=Recall)
     calibration: Calibration = field(default_factory=Calibration)
     counts: Counts = field(default_factory=Counts)
+    journal: Opening = field(default_factory=Unwritten)
     without_reasoning: dict[str, None] = field(default_factory=dict)

@@ -123,6 +123,10 @@ class MessagesTurn:
         """What the client was told instead of a good end."""
         return self._refusal or (None if self._answer is None else self._answer.told)
 
+    def bounds(self) -> tuple[int, int | None]:
+        """The model's window, and `max_tokens`."""
+        return self._profile.context_window, self._request.get("max_tokens")
+
     def immediate(self) -> list[dict[str, Any]] | None:
         """`max_tokens: 0` is answered without any generation: empty content, stop_reason max_tokens."""
         if self._request.get("max_tokens") != 0:

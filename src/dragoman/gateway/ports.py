@@ -167,6 +167,19 @@ class Ledger(Protocol):
     def record(self, row: Row) -> None: ...
 
 
+class Opening(Protocol):
+    """Where a request is noted when it is accepted, so that it has a row whatever happens to the process."""
+
+    def begin(self, row: Row) -> None: ...
+
+
+class Unwritten:
+    """Notes nothing: a gateway without a store."""
+
+    def begin(self, row: Row) -> None:
+        return
+
+
 class Sink(Protocol):
     """The client's side of one answer. `start` sends a 200 head; `write` sends bytes behind it."""
 

@@ -18,17 +18,18 @@ from dragoman.gateway.ports import Row
 from dragoman.store.tables import requests, usage_hours
 from dragoman.wire import jsonio
 
-_NAMES = tuple(column.name for column in requests.columns if column.name != "id")
+# Plain strings: the names of columns are a class of their own, which JSON keys must not be.
+_NAMES = tuple(str(column.name) for column in requests.columns if column.name != "id")
 _read = attrgetter(*_NAMES)
 _LISTS = ("attempts", "ignored_fields", "repaired")
 _WIDTHS = {
-    column.name: column.type.length
+    str(column.name): column.type.length
     for column in requests.columns
     if isinstance(column.type, String) and column.type.length is not None
 }
 _CLIENT_TEXT = ("request_id", "client", "requested_model", "upstream_model", "key", "account")
 _DIMENSIONS = ("hour", "key", "requested_model", "upstream_model", "account", "outcome")
-_SUMS = tuple(column.name for column in usage_hours.columns if column.name not in _DIMENSIONS)
+_SUMS = tuple(str(column.name) for column in usage_hours.columns if column.name not in _DIMENSIONS)
 HOUR = 3600
 
 

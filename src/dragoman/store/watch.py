@@ -7,7 +7,7 @@ a new limit is effective within a second in every process. It also tells whether
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,8 +32,8 @@ class Snapshot:
 class Watch:
     """Reads the store for one process.
 
-    `changed` gets each new snapshot, `answered` is called after every reading that worked, `failed` with the
-    reason after one that did not. None of them may raise.
+    `changed` makes a new snapshot effective, `answered` is called after every reading that worked, `failed`
+    with the reason after one that did not.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Watch:
         database: Database,
         *,
         now: Callable[[], float],
-        changed: Callable[[Snapshot], None],
+        changed: Callable[[Snapshot], Awaitable[None]],
         answered: Callable[[], None],
         failed: Callable[[str], None],
         seconds: float = POLL_SECONDS,
@@ -59,6 +59,7 @@ class Watch:
         """Reads once. Raises StoreError."""
         async with self._database.read() as connection:
             revision = await facts.revision(connection)
+            snapshot = None
             if revision != self._revision:
                 snapshot = Snapshot(
                     revision,
@@ -66,8 +67,9 @@ class Watch:
                     await names.read_aliases(connection),
                     await names.read_prices(connection),
                 )
-                self._changed(snapshot)
-                self._revision = revision
+        if snapshot is not None:
+            await self._changed(snapshot)
+            self._revision = revision
         self._answered()
 
     def start(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -28,7 +28,7 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class App:
-    """ASGI callable. `draining` and `accepting` are told by the server around it."""
+    """ASGI callable. `keyless` tells whether any key exists, `ill` which parts are not well, and why."""
 
     def __init__(
         self,
@@ -37,11 +37,13 @@ class App:
         *,
         max_body_bytes: int,
         allowed_hosts: frozenset[str] = frozenset(),
-        keyless: bool,
+        keyless: Callable[[], bool],
+        ill: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._house = house
         self._logger = logger
         self._keyless = keyless
+        self._ill = ill
         self._hosts = _LOOPBACK_NAMES | {name.lower() for name in allowed_hosts}
         self._marks = {"x-dragoman-simulated": "true"} if house.simulated else {}
         self.router = self._router(max_body_bytes)
@@ -53,7 +55,7 @@ class App:
         path: str = scope["path"]
         request_id = self._request_id(headers)
         incoming = Incoming(scope, receive, self._marking(send), path, scope["method"], headers, request_id)
-        if self._keyless and (refused := self._stranger(headers)) is not None:
+        if self._keyless() and (refused := self._stranger(headers)) is not None:
             await self._refuse(incoming, refused)
             return
         found = self.router.find(incoming.method, path)
@@ -144,6 +146,8 @@ class App:
             "upstream": "simulated" if self._house.simulated else "configured",
             "in_flight": gate.in_flight,
         }
+        # Reasons are for the log: here any caller reads along.
+        told |= dict.fromkeys(self._ill(), "degraded")
         return not gate.draining, told
 
 

@@ -59,6 +59,7 @@ class MessagesDoor:
 
     async def _serve(self, incoming: Incoming, exchange: Exchange) -> None:
         principal = self._house.keys.authenticate(incoming.headers)
+        exchange.row.key = principal.name
         content = await body.read(incoming.scope, incoming.receive, limit=self._limit)
         request = await body.json_object(incoming.scope, content)
         size = len(content)
@@ -68,7 +69,7 @@ class MessagesDoor:
         async with body.turn(size):
             validate(request, lenient=self._house.policy.lenient)
         async with body.turn(size):
-            exchange.admit(_DIALECT, principal, incoming.headers, request)
+            exchange.admit(_DIALECT, principal, incoming.headers, request, size)
         sink = _StreamSink(incoming.send, incoming.request_id) if request.get("stream") is True else None
         del request
         watcher = asyncio.ensure_future(_watch(incoming, exchange))

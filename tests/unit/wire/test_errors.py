@@ -18,6 +18,7 @@ ANTHROPIC_BY_STATUS = {
     500: "api_error",
     501: "not_supported",
     502: "api_error",
+    503: "api_error",
     504: "timeout_error",
     529: "overloaded_error",
 }

@@ -1,0 +1,244 @@
+"""Puts a gateway together: settings, secrets and an open store become a house and the application before it.
+
+The composition root of a process that serves. It knows every edge and decides nothing a request could notice;
+what runs beside the requests (the ledger's writer, the watch on the store) is started and ended here.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dragoman import __version__
+from dragoman.budget.pricing import Prices
+from dragoman.cache.recall import Recall
+from dragoman.cli.current import Current
+from dragoman.cli.start import Start, secret_of
+from dragoman.cli.store import Store
+from dragoman.gateway.admission import Admission
+from dragoman.gateway.flow import Gate
+from dragoman.gateway.house import House
+from dragoman.gateway.known import KnownKeys
+from dragoman.gateway.pacing import Limits
+from dragoman.gateway.ports import Ledger
+from dragoman.settings import Settings, SettingsError
+from dragoman.store.catalogue import Catalogue
+from dragoman.store.health import Health
+from dragoman.store.watch import Watch
+from dragoman.telemetry import logs
+from dragoman.translate.messages.plan import Policy
+from dragoman.translate.models import Alias, parse_aliases
+from dragoman.upstream import tokens
+from dragoman.upstream.accounts import StaticAccount, StaticAccounts
+from dragoman.upstream.client import HttpUpstream
+from dragoman.web.app import App
+from dragoman.wire.errors import Refused
+
+if TYPE_CHECKING:
+    from dragoman.simulator.server import Running
+
+_ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+DEMO_MODELS = {"claude-*": "gpt-5.5@medium"}
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    monotonic = staticmethod(time.monotonic)
+    now = staticmethod(time.time)
+
+
+class RandomIds:
+    """Random identifiers in the shapes that clients know."""
+
+    def request(self) -> str:
+        return "req_" + _token(24)
+
+    def message(self) -> str:
+        return "msg_" + _token(24)
+
+
+def _token(length: int) -> str:
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))
+
+
+@dataclass(slots=True)
+class Assembly:
+    """A gateway that is ready to be served, and what has to be closed after it."""
+
+    app: App
+    house: House
+    upstream: HttpUpstream
+    simulator: Running | None
+    store: Store | None
+    watch: Watch | None
+
+    async def close(self) -> None:
+        """Ends upstream connections and the simulator; writes what the ledger still holds."""
+        if self.watch is not None:
+            await self.watch.stop()
+        await self.upstream.close()
+        if self.simulator is not None:
+            await self.simulator.close()
+        if self.store is not None:
+            await self.store.writer.stop()
+
+
+async def assemble(
+    start: Start,
+    logger: logs.Logger,
+    ledger: Ledger,
+    store: Store | None = None,
+    health: Health | None = None,
+) -> Assembly:
+    """Puts the house together inside the running loop; starts the simulator where no account exists.
+
+    Without a store only the configuration's keys are known and the ledger given is the only one.
+    """
+    settings = start.settings
+    aliases = _aliases(settings)
+    _check_certificates(settings)
+    root = start.secret if store is None else store.facts.root
+    simulator: Running | None = None
+    if not settings.accounts:
+        from dragoman.simulator import server as simulated
+
+        simulator = await simulated.start("127.0.0.1", 0)
+    accounts = StaticAccounts(_accounts(settings, simulator), root)
+    upstream = HttpUpstream(
+        accounts.roads,
+        user_agent=settings.upstream.user_agent or f"dragoman/{__version__}",
+        connect_seconds=settings.upstream.connect_seconds,
+        ca_file=None if settings.upstream.ca_file is None else str(settings.upstream.ca_file),
+    )
+    keys = KnownKeys(
+        start.keys,
+        root if store is None else store.facts.pepper,
+        now=time.time,
+        monotonic=time.monotonic,
+        stored=store is not None,
+        serve_known=settings.database.on_failure == "serve_known",
+    )
+    prices = Prices(Catalogue(), start.prices)
+    house = _house(start, root, keys, prices, accounts, upstream, ledger, aliases)
+    house.simulated = simulator is not None
+    health = health or Health()
+    watch = None
+    if store is not None:
+        watch = await _follow(store, house, keys, prices, start, health)
+    app = App(
+        house,
+        logger,
+        max_body_bytes=settings.server.max_body_bytes,
+        allowed_hosts=frozenset(settings.server.allowed_hosts),
+        keyless=lambda: keys.keyless,
+        ill=lambda: health.parts,
+    )
+    return Assembly(app, house, upstream, simulator, store, watch)
+
+
+async def _follow(
+    store: Store, house: House, keys: KnownKeys, prices: Prices, start: Start, health: Health
+) -> Watch:
+    """Takes in what the store says now, and keeps the house equal to it from then on."""
+    current = Current(store, house, keys, prices, start.prices, start.limits, time.time)
+
+    def answered() -> None:
+        keys.read()
+        health.well("db_read")
+
+    watch = Watch(
+        store.database,
+        now=time.time,
+        changed=current.adopt,
+        answered=answered,
+        failed=lambda why: health.ill("db_read", why),
+    )
+    await watch.look()
+    house.journal = store.writer
+    store.writer.start()
+    watch.start()
+    return watch
+
+
+def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccount]:
+    if simulator is not None:
+        return [StaticAccount("simulated", "openai", f"{simulator.url}/v1", "sk-simulated", simulated=True)]
+    return [
+        StaticAccount(
+            row.name,
+            row.kind,
+            row.base_url,
+            secret_of(row, f"accounts.{row.name}"),
+            row.organization,
+            row.project,
+            None if row.models is None else tuple(row.models),
+        )
+        for row in settings.accounts
+    ]
+
+
+def _aliases(settings: Settings) -> tuple[Alias, ...]:
+    models: Mapping[str, str] = settings.models or ({} if settings.accounts else DEMO_MODELS)
+    try:
+        return parse_aliases(models)
+    except Refused as refusal:
+        raise SettingsError(f"models: {refusal.failure.message}") from None
+
+
+def _check_certificates(settings: Settings) -> None:
+    if (file := settings.upstream.ca_file) is None:
+        return
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except OSError as error:
+        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError(f"upstream.ca_file: {file}: {reason}") from None
+
+
+def _house(
+    start: Start,
+    root: bytes,
+    keys: KnownKeys,
+    prices: Prices,
+    accounts: StaticAccounts,
+    upstream: HttpUpstream,
+    ledger: Ledger,
+    aliases: tuple[Alias, ...],
+) -> House:
+    settings = start.settings
+    server = settings.server
+    jitter = random.SystemRandom().random
+    return House(
+        clock=SystemClock(),
+        ids=RandomIds(),
+        keys=keys,
+        admission=Admission(prices, time.time),
+        accounts=accounts,
+        upstream=upstream,
+        ledger=ledger,
+        counter=tokens.offline(),
+        gate=Gate(server.max_streams, server.queue, server.queue_seconds, jitter),
+        limits=Limits(
+            settings.upstream.first_event_seconds,
+            settings.upstream.idle_seconds,
+            server.ping_seconds,
+            server.hold_seconds,
+        ),
+        policy=Policy(
+            seal_key=root,
+            default_effort=settings.anthropic.default_effort,
+            strict_history=settings.anthropic.strict_history,
+            lenient=settings.anthropic.lenient,
+        ),
+        aliases=aliases,
+        salt=root,
+        jitter=jitter,
+        key_per_lane=settings.cache.key_per_lane,
+        recall=Recall(),
+    )

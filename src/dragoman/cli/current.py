@@ -1,0 +1,118 @@
+"""What the store says, put into the running house: keys, limits, aliases, prices, as they are now.
+
+Limits keep what they have counted when others change; a new one is first filled with what the ledger knows.
+The configuration's own keys and prices stay; the store's aliases and prices go before those of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from dragoman.budget.limits import Limit
+from dragoman.budget.pricing import Price, Prices, parse_price
+from dragoman.cli.store import Store
+from dragoman.gateway.admission import KeyLimits
+from dragoman.gateway.house import House
+from dragoman.gateway.known import KnownKeys
+from dragoman.gateway.ports import Principal
+from dragoman.store import usage
+from dragoman.store.clientkeys import ClientKey
+from dragoman.store.watch import Snapshot
+from dragoman.translate.models import Alias, parse_aliases
+from dragoman.wire.errors import Refused
+
+
+class Current:
+    """Adopts snapshots for one house. `fixed` are the limits of the configuration's keys, by name."""
+
+    def __init__(
+        self,
+        store: Store,
+        house: House,
+        keys: KnownKeys,
+        prices: Prices,
+        file_prices: Mapping[str, Price],
+        fixed: Mapping[str, Sequence[Limit]],
+        wall: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._house = house
+        self._keys = keys
+        self._prices = prices
+        self._file_prices = file_prices
+        self._fixed = {name: tuple(limits) for name, limits in fixed.items()}
+        self._file_aliases = tuple(house.aliases)
+        self._wall = wall
+
+    async def adopt(self, snapshot: Snapshot) -> None:
+        """Makes a snapshot effective. Raises StoreError when sums cannot be read."""
+        principals = {mark: _principal(key, until) for mark, until, key in snapshot.digests}
+        await self._limit({key.spec.name: key.spec.limits for _, _, key in snapshot.digests})
+        self._keys.read(principals)
+        self._house.aliases = (*_aliases(snapshot.aliases), *self._file_aliases)
+        self._prices.replace(_prices(snapshot.prices), self._file_prices)
+
+    async def _limit(self, stored: Mapping[str, tuple[Limit, ...]]) -> None:
+        admission = self._house.admission
+        wanted = {name: limits for name, limits in {**stored, **self._fixed}.items() if limits}
+        limits = {name: admission.keys.get(name) or KeyLimits() for name in wanted}
+        fresh = [
+            (name, limit)
+            for name, bound in wanted.items()
+            for limit in bound
+            if _what(limit) not in {_what(meter.limit) for meter in limits[name].meters}
+        ]
+        # Nothing may be settled between the sums and the meters that start from them.
+        async with self._store.writer.still() as waiting:
+            now = self._wall()
+            sums: dict[tuple[str, Limit], list[tuple[float, int]]] = {}
+            if fresh:
+                async with self._store.database.read() as connection:
+                    for name, limit in fresh:
+                        sums[name, limit] = await usage.settled(connection, name, limit, now)
+            for name, bound in wanted.items():
+                for meter in limits[name].meters.replace(bound):
+                    parts = sums.get((name, meter.limit), [])
+                    meter.load([*parts, *usage.pending(waiting, name, meter.limit)])
+            admission.adopt(limits)
+
+
+def _what(limit: Limit) -> tuple[str, str, str | None]:
+    """What a limit counts; its maximum may change without a new count."""
+    return limit.measure, limit.per, limit.models
+
+
+def _principal(key: ClientKey, until: float | None) -> Principal:
+    spec = key.spec
+    ends = [at for at in (spec.expires_at, until) if at is not None]
+    return Principal(
+        spec.name,
+        f"key:{key.id}",
+        spec.models,
+        spec.default_effort,
+        spec.enforced_effort,
+        spec.max_effort,
+        spec.concurrency,
+        min(ends) if ends else None,
+    )
+
+
+def _aliases(stored: Mapping[str, str]) -> tuple[Alias, ...]:
+    """The store's aliases; one that cannot be read (an older version wrote it) is left out, not the rest."""
+    found: list[Alias] = []
+    for name, target in stored.items():
+        try:
+            found += parse_aliases({name: target})
+        except Refused:
+            continue
+    return tuple(found)
+
+
+def _prices(stored: Mapping[str, Mapping[str, object]]) -> dict[str, Price]:
+    found: dict[str, Price] = {}
+    for model, rates in stored.items():
+        try:
+            found[model] = parse_price(model, rates, "store")
+        except ValueError:
+            continue
+    return found
