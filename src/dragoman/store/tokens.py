@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.gateway.credentials import digest
 from dragoman.store.clientkeys import NotThere, StoreConflict
@@ -72,16 +73,15 @@ class Tokens:
         async with self._database.read() as connection:
             return [_token(row) for row in (await connection.execute(query)).all()]
 
+    async def get(self, name: str) -> Token:
+        """The token of a name or id. Raises NotThere."""
+        async with self._database.read() as connection:
+            return await _one(connection, name)
+
     async def revoke(self, name: str) -> Token:
         """Ends the token of a name or id. Raises NotThere."""
         async with self._database.write() as connection:
-            query = select(tokens).where(
-                or_(tokens.c.name == name, tokens.c.id == name), tokens.c.role != SETUP
-            )
-            found = [_token(row) for row in (await connection.execute(query)).all()]
-            if not found:
-                raise NotThere(f"there is no token named {name!r}")
-            token = next((one for one in found if one.name == name), found[0])
+            token = await _one(connection, name)
             await connection.execute(delete(tokens).where(tokens.c.id == token.id))
             return token
 
@@ -135,6 +135,14 @@ class Tokens:
 def setup_digest(pepper: bytes, text: str) -> bytes:
     """What the store knows a set-up token by."""
     return digest(pepper, f"setup {text.strip()}")
+
+
+async def _one(connection: AsyncConnection, name: str) -> Token:
+    query = select(tokens).where(or_(tokens.c.name == name, tokens.c.id == name), tokens.c.role != SETUP)
+    found = [_token(row) for row in (await connection.execute(query)).all()]
+    if not found:
+        raise NotThere(f"there is no token named {name!r}")
+    return next((one for one in found if one.name == name), found[0])
 
 
 def _token(row: Row[Any]) -> Token:

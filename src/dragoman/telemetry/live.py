@@ -70,6 +70,11 @@ class Live:
         """How many watch now."""
         return len(self._watchers)
 
+    @property
+    def full(self) -> bool:
+        """Whether nobody more can watch."""
+        return len(self._watchers) >= WATCHERS
+
     def record(self, row: Row) -> None:
         """Never waits and never raises."""
         for watcher in tuple(self._watchers):
@@ -80,7 +85,7 @@ class Live:
     @contextmanager
     def watching(self) -> Iterator[Watcher]:
         """Watches until the block ends. Raises Full."""
-        if len(self._watchers) >= WATCHERS:
+        if self.full:
             raise Full
         watcher = Watcher()
         self._watchers.add(watcher)

@@ -24,6 +24,8 @@ Login = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+# A number as it is, never one in quotes or a true.
+Number = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
 Role = Literal["admin", "viewer"]
 Limit = Annotated[int, Field(ge=1, le=500, description="Rows of a page.")]
 

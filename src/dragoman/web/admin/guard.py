@@ -23,6 +23,7 @@ API = "/admin/api"
 BODY_BYTES = 256 * 1024
 CALLER = "dragoman.caller"
 REQUEST_ID = "dragoman.request_id"
+FAULT = Failure(Kind.INTERNAL, "The gateway met an internal fault.")
 _OURS = frozenset(name for name, _ in SECURITY)
 
 
@@ -45,7 +46,7 @@ class Guard:
             await answer.fail(of_store(error))
         except Exception as error:
             self._admin.logger.error("admin_fault", request_id=incoming.request_id, exc=error)
-            await answer.fail(Failure(Kind.INTERNAL, "The gateway met an internal fault."))
+            await answer.fail(FAULT)
 
     async def _serve(self, incoming: Incoming, answer: _Answer) -> None:
         path = incoming.path
@@ -82,24 +83,25 @@ class _Answer:
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
         self._began = False
+        self._ended = False
 
     async def send(self, message: Message) -> None:
+        self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         if message["type"] == "http.response.start":
             self._began = True
-            ids = reply.failure_headers(_NOTHING, self._incoming.request_id)
+            ids = reply.failure_headers(FAULT, self._incoming.request_id)
             kept = [(name, value) for name, value in message.get("headers", ()) if name not in _OURS]
             message["headers"] = [*kept, *SECURITY, *_fields(ids)]
         await self._incoming.send(message)
 
     async def fail(self, failure: Failure, path: str | None = None) -> None:
         """Answers with a failure; of an answer that has begun nothing can be said any more: it is cut."""
+        if self._ended:  # it was said already
+            return
         if self._began:
             raise ConnectionAbortedError("the answer had begun")
         body = envelope(failure, self._incoming.request_id, path)
         await reply.send_json(self.send, failure.status, body, failure.headers())
-
-
-_NOTHING = Failure(Kind.INTERNAL, "")
 
 
 def _fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

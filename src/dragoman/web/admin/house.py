@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dragoman.gateway.admission import Admission
 from dragoman.gateway.house import House
 from dragoman.settings import Settings
 from dragoman.store.audit import Entry, NotingDatabase
@@ -21,6 +20,7 @@ from dragoman.store.tokens import Tokens
 from dragoman.store.writer import Writer
 from dragoman.telemetry.live import Live
 from dragoman.telemetry.logs import Logger
+from dragoman.translate.models import Alias
 from dragoman.web.admin.passwords import Passwords
 from dragoman.web.admin.throttle import Throttle
 
@@ -37,11 +37,11 @@ async def _nothing_to_read() -> None:
 class AdminHouse:
     """`settings_view` tells each setting's value and origin, secrets masked. `refresh` makes this process
     read the store again at once after a change (others do within a second); it may raise StoreError.
-    `fixed` names the keys that the configuration made beyond its own table (the demo's).
+    `fixed` names the keys that exist beyond the configuration's table (the demo's), `file_aliases` are those
+    that the house began with, before the store's.
     """
 
     house: House
-    admission: Admission
     settings: Settings
     database: Database
     ring: Ring
@@ -55,6 +55,7 @@ class AdminHouse:
     settings_view: Callable[[], Sequence[Mapping[str, Any]]] = _nothing_to_show
     refresh: Callable[[], Awaitable[None]] = _nothing_to_read
     fixed: tuple[str, ...] = ()
+    file_aliases: tuple[Alias, ...] = ()
     passwords: Passwords = field(default_factory=Passwords)
     throttle: Throttle = field(default_factory=Throttle)
 

@@ -1,0 +1,45 @@
+"""Where the admin API hangs in the application: built in a thread when it is asked for first.
+
+FastAPI takes longer to import than a gateway may take to start, and most processes never need it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from dragoman.web.incoming import Incoming
+
+if TYPE_CHECKING:
+    from dragoman.web.admin.guard import Guard
+    from dragoman.web.admin.house import AdminHouse
+
+
+class Mount:
+    """A door for every path that `is_admin` names."""
+
+    def __init__(self, admin: AdminHouse) -> None:
+        self._admin = admin
+        self._guard: Guard | None = None
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, incoming: Incoming) -> None:
+        guard = self._guard or await self._build()
+        await guard(incoming)
+
+    async def _build(self) -> Guard:
+        async with self._lock:
+            if self._guard is None:
+                self._guard = await asyncio.to_thread(_built, self._admin)
+            return self._guard
+
+
+def is_admin(path: str) -> bool:
+    """Whether a path is the admin API's."""
+    return path == "/admin" or path.startswith("/admin/")
+
+
+def _built(admin: AdminHouse) -> Guard:
+    from dragoman.web.admin.app import build
+
+    return build(admin)
