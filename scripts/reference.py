@@ -263,11 +263,11 @@ def cli_page() -> str:
         HEAD,
         "# Command line\n",
         f"{root.help}\n",
-        "`dragoman --install-completion` sets up completion for your shell. Exit codes: 0 done, 2 wrong\n"
-        "usage or configuration, with one line per problem on standard error.\n",
+        "`dragoman --install-completion` sets up completion for your shell. Exit codes: 0 done, 1 what was\n"
+        "asked for failed or was not found, 2 wrong usage or configuration, 3 the store cannot be used, 4\n"
+        "findings; with one line per problem on standard error.\n",
     ]
-    commands: Mapping[str, Any] = root.commands
-    for name, command in commands.items():
+    for name, command in _verbs(root, ""):
         if not command.help:
             raise SystemExit(f"cli: {name} has no help")
         parts += [f"## `dragoman {name}`\n", f"{command.help}\n"]
@@ -277,9 +277,21 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
+def _verbs(group: Any, before: str) -> Iterable[tuple[str, Any]]:
+    """Every verb with its whole name, those of groups too."""
+    commands: Mapping[str, Any] = group.commands
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from _verbs(command, f"{before}{name} ")
+        else:
+            yield before + name, command
+
+
 def _option(verb: str, param: Any) -> tuple[str, str, str]:
     if not param.help:
         raise SystemExit(f"cli: {verb} {param.name} has no help")
+    if param.param_type_name == "argument":
+        return f"`{param.name.rstrip('_').upper()}`", "required" if param.required else "none", param.help
     spelled = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
     default = "off" if param.is_flag and not param.default else _default(param.default).replace('`"', "`")
     return spelled, default.replace('"`', "`"), param.help

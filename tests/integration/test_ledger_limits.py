@@ -48,7 +48,7 @@ async def ask(house: Gateway, model: str = "claude-test", **more: Any) -> Reply:
 
 def used(house: Gateway, index: int = 0) -> tuple[int, int]:
     """What the index-th limit of the key has counted, and what open requests hold of it."""
-    line = house.assembly.house.admission.keys["laptop"].meters.lines(house.assembly.house.clock.now())[index]
+    line = house.assembly.house.admission.keys["laptop"].lines(house.assembly.house.clock.now())[index]
     return line.used, line.held
 
 

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
+from dragoman.cli import alias, db, key, keyring_verbs, price
+from dragoman.cli.options import Config, DataDir
 
 app = typer.Typer(
     name="dragoman",
@@ -17,11 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Claude Code and every Anthropic client on OpenAI models.",
 )
-
-Config = Annotated[
-    Path | None, typer.Option("--config", help="TOML file (also DRAGOMAN_CONFIG).", envvar="DRAGOMAN_CONFIG")
-]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys and data are kept.")]
 
 
 @app.command()
@@ -77,6 +74,13 @@ def read_scenario(path: Path) -> object:
 def version() -> None:
     """Print the version."""
     typer.echo(f"dragoman {__version__} (Python {sys.version.split()[0]})")
+
+
+app.add_typer(key.app, name="key")
+app.add_typer(alias.app, name="alias")
+app.add_typer(price.app, name="price")
+app.add_typer(db.app, name="db")
+app.add_typer(keyring_verbs.app, name="secrets")
 
 
 def main() -> None:

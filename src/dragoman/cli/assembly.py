@@ -6,6 +6,7 @@ what runs beside the requests (the ledger's writer, the watch on the store) is s
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 import ssl
@@ -77,9 +78,11 @@ class Assembly:
     simulator: Running | None
     store: Store | None
     watch: Watch | None
+    warm: asyncio.Future[None]
 
     async def close(self) -> None:
         """Ends upstream connections and the simulator; writes what the ledger still holds."""
+        await asyncio.wait([self.warm])
         if self.watch is not None:
             await self.watch.stop()
         await self.upstream.close()
@@ -124,7 +127,10 @@ async def assemble(
         stored=store is not None,
         serve_known=settings.database.on_failure == "serve_known",
     )
-    prices = Prices(Catalogue(), start.prices)
+    catalogue = Catalogue()
+    # Read beside the start-up: the first priced request would wait for it.
+    warm = asyncio.ensure_future(asyncio.to_thread(catalogue.load))
+    prices = Prices(catalogue, start.prices)
     house = _house(start, root, keys, prices, accounts, upstream, ledger, aliases)
     house.simulated = simulator is not None
     health = health or Health()
@@ -139,7 +145,7 @@ async def assemble(
         keyless=lambda: keys.keyless,
         ill=lambda: health.parts,
     )
-    return Assembly(app, house, upstream, simulator, store, watch)
+    return Assembly(app, house, upstream, simulator, store, watch, warm)
 
 
 async def _follow(

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from dragoman.budget.limits import Limit
+from dragoman.budget.limits import Limit, Meters
 from dragoman.budget.pricing import Price, Prices, parse_price
 from dragoman.cli.store import Store
-from dragoman.gateway.admission import KeyLimits
 from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.ports import Principal
@@ -55,12 +54,12 @@ class Current:
     async def _limit(self, stored: Mapping[str, tuple[Limit, ...]]) -> None:
         admission = self._house.admission
         wanted = {name: limits for name, limits in {**stored, **self._fixed}.items() if limits}
-        limits = {name: admission.keys.get(name) or KeyLimits() for name in wanted}
+        limits = {name: admission.keys.get(name) or Meters() for name in wanted}
         fresh = [
             (name, limit)
             for name, bound in wanted.items()
             for limit in bound
-            if _what(limit) not in {_what(meter.limit) for meter in limits[name].meters}
+            if _what(limit) not in {_what(meter.limit) for meter in limits[name]}
         ]
         # Nothing may be settled between the sums and the meters that start from them.
         async with self._store.writer.still() as waiting:
@@ -71,7 +70,7 @@ class Current:
                     for name, limit in fresh:
                         sums[name, limit] = await usage.settled(connection, name, limit, now)
             for name, bound in wanted.items():
-                for meter in limits[name].meters.replace(bound):
+                for meter in limits[name].replace(bound):
                     parts = sums.get((name, meter.limit), [])
                     meter.load([*parts, *usage.pending(waiting, name, meter.limit)])
             admission.adopt(limits)

@@ -10,6 +10,9 @@ from pathlib import Path
 from dragoman.settings import SettingsError
 
 KEY_PREFIX = "sk-drg-"
+# Files of the data directory that hold a client key: the demo's, and the one that `key create` saved.
+DEMO_KEY = "demo-key"
+CLIENT_KEY = "client-key"
 
 
 def data_directory(chosen: Path | None) -> Path:

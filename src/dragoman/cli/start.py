@@ -40,7 +40,7 @@ def resolve(settings: Settings, data: Path) -> Start:
     if not settings.accounts and not keys:
         demo_key = keep(data / "demo-key", new_key())
         keys = [(demo_key, Principal("demo", "key:demo"))]
-    return Start(settings, data, secret, keys, demo_key, _limits(settings), _prices(settings))
+    return Start(settings, data, secret, keys, demo_key, file_limits(settings), file_prices(settings))
 
 
 def _principal(row: Key) -> Principal:
@@ -56,7 +56,8 @@ def _principal(row: Key) -> Principal:
     )
 
 
-def _limits(settings: Settings) -> dict[str, tuple[Limit, ...]]:
+def file_limits(settings: Settings) -> dict[str, tuple[Limit, ...]]:
+    """The limits of the configuration's keys, by the key's name. Raises SettingsError."""
     try:
         return {
             row.name: tuple(
@@ -70,7 +71,8 @@ def _limits(settings: Settings) -> dict[str, tuple[Limit, ...]]:
         raise SettingsError(str(error)) from None
 
 
-def _prices(settings: Settings) -> dict[str, Price]:
+def file_prices(settings: Settings) -> dict[str, Price]:
+    """`[prices]` of the configuration. Raises SettingsError."""
     try:
         return {name: parse_price(name, table) for name, table in settings.prices.items()}
     except ValueError as error:

@@ -52,7 +52,18 @@ def ring_texts(settings: Settings, data: Path) -> list[str]:
             raise SettingsError(f"secrets.key_env: the variable {settings.secrets.key_env} is empty")
     else:
         text = keep(data / settings.secrets.key_file, secrets.token_urlsafe(48))
-    return text.split()
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def present_texts(settings: Settings, data: Path) -> list[str]:
+    """The same without making anything: nothing where they cannot be read."""
+    file = data / settings.secrets.key_file
+    if settings.secrets.key_env is None and not file.exists():
+        return []
+    try:
+        return ring_texts(settings, data)
+    except SettingsError:
+        return []
 
 
 @asynccontextmanager
@@ -61,7 +72,7 @@ async def opened(
 ) -> AsyncIterator[Store]:
     """The store of this configuration. Raises StoreError and SettingsError."""
     texts = ring_texts(settings, data)
-    ring = Ring(texts)
+    ring = Ring(texts, lambda: present_texts(settings, data))
     database = Database(locate(settings.database.url, data))
     journal = Journal(data / JOURNAL)
     try:

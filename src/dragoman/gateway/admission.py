@@ -7,11 +7,11 @@ It arranges the arithmetic of `budget`; where counters come from after a restart
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from dragoman.budget.limits import Amounts, Limit, Meters, Reservation, Spent, ratelimit_headers
+from dragoman.budget.limits import Amounts, Meters, Reservation, Spent, ends, ratelimit_headers
 from dragoman.budget.pricing import Consumption, Price, cost
 from dragoman.gateway.ports import Principal, Row
 from dragoman.wire.errors import Failure, Kind, Refused
@@ -44,19 +44,26 @@ class Unpriced:
 class Pass:
     """What one admitted request holds of its key. `settle` is effective once."""
 
-    __slots__ = ("_done", "_limits", "_reservation", "_slot")
+    __slots__ = ("_done", "_limits", "_requested", "_reservation", "_slot")
 
     def __init__(
-        self, limits: KeyLimits | None, reservation: Reservation | None, slot: Callable[[], None] | None
+        self,
+        limits: Meters | None,
+        requested: str,
+        reservation: Reservation | None,
+        slot: Callable[[], None] | None,
     ) -> None:
         self._limits = limits
+        self._requested = requested
         self._reservation = reservation
         self._slot = slot
         self._done = False
 
     def headers(self, now: float) -> dict[str, str]:
         """`anthropic-ratelimit-*` of the key's own limits."""
-        return {} if self._limits is None else self._limits.headers(now)
+        if self._limits is None:
+            return {}
+        return ratelimit_headers(self._limits.lines(now, self._requested), now)
 
     def settle(self, row: Row, now: float) -> None:
         """Counts what the row says was used; nothing where nothing was."""
@@ -73,36 +80,22 @@ class Pass:
             self._reservation.settle(amounts(row), now)
 
 
-class KeyLimits:
-    """The meters of one key."""
-
-    def __init__(self, limits: Iterable[Limit] = ()) -> None:
-        self.meters = Meters(limits)
-
-    def counts_money(self, requested: str) -> bool:
-        """Whether a money limit bears on a requested model."""
-        return any(meter.limit.measure == "cost_usd" for meter in self.meters.matching(requested))
-
-    def headers(self, now: float) -> dict[str, str]:
-        return ratelimit_headers(self.meters.lines(now), now)
-
-
 class Admission:
     """Every key's limits and places. `now` is the wall clock: limits end by the calendar."""
 
     def __init__(self, prices: Prices, now: Callable[[], float]) -> None:
         self.prices = prices
         self._now = now
-        self._limits: dict[str, KeyLimits] = {}
+        self._limits: dict[str, Meters] = {}
         self._busy: dict[str, int] = {}
 
     @property
-    def keys(self) -> Mapping[str, KeyLimits]:
+    def keys(self) -> Mapping[str, Meters]:
         """Limits by the key's name."""
         return self._limits
 
-    def adopt(self, limits: Mapping[str, KeyLimits]) -> None:
-        """Replaces the limits of all keys; what is reserved under the old ones still settles."""
+    def adopt(self, limits: Mapping[str, Meters]) -> None:
+        """Takes the meters of all keys; a key that had some before keeps them (see Meters.replace)."""
         self._limits = dict(limits)
 
     def enter(self, principal: Principal, row: Row, input_tokens: int, max_tokens: int | None) -> Pass:
@@ -117,7 +110,7 @@ class Admission:
             if reservation is not None:
                 reservation.release()
             raise
-        return Pass(limits, reservation, slot)
+        return Pass(limits, row.requested_model, reservation, slot)
 
     def price(self, row: Row) -> None:
         """Fills in what the row cost, and what the model the client named would have cost."""
@@ -129,7 +122,7 @@ class Admission:
         if (price := self.prices.anthropic(row.requested_model)) is not None:
             row.anthropic_cost_nano = cost(price, used)
 
-    def _reserve(self, limits: KeyLimits, row: Row, input_tokens: int, max_tokens: int | None) -> Reservation:
+    def _reserve(self, limits: Meters, row: Row, input_tokens: int, max_tokens: int | None) -> Reservation:
         output = OUTPUT_RESERVED if max_tokens is None else min(max_tokens, OUTPUT_RESERVED)
         price = self.prices.upstream(row.upstream_model)
         wanted = Consumption(input_tokens, 0, 0, output)
@@ -144,9 +137,9 @@ class Admission:
                 )
             )
         now = self._now()
-        found = limits.meters.reserve(row.requested_model, estimate, now)
+        found = limits.reserve(row.requested_model, estimate, now)
         if isinstance(found, Spent):
-            raise Refused(spent(found, now))
+            raise Refused(spent(found, now, ratelimit_headers(limits.lines(now, row.requested_model), now)))
         return found
 
     def _take(self, principal: Principal) -> Callable[[], None] | None:
@@ -178,19 +171,32 @@ def amounts(row: Row) -> Amounts:
     return Amounts(1, row.input_tokens, row.output_tokens, row.cost_nano or 0)
 
 
-def spent(found: Spent, now: float) -> Failure:
-    """What the client is told of a limit that is used up: 402 for money, 429 for the rest."""
+def spent(found: Spent, now: float, fields: Mapping[str, str]) -> Failure:
+    """What the client is told of a limit that is used up: 402 for money, 429 for the rest.
+
+    What only open requests hold may be free in a moment: that is 429 with a short wait, for money too.
+    """
     limit, resets = found.limit, found.resets_at
+    pairs = tuple(fields.items())
+    if found.wait_seconds is not None and found.wait_seconds <= BUSY_SECONDS:
+        message = f"Requests in flight hold what is left of this key's limit: {limit.describe()}."
+        return Failure(
+            Kind.RATE_LIMIT, message + _resets(ends(limit.per, now)), retry_after=BUSY_SECONDS, fields=pairs
+        )
     kind = Kind.BILLING if limit.measure == "cost_usd" else Kind.RATE_LIMIT
     message = f"The limit of this key is used up: {limit.describe()}."
     if resets is None:
-        return Failure(kind, message, should_retry=False)
+        return Failure(kind, message, should_retry=False, fields=pairs)
     wait = max(0.0, resets - now)
-    at = datetime.fromtimestamp(resets, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     patient = kind is Kind.RATE_LIMIT and wait <= PATIENCE_SECONDS
     return Failure(
         kind,
-        f"{message} It resets at {at}.",
+        message + _resets(resets),
         retry_after=wait,
         should_retry=None if patient else False,
+        fields=pairs,
     )
+
+
+def _resets(at: float | None) -> str:
+    return "" if at is None else f" It resets at {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}."

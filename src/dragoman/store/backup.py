@@ -30,6 +30,8 @@ def _copy(source: Path, target: Path) -> None:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         with closing(sqlite3.connect(source, timeout=30)) as old, closing(sqlite3.connect(draft)) as new:
             old.backup(new, pages=_PAGES)
+            # One file that is whole by itself, wherever it is carried; the gateway sets its own mode again.
+            new.execute("PRAGMA journal_mode=DELETE")
         if found := _problems(draft):
             raise StoreError(f"{source}: the copy is damaged: {found[0]}")
         draft.replace(target)
@@ -41,7 +43,9 @@ def _copy(source: Path, target: Path) -> None:
 
 def _problems(file: Path) -> list[str]:
     try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as connection:
+        with closing(
+            sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+        ) as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)")]
     except sqlite3.Error as error:
         return [str(error)]

@@ -38,8 +38,18 @@ async def unlock(database: Database, ring: Ring, root: bytes) -> Facts:
             # Of two processes that start at the same time, one is first and both take what it wrote.
             await connection.execute(_insert_if_absent(database, rows))
         found = await _read(database)
+    return Facts(*(_opened(database, ring, name, found[name]) for name in SEALED))
+
+
+async def check(database: Database, ring: Ring) -> None:
+    """Raises StoreError when the ring does not open what the database has sealed. Makes nothing."""
+    for name, sealed in (await _read(database)).items():
+        _opened(database, ring, name, sealed)
+
+
+def _opened(database: Database, ring: Ring, name: str, sealed: str) -> bytes:
     try:
-        return Facts(*(ring.open(f"meta:{name}", found[name]) for name in SEALED))
+        return ring.open(f"meta:{name}", sealed)
     except StoreError:
         raise StoreError(
             f"the secret (secrets.key_file or secrets.key_env) does not open the database {database.place}: "

@@ -49,6 +49,7 @@ class Journal:
         self._segments: list[_Segment] = []
         self._where: dict[str, list[_Segment]] = {}
         self._dirty = False
+        self._torn = False
         self.fault: str | None = None
 
     @property
@@ -119,10 +120,12 @@ class Journal:
             if file is None or self._segments[-1].size >= self._limit:
                 file = self._roll()
             segment = self._segments[-1]
+            if self._torn:  # a full disk cut a line short: it must not swallow this one
+                line = b"\n" + line
             written = os.write(file, line)
             segment.size += written
-            if written != len(line):  # the disk is full: the torn line must not swallow the next one
-                segment.size += os.write(file, b"\n")
+            self._torn = written != len(line)
+            if self._torn:
                 raise OSError(0, "No space left on device")
             segment.open.add(uid)
             places = self._where.setdefault(uid, [])
@@ -193,6 +196,23 @@ def left(directory: Path, own: str | None = None) -> Iterator[Left]:
         found._files.append(lock)
         found._lock = descriptor
         yield found
+
+
+def alive(directory: Path) -> int:
+    """How many processes have a journal here now: a gateway that runs, or a verb at work."""
+    count = 0
+    for lock in directory.glob(f"*{_LOCK}"):
+        try:
+            descriptor = os.open(lock, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            _take(descriptor)
+        except OSError:
+            count += 1
+        finally:
+            os.close(descriptor)
+    return count
 
 
 def _read(files: list[Path]) -> Left:

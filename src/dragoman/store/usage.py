@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, cast, func, select
+from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.budget.limits import Amounts, Limit, start
@@ -49,8 +49,12 @@ async def _sliding(
 ) -> list[tuple[float, Amounts]]:
     window = SLIDING[limit.per]
     width = window / _BUCKETS
+    since = start(limit.per, now) or 0.0
     end = requests.c.time + func.coalesce(requests.c.duration_ms, 0.0) / 1000
-    bucket = cast(end / width, Integer)
+    # PostgreSQL's cast rounds, and not every SQLite has a floor.
+    bucket: ColumnElement[Any] = (
+        cast(end / width, Integer) if connection.dialect.name == "sqlite" else func.floor(end / width)
+    )
     query = (
         select(
             bucket.label("bucket"),
@@ -60,12 +64,12 @@ async def _sliding(
             func.sum(requests.c.output_tokens),
             func.sum(func.coalesce(requests.c.cost_nano, 0)),
         )
-        .where(requests.c.key == key, requests.c.time > now - window - _LONGEST, end > now - window)
+        .where(requests.c.key == key, requests.c.time > since - _LONGEST, end >= since)
         .where(requests.c.usage_source != "none")
         .group_by(bucket, requests.c.requested_model)
     )
     rows = (await connection.execute(query)).all()
-    return [((row[0] + 1) * width, _amounts(row[2:])) for row in rows if limit.matches(row.requested_model)]
+    return [(float(row[0]) * width, _amounts(row[2:])) for row in rows if limit.matches(row.requested_model)]
 
 
 async def _hourly(

@@ -124,13 +124,17 @@ TABLE: dict[Kind, Row] = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a request ends without its answer. `retry_after` in seconds; None lets the client choose."""
+    """Why a request ends without its answer. `retry_after` in seconds; None lets the client choose.
+
+    `fields` are further header fields of the answer, as pairs.
+    """
 
     kind: Kind
     message: str
     retry_after: float | None = None
     should_retry: bool | None = None
     error_code: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
 
     @property
     def status(self) -> int:
@@ -138,7 +142,7 @@ class Failure:
 
     def headers(self) -> dict[str, str]:
         """`retry-after` (whole seconds, rounded up) and `x-should-retry`, where they were decided."""
-        fields: dict[str, str] = {}
+        fields = dict(self.fields)
         if self.retry_after is not None:
             fields["retry-after"] = str(max(1, -int(-self.retry_after // 1)))
         if self.should_retry is not None:
