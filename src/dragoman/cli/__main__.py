@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
-from dragoman.cli import alias, db, key, keyring_verbs, price
+from dragoman.cli import alias, db, key, keyring_verbs, price, token
 from dragoman.cli.options import Config, DataDir
 
 app = typer.Typer(
@@ -78,6 +78,7 @@ def version() -> None:
 
 app.add_typer(key.app, name="key")
 app.add_typer(alias.app, name="alias")
+app.add_typer(token.app, name="token")
 app.add_typer(price.app, name="price")
 app.add_typer(db.app, name="db")
 app.add_typer(keyring_verbs.app, name="secrets")

@@ -6,6 +6,7 @@ makes one admin, once, within a day. Making a new one ends the one before.
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +24,8 @@ TOKEN_PREFIX = "drg-adm-"
 SETUP_PREFIX = "drg-setup-"
 SETUP = "setup"
 SETUP_SECONDS = 86_400.0
+# What tokens and users are called: the name stands in addresses and in the audit trail.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,47}")
 # No name of an automation token can be this one.
 _SETUP_NAME = ":setup"
 
@@ -99,9 +102,7 @@ class Tokens:
     async def used(self, token_id: str, now: float) -> None:
         """Notes when a token was used last."""
         async with self._database.write() as connection:
-            await connection.execute(
-                update(tokens).where(tokens.c.id == token_id).values(last_used_at=now)
-            )
+            await connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=now))
 
     async def make_setup(self, now: float, text: str = "") -> str:
         """The set-up token, with a text that is given or made; an earlier one ends. Raises StoreConflict."""

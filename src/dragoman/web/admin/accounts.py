@@ -35,35 +35,41 @@ class Accounts(BaseModel):
     hours: int
 
 
-@router.get("/accounts", openapi_extra=who("viewer"), summary="List upstream accounts")
+@router.get(
+    "/accounts",
+    openapi_extra=who("viewer"),
+    summary="List upstream accounts",
+    response_model_exclude_unset=True,
+)
 async def accounts(
     admin: House, hours: Annotated[int, Query(ge=1, le=24 * 366, description="Usage of so many hours.")] = 24
 ) -> Accounts:
     """`usage` is null for an account that served nothing in that time."""
     since = admin.now - hours * _HOUR
     sums = {row["account"]: row for row in await series.totals(admin.database, since, None, "account")}
-    data = [
-        AccountRecord(
-            **row, usage=Sums.model_validate(sums[str(row["name"])]) if row["name"] in sums else None
-        )
-        for row in _configured(admin)
-    ]
+    data = _configured(admin)
+    for account in data:
+        if (found := sums.get(account.name)) is not None:
+            account.usage = Sums.model_validate(found)
     return Accounts(data=data, hours=hours)
 
 
-def _configured(admin: AdminHouse) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = [
-        {
-            "name": row.name,
-            "kind": row.kind,
-            "base_url": row.base_url,
-            "models": row.models,
-            "simulated": False,
-        }
+def _configured(admin: AdminHouse) -> list[AccountRecord]:
+    rows = [
+        AccountRecord(
+            name=row.name,
+            kind=row.kind,
+            base_url=row.base_url,
+            models=row.models,
+            simulated=False,
+            usage=None,
+        )
         for row in admin.settings.accounts
     ]
     if not rows and admin.house.simulated:
         rows = [
-            {"name": "simulated", "kind": "openai", "base_url": None, "models": None, "simulated": True}
+            AccountRecord(
+                name="simulated", kind="openai", base_url=None, models=None, simulated=True, usage=None
+            )
         ]
     return rows

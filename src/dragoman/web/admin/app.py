@@ -56,7 +56,10 @@ def build(admin: AdminHouse) -> Guard:
     app = bare()
     app.state.admin = admin
     open_ = frozenset(
-        (method, route.path) for route in routes(app) if route.auth == "open" for method in route.methods or ()
+        (method, route.path)
+        for route in routes(app)
+        if route.auth == "open"
+        for method in route.methods or ()
     )
     return Guard(admin, app, open_)
 

@@ -201,7 +201,9 @@ async def confirm(body: Code, admin: House, caller: Who) -> Recovery:
     return Recovery(recovery_codes=fresh)
 
 
-@router.post("/totp/disable", status_code=204, openapi_extra=who("viewer"), summary="Remove the second factor")
+@router.post(
+    "/totp/disable", status_code=204, openapi_extra=who("viewer"), summary="Remove the second factor"
+)
 async def disable(body: Proof, admin: House, caller: Who) -> None:
     """Also what was only enrolled."""
     user = caller.user
@@ -276,12 +278,8 @@ def _address(request: Request) -> tuple[str]:
 def _throttle(admin: AdminHouse, names: tuple[str, ...]) -> None:
     wait = admin.throttle.take(names, admin.house.clock.monotonic())
     if wait:
-        raise Refused(
-            Failure(Kind.RATE_LIMIT, "Too many attempts; wait before the next.", retry_after=wait)
-        )
+        raise Refused(Failure(Kind.RATE_LIMIT, "Too many attempts; wait before the next.", retry_after=wait))
 
 
 def _wrong() -> Refused:
-    return Refused(
-        Failure(Kind.AUTHENTICATION, "The name or the password is wrong.", should_retry=False)
-    )
+    return Refused(Failure(Kind.AUTHENTICATION, "The name or the password is wrong.", should_retry=False))

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from dragoman.store.tokens import NAME
+
 NANO = 1_000_000_000
 
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
@@ -19,8 +21,7 @@ _TEXT = rf"^{_VISIBLE}(?:{_PRINTABLE}*{_VISIBLE})?$"
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_TEXT)]
 Model = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_TEXT)]
-# Names of users and tokens: they stand in addresses and in the audit trail.
-Login = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,47}$")]
+Login = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]

@@ -21,7 +21,19 @@ from dragoman.store.clientkeys import ClientKey, KeySpec, NotThere
 from dragoman.translate import scope
 from dragoman.translate.models import EFFORTS
 from dragoman.web.admin.envelope import BadField, bad
-from dragoman.web.admin.fields import NANO, Body, Effort, Id, Line, Model, Number, When, at, moment, seconds_of
+from dragoman.web.admin.fields import (
+    NANO,
+    Body,
+    Effort,
+    Id,
+    Line,
+    Model,
+    Number,
+    When,
+    at,
+    moment,
+    seconds_of,
+)
 from dragoman.web.admin.house import AdminHouse
 from dragoman.web.admin.routing import House, Who, room, who
 from dragoman.wire.errors import Failure, Kind, Refused
@@ -357,7 +369,7 @@ def _state(expires_at: float | None, now: float) -> Literal["active", "expired"]
 
 def _rules(admin: AdminHouse, spec: KeySpec) -> dict[str, Any]:
     meters = admin.house.admission.keys.get(spec.name)
-    lines = [] if meters is None else meters.meters.lines(admin.now)
+    lines = [] if meters is None else meters.lines(admin.now)
     counted = {(line.limit.measure, line.limit.per, line.limit.models): line for line in lines}
     return {
         "name": spec.name,

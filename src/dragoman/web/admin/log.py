@@ -114,7 +114,9 @@ def _filter(
     until: Annotated[When | None, Query()] = None,
     search: Annotated[
         str | None,
-        Query(max_length=256, description="A request id, a hash's beginning, or a part of a model or client."),
+        Query(
+            max_length=256, description="A request id, a hash's beginning, or a part of a model or client."
+        ),
     ] = None,
 ) -> Filter:
     return Filter(
@@ -144,9 +146,7 @@ Wanted = Annotated[Filter, Depends(_filter)]
 async def log(
     admin: House,
     wanted: Wanted,
-    cursor: Annotated[
-        str | None, Query(max_length=64, description="`next` of the page before.")
-    ] = None,
+    cursor: Annotated[str | None, Query(max_length=64, description="`next` of the page before.")] = None,
     limit: Annotated[Limit, Query()] = 50,
 ) -> LogPage:
     """All given filters hold; texts are compared exactly."""
@@ -189,18 +189,16 @@ async def facets(
     },
 )
 async def exported(
-    admin: House, wanted: Wanted, format: Annotated[Literal["jsonl", "csv"], Query()] = "jsonl"
+    admin: House, wanted: Wanted, form: Annotated[Literal["jsonl", "csv"], Query(alias="format")] = "jsonl"
 ) -> StreamingResponse:
     """Without a limit; rows that come meanwhile are not in it."""
     rows = reading.everything(admin.database, wanted)
-    media = "application/x-ndjson" if format == "jsonl" else "text/csv; charset=utf-8"
-    name = f'attachment; filename="dragoman-log.{format}"'
+    media = "application/x-ndjson" if form == "jsonl" else "text/csv; charset=utf-8"
+    name = f'attachment; filename="dragoman-log.{form}"'
     # The first rows are read before the head is sent, so that a store that is down is told by the status.
-    text = _lines(rows, format)
+    text = _lines(rows, form)
     first = await anext(text, b"")
-    return StreamingResponse(
-        _behind(first, text), media_type=media, headers={"content-disposition": name}
-    )
+    return StreamingResponse(_behind(first, text), media_type=media, headers={"content-disposition": name})
 
 
 @router.get("/log/{request_id}", openapi_extra=who("viewer"), summary="One request")
@@ -208,14 +206,12 @@ async def one(admin: House, request_id: Annotated[str, Path(max_length=128)]) ->
     """404 for an id that is not in the log (any more)."""
     rows = await reading.one(admin.database, request_id)
     if not rows:
-        raise Refused(
-            Failure(Kind.NOT_FOUND, "No request of this id is in the log.", should_retry=False)
-        )
+        raise Refused(Failure(Kind.NOT_FOUND, "No request of this id is in the log.", should_retry=False))
     return Found(data=[LogRow.model_validate(row) for row in rows])
 
 
-async def _lines(rows: AsyncIterator[dict[str, Any]], format_: str) -> AsyncIterator[bytes]:
-    said, head = (export.csv_lines, export.csv_header()) if format_ == "csv" else (export.json_lines, b"")
+async def _lines(rows: AsyncIterator[dict[str, Any]], form: str) -> AsyncIterator[bytes]:
+    said, head = (export.csv_lines, export.csv_header()) if form == "csv" else (export.json_lines, b"")
     batch: list[dict[str, Any]] = []
     async for row in rows:
         batch.append(row)

@@ -106,14 +106,10 @@ async def set_alias(name: Name, body: Target, admin: House, caller: Who) -> Alia
     noting = admin.noting(caller.actor, "alias.set", f"alias:{name}", {"target": body.target})
     await admin.aliases(noting).set(alias.pattern, body.target.strip())
     await admin.changed()
-    return next(
-        row for row in await _aliases(admin) if row.origin == "store" and row.name == alias.pattern
-    )
+    return next(row for row in await _aliases(admin) if row.origin == "store" and row.name == alias.pattern)
 
 
-@router.delete(
-    "/aliases/{name:path}", status_code=204, openapi_extra=who("admin"), summary="Remove an alias"
-)
+@router.delete("/aliases/{name:path}", status_code=204, openapi_extra=who("admin"), summary="Remove an alias")
 async def remove_alias(name: Name, admin: House, caller: Who) -> None:
     """Of the store; one of the configuration is removed there."""
     noting = admin.noting(caller.actor, "alias.remove", f"alias:{name}")
@@ -153,9 +149,7 @@ async def set_price(model: Priced, body: dict[str, Number], admin: House, caller
     return _price(model, price, "store")
 
 
-@router.delete(
-    "/prices/{model:path}", status_code=204, openapi_extra=who("admin"), summary="Remove a price"
-)
+@router.delete("/prices/{model:path}", status_code=204, openapi_extra=who("admin"), summary="Remove a price")
 async def remove_price(model: Priced, admin: House, caller: Who) -> None:
     """Of the store; the configuration's or the catalogue's then counts."""
     noting = admin.noting(caller.actor, "price.remove", f"price:{model}")
@@ -172,12 +166,8 @@ async def _aliases(admin: AdminHouse) -> list[AliasRecord]:
     texts += [(alias.pattern, _target(alias), "config") for alias in admin.file_aliases]
     for place, (name, target, origin) in enumerate(texts):
         glob = scope.is_glob(name)
-        earlier = (
-            one for one, _, _ in texts[:place] if (scope.covers(one, name) if glob else one == name)
-        )
-        rows.append(
-            AliasRecord(name=name, target=target, origin=origin, shadowed_by=next(earlier, None))
-        )
+        earlier = (one for one, _, _ in texts[:place] if (scope.covers(one, name) if glob else one == name))
+        rows.append(AliasRecord(name=name, target=target, origin=origin, shadowed_by=next(earlier, None)))
     return rows
 
 

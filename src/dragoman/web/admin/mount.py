@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from dragoman.web import reply
 from dragoman.web.incoming import Incoming
+from dragoman.wire.errors import Failure
 
 if TYPE_CHECKING:
     from dragoman.web.admin.guard import Guard
@@ -37,6 +39,14 @@ class Mount:
 def is_admin(path: str) -> bool:
     """Whether a path is the admin API's."""
     return path == "/admin" or path.startswith("/admin/")
+
+
+async def refuse(incoming: Incoming, failure: Failure) -> None:
+    """Answers for somebody who does not even get to the guard."""
+    from dragoman.web.admin.envelope import envelope
+
+    fields = reply.failure_headers(failure, incoming.request_id)
+    await reply.send_json(incoming.send, failure.status, envelope(failure, incoming.request_id), fields)
 
 
 def _built(admin: AdminHouse) -> Guard:

@@ -47,7 +47,7 @@ class Overview(Health):
 
 
 class Setting(BaseModel):
-    """`origin` is `flag`, `environment`, `file` or `default`, `source` the one of them; secrets are masked."""
+    """`origin`: `flag`, `environment`, `file` or `default`; `source`: which of them. Secrets are masked."""
 
     key: str
     value: Any
@@ -116,9 +116,7 @@ async def settings(admin: House) -> Settings:
 async def audit(
     admin: House,
     limit: Annotated[Limit, Query()] = 50,
-    before: Annotated[
-        int | None, Query(ge=0, le=2**63 - 1, description="`next` of the page before.")
-    ] = None,
+    before: Annotated[int | None, Query(ge=0, le=2**63 - 1, description="`next` of the page before.")] = None,
 ) -> Changes:
     """Newest first."""
     found, following = await trail.page(admin.database, limit=limit, before=before)

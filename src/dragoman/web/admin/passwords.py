@@ -28,9 +28,7 @@ def hashed(password: str) -> str:
     """The PHC string of a password. Takes tens of milliseconds."""
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-    kdf = Argon2id(
-        salt=os.urandom(16), length=32, iterations=ROUNDS, lanes=LANES, memory_cost=MEMORY_KIB
-    )
+    kdf = Argon2id(salt=os.urandom(16), length=32, iterations=ROUNDS, lanes=LANES, memory_cost=MEMORY_KIB)
     text: str = kdf.derive_phc_encoded(password.encode())
     return text
 

@@ -50,7 +50,12 @@ class _StrictRequest(Request):
         try:
             return jsonio.parse(await self.body())
         except jsonio.InvalidJson as error:
-            problem = {"type": "json_invalid", "loc": ("body",), "msg": f"is not JSON: {error}", "input": None}
+            problem = {
+                "type": "json_invalid",
+                "loc": ("body",),
+                "msg": f"is not JSON: {error}",
+                "input": None,
+            }
             raise RequestValidationError([problem]) from None
 
 

@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 
 
 class Throttle:
-    """`most` attempts within `seconds` per name; of more than `size` names the longest unseen are forgotten."""
+    """`most` attempts within `seconds` per name; beyond `size` names the longest unseen are forgotten."""
 
     def __init__(self, most: int = 5, seconds: float = 60.0, size: int = 4096) -> None:
         self._most = most

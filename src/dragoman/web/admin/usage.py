@@ -84,7 +84,9 @@ def _where(
 Where = Annotated[Mapping[Dimension, str], Depends(_where)]
 
 
-@router.get("/usage", openapi_extra=who("viewer"), summary="Usage over time")
+@router.get(
+    "/usage", openapi_extra=who("viewer"), summary="Usage over time", response_model_exclude_unset=True
+)
 async def usage(
     admin: House,
     where: Where,
@@ -107,7 +109,12 @@ async def usage(
     )
 
 
-@router.get("/usage/totals", openapi_extra=who("viewer"), summary="Usage in total")
+@router.get(
+    "/usage/totals",
+    openapi_extra=who("viewer"),
+    summary="Usage in total",
+    response_model_exclude_unset=True,
+)
 async def totals(
     admin: House,
     where: Where,
