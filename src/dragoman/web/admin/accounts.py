@@ -1,4 +1,4 @@
-"""The upstream accounts of the configuration, and what each was used for lately. Read-only, without secrets."""
+"""The upstream accounts of the configuration and what each was used for lately: read-only, no secrets."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def check_origin(headers: Mapping[str, str]) -> None:
     """Raises Refused where a browser says that another site's page sent a change."""
     origin = headers.get("origin")
     if origin is None:
-        # Browsers tell an Origin with every change; what tells none is no browser, or an old one that tells this.
+        # Browsers tell an Origin with every change; what tells none is no browser.
         if headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none"):
             return
     elif (found := _site(origin)) is not None and found == _site(f"{found[0]}://{headers.get('host', '')}"):
@@ -175,7 +175,7 @@ def is_secure(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
 
 
 def neighbourhood(scope: Mapping[str, Any]) -> str:
-    """The caller's address to count attempts by: of IPv6 the network, whose addresses one machine can have."""
+    """The caller's address to count attempts by; of IPv6 the network, all of which one machine can have."""
     host = str((scope.get("client") or ("unknown",))[0])
     try:
         address = ipaddress.ip_address(host.partition("%")[0])

@@ -1,4 +1,4 @@
-"""The description of the admin API: the OpenAPI document, and a page that shows it without any other server."""
+"""The description of the admin API: the OpenAPI document, and a page of our own that shows it."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 from fastapi import Path
 from pydantic import BaseModel, Field
 
+from dragoman.budget.limits import Limit as KeyLimit
 from dragoman.budget.limits import Line as MeterLine
 from dragoman.budget.limits import limit_table, parse_limit
-from dragoman.budget.limits import Limit as KeyLimit
 from dragoman.settings import Key
 from dragoman.store.clientkeys import ClientKey, KeySpec, NotThere
 from dragoman.translate import scope
@@ -67,14 +67,14 @@ class LimitState(LimitRule):
 class Rules(Body):
     """What may be decided about a key. `models` are names or globs that may be requested; null means all."""
 
-    tags: Annotated[list[Line], Field(max_length=32)] = []
+    tags: list[Line] = Field(default=[], max_length=32)
     models: Annotated[list[Model], Field(min_length=1, max_length=128)] | None = None
     default_effort: Effort | None = None
     enforced_effort: Effort | None = None
     max_effort: Effort | None = None
     concurrency: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     expires_at: When | None = None
-    limits: Annotated[list[LimitRule], Field(max_length=32)] = []
+    limits: list[LimitRule] = Field(default=[], max_length=32)
     anyway: Annotated[
         bool, Field(strict=True, description="Take globs that match nothing here as they are.")
     ] = False
