@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from dragoman.cli.store import Store
 from dragoman.store.health import Health
@@ -74,7 +75,8 @@ class Client:
             data = body if isinstance(body, bytes) else jsonio.dump(body)
             fields["content-type"] = "application/json"
         fields |= headers or {}
-        address = self.url + (path if path.startswith("/admin") else API + path)
+        # As it is spelled: nothing may be made tidy on the way.
+        address = URL(self.url + (path if path.startswith("/admin") else API + path), encoded=True)
         async with self.session.request(method, address, data=data, headers=fields) as response:
             content = await response.read()
             if set_cookie := response.headers.get("set-cookie"):
