@@ -35,6 +35,7 @@ PURPOSE = {
     "/anthropic": "The same below the prefix.",
     "/api/hello": "Connectivity check of newer clients.",
     "/api/event_logging/batch": "Client telemetry: dropped unread beyond a bound, answered 200.",
+    "/metrics": "Figures of this process for Prometheus: [metrics](metrics.md).",
     "/healthz": "The process lives.",
     "/livez": "The same under another usual name.",
     "/health/live": "The same under another usual name.",
@@ -306,7 +307,7 @@ def routes() -> dict[str, tuple[str, tuple[str, ...]]]:
     from dragoman.web.routes import MODELS_PATHS
 
     house: Any = SimpleNamespace(simulated=False)
-    app = App(house, cast(Any, None), max_body_bytes=1, keyless=lambda: False)
+    app = App(house, cast(Any, None), max_body_bytes=1, keyless=lambda: False, scrape=cast(Any, None))
     found = {path: (route.auth, tuple(route.methods)) for path, route in app.router.routes.items()}
     for path in MODELS_PATHS:
         found[path + "/{id}"] = found[path]
@@ -336,10 +337,47 @@ def endpoints_page() -> str:
             "# Endpoints\n",
             "A query such as `?beta=true` changes nothing. Auth `key` means a client key in `x-api-key` or\n"
             "`Authorization: Bearer`, asked for before the body is read, wherever keys exist; `open` needs\n"
-            "none. Other paths are 404, other methods 405, in the envelope of the surface asked.\n",
+            "none; `metrics` a caller on this machine or an admin token. Other paths are 404, other methods\n"
+            "405, in the envelope of the surface asked.\n",
             table(("path", "methods", "auth", "purpose"), rows),
             "## Response headers\n",
             table(("header", "meaning"), ((f"`{name}`", told) for name, told in HEADERS.items())),
+        )
+    )
+
+
+# -- metrics -----------------------------------------------------------------------------------------------
+
+
+def metrics_page() -> str:
+    """What `/metrics` tells."""
+    from dragoman.telemetry.metrics import METRICS, MOST_COUNTS, MOST_HISTOGRAMS
+
+    def row(metric: Any) -> tuple[str, ...]:
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "–"
+        return f"`{metric.name}`", metric.kind, labels, metric.meaning
+
+    return "\n".join(
+        (
+            HEAD,
+            "# Metrics\n",
+            "What `GET /metrics` tells, in Prometheus' text format or in OpenMetrics, as it is asked for.\n"
+            "Who may read it, and how to use it: [telemetry](../telemetry.md).\n",
+            "Labels are bounded. `model` is the upstream model where the configuration names it (as target\n"
+            "of an alias, or in an account's list), else the family that it belongs to, else `other`, and\n"
+            "`none` for a request that never got so far. `key` is the name of the client key, not the key.\n"
+            f"After {MOST_COUNTS} combinations of a counter or {MOST_HISTOGRAMS} of a histogram further\n"
+            "models and keys are `other`. Figures begin at zero with the process.\n",
+            table(("name", "kind", "labels", "meaning"), map(row, METRICS)),
+            "## Buckets\n",
+            table(
+                ("histogram", "upper bounds"),
+                (
+                    (f"`{metric.name}`", ", ".join(f"{bound:g}" for bound in metric.buckets))
+                    for metric in METRICS
+                    if metric.buckets
+                ),
+            ),
         )
     )
 
@@ -364,6 +402,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "errors.md": errors_page,
     REFERENCE / "cli.md": cli_page,
     REFERENCE / "endpoints.md": endpoints_page,
+    REFERENCE / "metrics.md": metrics_page,
     ARCHITECTURE: architecture_page,
 }
 

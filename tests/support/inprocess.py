@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import aiohttp
 
@@ -20,11 +20,14 @@ from dragoman.gateway.ports import Row
 from dragoman.settings import Settings
 from dragoman.store.health import Health
 from dragoman.telemetry import logs
-from dragoman.telemetry.ledger import Fanout, LogLedger
+from dragoman.telemetry.ledger import LogLedger
 from dragoman.web.door import Drain, Limits, Server, listen
 from dragoman.web.protocol import DoorConfig
 from dragoman.web.reply import fresh_request_id
 from dragoman.wire import jsonio, sse
+
+if TYPE_CHECKING:
+    from dragoman.telemetry.traces import Tracer
 
 
 @dataclass
@@ -112,7 +115,13 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    tmp_path: Path, settings: dict[str, Any], *, stored: bool = False
+    tmp_path: Path,
+    settings: dict[str, Any],
+    *,
+    stored: bool = False,
+    style: Literal["console", "json"] = "json",
+    level: str = "info",
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves with these settings (shaped like the file); everything is closed afterwards.
 
@@ -120,19 +129,19 @@ async def gateway(
     """
     table = {"models": {"claude-*": "gpt-5.5@medium"}, **settings}
     log = io.StringIO()
-    logger = logs.configure("json", "info", log)
+    logger = logs.configure(style, level, log)
     rows = Rows(LogLedger(logger))
     start = resolve(Settings.model_validate(table), tmp_path)
     if not stored:
-        async with _served(await assemble(start, logger, rows), rows, log, start.settings) as served:
+        async with _served(
+            await assemble(start, logger, rows, tracer=tracer), rows, log, start.settings
+        ) as served:
             yield served
         return
     health = Health()
     async with opened(start.settings, tmp_path, monotonic=time.monotonic, health=health) as store:
-        ledger = Fanout(rows, store.writer)
-        async with _served(
-            await assemble(start, logger, ledger, store, health), rows, log, start.settings
-        ) as served:
+        made = await assemble(start, logger, rows, store, health, tracer=tracer)
+        async with _served(made, rows, log, start.settings) as served:
             yield served
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dragoman import __version__
 from dragoman.budget.pricing import Prices
@@ -26,12 +27,15 @@ from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.pacing import Limits
-from dragoman.gateway.ports import Ledger
+from dragoman.gateway.ports import Ledger, Upstream
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
 from dragoman.store.watch import Watch
 from dragoman.telemetry import logs
+from dragoman.telemetry.lag import LagSampler
+from dragoman.telemetry.ledger import Fanout
+from dragoman.telemetry.metrics import Metrics
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.upstream import tokens
@@ -42,6 +46,7 @@ from dragoman.wire.errors import Refused
 
 if TYPE_CHECKING:
     from dragoman.simulator.server import Running
+    from dragoman.telemetry.traces import Tracer
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 DEMO_MODELS = {"claude-*": "gpt-5.5@medium"}
@@ -79,9 +84,13 @@ class Assembly:
     store: Store | None
     watch: Watch | None
     warm: asyncio.Future[None]
+    metrics: Metrics
+    lag: LagSampler
+    tracer: Tracer | None
 
     async def close(self) -> None:
-        """Ends upstream connections and the simulator; writes what the ledger still holds."""
+        """Ends upstream connections and the simulator; writes what the ledger holds, sends the last spans."""
+        self.lag.stop()
         await asyncio.wait([self.warm])
         if self.watch is not None:
             await self.watch.stop()
@@ -90,6 +99,8 @@ class Assembly:
             await self.simulator.close()
         if self.store is not None:
             await self.store.writer.stop()
+        if self.tracer is not None:
+            await self.tracer.close()
 
 
 async def assemble(
@@ -98,10 +109,12 @@ async def assemble(
     ledger: Ledger,
     store: Store | None = None,
     health: Health | None = None,
+    *,
+    tracer: Tracer | None = None,
 ) -> Assembly:
     """Puts the house together inside the running loop; starts the simulator where no account exists.
 
-    Without a store only the configuration's keys are known and the ledger given is the only one.
+    Without a store only the configuration's keys are known and no row outlives the process.
     """
     settings = start.settings
     aliases = _aliases(settings)
@@ -131,8 +144,25 @@ async def assemble(
     # Read beside the start-up: the first priced request would wait for it.
     warm = asyncio.ensure_future(asyncio.to_thread(catalogue.load))
     prices = Prices(catalogue, start.prices)
-    house = _house(start, root, keys, prices, accounts, upstream, ledger, aliases)
+    metrics = Metrics(__version__, {account.name: account.kind for account in accounts.all})
+    writer = None if store is None else store.writer
+    if writer is not None:
+        writer.figures = metrics.store
+    ledgers: list[Ledger] = [one for one in (ledger, writer, metrics, tracer) if one is not None]
+    house = _house(
+        start,
+        root,
+        keys,
+        prices,
+        accounts,
+        upstream if tracer is None else tracer.upstream(upstream),
+        Fanout(*ledgers, logger=logger),
+        aliases,
+    )
     house.simulated = simulator is not None
+    metrics.watch(house)
+    lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
+    lag.start()
     health = health or Health()
     watch = None
     if store is not None:
@@ -143,9 +173,30 @@ async def assemble(
         max_body_bytes=settings.server.max_body_bytes,
         allowed_hosts=frozenset(settings.server.allowed_hosts),
         keyless=lambda: keys.keyless,
+        scrape=metrics.scrape,
         ill=lambda: health.parts,
+        begin=None if tracer is None else tracer.begin,
     )
-    return Assembly(app, house, upstream, simulator, store, watch, warm)
+    return Assembly(app, house, upstream, simulator, store, watch, warm, metrics, lag, tracer)
+
+
+def tracer_of(settings: Settings) -> Tracer | None:
+    """None where no traces are asked for: nothing of OpenTelemetry is imported then."""
+    if not settings.telemetry.traces:
+        return None
+    try:
+        from dragoman.telemetry.traces import Tracer
+    except ImportError:
+        raise SettingsError(
+            "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'"
+        ) from None
+    addresses = {row.name: _address(row.base_url) for row in settings.accounts}
+    return Tracer(__version__, addresses=addresses)
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 async def _follow(
@@ -213,7 +264,7 @@ def _house(
     keys: KnownKeys,
     prices: Prices,
     accounts: StaticAccounts,
-    upstream: HttpUpstream,
+    upstream: Upstream,
     ledger: Ledger,
     aliases: tuple[Alias, ...],
 ) -> House:

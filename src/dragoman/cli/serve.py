@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from dragoman.cli import banner
-from dragoman.cli.assembly import assemble
+from dragoman.cli.assembly import assemble, tracer_of
 from dragoman.cli.secret import data_directory
 from dragoman.cli.start import Start, resolve
 from dragoman.cli.store import Store, opened
@@ -22,7 +22,7 @@ from dragoman.settings import SettingsError, load
 from dragoman.store.engine import StoreError
 from dragoman.store.health import Health
 from dragoman.telemetry import logs
-from dragoman.telemetry.ledger import Fanout, LogLedger
+from dragoman.telemetry.ledger import LogLedger
 from dragoman.web import door
 
 # New containers until the youngest are looked through: the default 700 is one request, and a full round that
@@ -82,7 +82,7 @@ async def _demand_a_key(store: Store, host: str) -> None:
 
 async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health) -> int:
     settings = start.settings
-    gateway = await assemble(start, logger, Fanout(LogLedger(logger), store.writer), store, health)
+    gateway = await assemble(start, logger, LogLedger(logger), store, health, tracer=tracer_of(settings))
 
     def started(address: str) -> None:
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.

@@ -98,19 +98,29 @@ class Admission:
         """Takes the meters of all keys; a key that had some before keeps them (see Meters.replace)."""
         self._limits = dict(limits)
 
-    def enter(self, principal: Principal, row: Row, input_tokens: int, max_tokens: int | None) -> Pass:
-        """Lets a request in. `input_tokens` is an estimate. Raises Refused (402, 403, 429)."""
+    def enter(
+        self,
+        principal: Principal,
+        requested: str,
+        model: str,
+        input_tokens: int,
+        max_tokens: int | None,
+    ) -> Pass:
+        """Lets a request in: `requested` as the client named it, `model` the upstream's.
+
+        `input_tokens` is an estimate. Raises Refused (402, 403, 429).
+        """
         limits = self._limits.get(principal.name)
         reservation = None
         if limits is not None:
-            reservation = self._reserve(limits, row, input_tokens, max_tokens)
+            reservation = self._reserve(limits, requested, model, input_tokens, max_tokens)
         try:
             slot = self._take(principal)
         except Refused:
             if reservation is not None:
                 reservation.release()
             raise
-        return Pass(limits, row.requested_model, reservation, slot)
+        return Pass(limits, requested, reservation, slot)
 
     def price(self, row: Row) -> None:
         """Fills in what the row cost, and what the model the client named would have cost."""
@@ -122,24 +132,26 @@ class Admission:
         if (price := self.prices.anthropic(row.requested_model)) is not None:
             row.anthropic_cost_nano = cost(price, used)
 
-    def _reserve(self, limits: Meters, row: Row, input_tokens: int, max_tokens: int | None) -> Reservation:
+    def _reserve(
+        self, limits: Meters, requested: str, model: str, input_tokens: int, max_tokens: int | None
+    ) -> Reservation:
         output = OUTPUT_RESERVED if max_tokens is None else min(max_tokens, OUTPUT_RESERVED)
-        price = self.prices.upstream(row.upstream_model)
+        price = self.prices.upstream(model)
         wanted = Consumption(input_tokens, 0, 0, output)
         estimate = Amounts(1, input_tokens, output, 0 if price is None else cost(price, wanted))
-        if price is None and limits.counts_money(row.requested_model):
+        if price is None and limits.counts_money(requested):
             raise Refused(
                 Failure(
                     Kind.PERMISSION,
-                    f"This key has a money limit and the price of {row.upstream_model!r} is not known to the "
+                    f"This key has a money limit and the price of {model!r} is not known to the "
                     "gateway; its operator can set one.",
                     should_retry=False,
                 )
             )
         now = self._now()
-        found = limits.reserve(row.requested_model, estimate, now)
+        found = limits.reserve(requested, estimate, now)
         if isinstance(found, Spent):
-            raise Refused(spent(found, now, ratelimit_headers(limits.lines(now, row.requested_model), now)))
+            raise Refused(spent(found, now, ratelimit_headers(limits.lines(now, requested), now)))
         return found
 
     def _take(self, principal: Principal) -> Callable[[], None] | None:
@@ -188,6 +200,8 @@ def spent(found: Spent, now: float, fields: Mapping[str, str]) -> Failure:
     if resets is None:
         return Failure(kind, message, should_retry=False, fields=pairs)
     wait = max(0.0, resets - now)
+    if limit.per == "minute":  # its parts are seconds: rounded up they make more than a minute
+        wait = min(wait, PATIENCE_SECONDS)
     patient = kind is Kind.RATE_LIMIT and wait <= PATIENCE_SECONDS
     return Failure(
         kind,

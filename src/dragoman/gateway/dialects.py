@@ -21,6 +21,7 @@ from dragoman.wire.errors import Failure, Kind, Refused
 class Turn(Protocol):
     """One request of a dialect on its way through the gateway."""
 
+    requested: str
     model: str
     ping: bytes
 

@@ -86,9 +86,10 @@ class Exchange:
         """
         row, house = self.row, self._house
         self._turn = dialect.admit(house, principal, headers, request, row)
-        window, max_tokens = self._turn.bounds()
+        turn = self._turn
+        window, max_tokens = turn.bounds()
         guess = min(window, int(size / BYTES_PER_TOKEN) + 1)
-        self._pass = house.admission.enter(principal, row, guess, max_tokens)
+        self._pass = house.admission.enter(principal, turn.requested, turn.model, guess, max_tokens)
         house.journal.begin(row)
 
     async def run(self, sink: Sink | None) -> dict[str, Any] | None:

@@ -20,7 +20,10 @@ from dragoman.translate.models import Alias
 
 @dataclass(slots=True)
 class House:
-    """One value, handed to every exchange. The memories are bounded and may be lost at any time."""
+    """One value, handed to every exchange. The memories are bounded and may be lost at any time.
+
+    `unknown_events` counts upstream events of types that no table names.
+    """
 
     clock: Clock
     ids: Ids
@@ -45,3 +48,4 @@ class House:
     counts: Counts = field(default_factory=Counts)
     journal: Opening = field(default_factory=Unwritten)
     without_reasoning: dict[str, None] = field(default_factory=dict)
+    unknown_events: int = 0

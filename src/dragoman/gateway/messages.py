@@ -28,11 +28,12 @@ from dragoman.translate.messages.reasoning import Seal
 from dragoman.translate.messages.request import translate
 from dragoman.translate.messages.stream import AnswerContext, ResponsesToMessages
 from dragoman.translate.models import profile
-from dragoman.wire import jsonio, sse
+from dragoman.wire import jsonio, scrub, sse
 from dragoman.wire.errors import Failure
 
 BYTES_PER_TOKEN = 3.7
 DISTRUSTED = 4096
+IGNORED = 32  # fields that are named in a row; a client may invent more
 # Where an upstream routes by headers, all of them carry the value of the lane.
 _LANE_HEADERS: Mapping[str, tuple[str, ...]] = {"chatgpt": ("session-id", "thread-id", "x-client-request-id")}
 
@@ -50,9 +51,10 @@ class Messages:
     ) -> MessagesTurn:
         """Judges model access and finds out who is speaking. Raises Refused."""
         requested: str = request["model"]
-        row.requested_model = requested
+        row.requested_model = scrub.name(requested)
         resolution = choose_model(house, principal, requested)
-        row.upstream_model = resolution.model
+        own_words = resolution.via == "pass-through"  # others stand in the configuration
+        row.upstream_model = scrub.name(resolution.model) if own_words else resolution.model
         return MessagesTurn(house, principal, headers, request, row, resolution.model, resolution.effort)
 
 
@@ -77,6 +79,7 @@ class MessagesTurn:
         self._row = row
         self._alias_effort = alias_effort
         self._profile = profile(model)
+        self.requested: str = request["model"]
         self.model = model
         self._betas = frozenset(part.strip() for part in headers.get("anthropic-beta", "").split(",") if part)
         self._line = lineage(
@@ -183,7 +186,8 @@ class MessagesTurn:
         self._row.effort = (plan.body.get("reasoning") or {}).get("effort")
         if house.counter.exact and house.calibration.wants(self.model):
             self._tokens = estimate(plan.body, house.counter.count)
-        self._row.ignored_fields, self._row.repaired = list(plan.ignored), list(plan.repaired)
+        self._row.ignored_fields = [scrub.name(path) for path in plan.ignored[:IGNORED]]
+        self._row.repaired = list(plan.repaired)
         self._row.dropped_reasoning = plan.dropped_reasoning
         self._answer = ResponsesToMessages(self._context(plan, account), started=started)
         lane = line.lane_key
@@ -261,6 +265,7 @@ class MessagesTurn:
         if answer is None:
             return
         outcome, usage = answer.outcome, answer.outcome.usage
+        self._house.unknown_events += sum(outcome.ignored.values())
         row.stop_reason = outcome.stop_reason
         row.input_tokens, row.cached_tokens = usage.total_input, usage.cached
         row.written_tokens, row.output_tokens = usage.written, usage.output

@@ -180,6 +180,22 @@ class Unwritten:
         return
 
 
+class StoreFigures(Protocol):
+    """Where the store tells how it is doing. Nothing here waits or raises; any thread may call."""
+
+    def up(self, well: bool) -> None:
+        """Whether the last attempt to write succeeded."""
+
+    def spooled(self, rows: int) -> None:
+        """How many rows wait in the journal now."""
+
+    def written(self, rows: int) -> None:
+        """So many more rows are in the database."""
+
+    def dropped_texts(self, texts: int) -> None:
+        """So many more optional texts of the log were given up to keep the journal within its bound."""
+
+
 class Sink(Protocol):
     """The client's side of one answer. `start` sends a 200 head; `write` sends bytes behind it."""
 

@@ -6,7 +6,6 @@ that cannot write; PostgreSQL is used as it is. Every wait has a bound. It holds
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,7 +13,14 @@ from typing import Any, Literal
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -148,18 +154,12 @@ def _plain_errors() -> Iterator[None]:
     """Driver errors that say "not now" become StoreDown; their texts hold statements and are dropped."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (DataError, IntegrityError, ProgrammingError):
+        raise  # the statement's fault: trying again would not help
+    except DBAPIError as error:
         if "malformed" in str(error.orig) or "not a database" in str(error.orig):
             raise damaged() from None
         raise StoreDown(reason(error)) from None
-    except DBAPIError as error:
-        if isinstance(error.orig, sqlite3.DatabaseError) and (
-            "malformed" in str(error.orig) or "not a database" in str(error.orig)
-        ):
-            raise damaged() from None
-        if error.connection_invalidated:
-            raise StoreDown(reason(error)) from None
-        raise
     except PoolTimeout:
         raise StoreDown("every connection is busy") from None
     except OSError as error:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dragoman.gateway.ports import Row
+from dragoman.gateway.ports import Row, StoreFigures
 from dragoman.store import clientkeys, rows
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.health import Health
@@ -53,6 +53,7 @@ class Writer:
         self._last_sync = monotonic()
         self._used: dict[str, float] = {}
         self._told: dict[str, float] = {}
+        self.figures: StoreFigures | None = None
         self.written = 0
         self.dropped_texts = 0
         self.refused = 0
@@ -75,6 +76,8 @@ class Writer:
         if len(self._waiting) >= BOUND_ROWS or self._journal.size >= BOUND_BYTES:
             values = rows.compacted(values)
             self.dropped_texts += 1
+            if self.figures is not None:
+                self.figures.dropped_texts(1)
         self._journal.end(row.uid, values)
         self._waiting.append(values)
         if row.key:
@@ -139,12 +142,19 @@ class Writer:
                 await self._tell_used()
                 failures = 0
                 self._health.well("db_write")
+                self._tell(True)
             except Exception as error:
                 # Whatever it was, the rows stay: a writer that dies would lose them all.
                 told = str(error) if isinstance(error, StoreError) else type(error).__name__
                 self._health.ill("db_write", told)
+                self._tell(False)
                 await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
+
+    def _tell(self, well: bool) -> None:
+        if self.figures is not None:
+            self.figures.up(well)
+            self.figures.spooled(len(self._waiting))
 
     async def _wait(self) -> None:
         """Until there is something to write, and then a moment more, so that a batch gathers."""
@@ -175,6 +185,8 @@ class Writer:
         for _ in batch:
             self._waiting.popleft()
         self.written += len(batch)
+        if self.figures is not None:
+            self.figures.written(len(batch))
         self._journal.stored(values["uid"] for values in batch)
 
     async def _write_singly(self, batch: Sequence[dict[str, Any]]) -> None:

@@ -1,10 +1,11 @@
-"""Each finished request as one log line, and a ledger that is several.
+"""Ledgers that keep nothing: one writes a log line per finished request, one tells several others.
 
-Both implement the gateway's Ledger port. `record` formats and writes synchronously, one line a request.
+They implement the gateway's Ledger port. `record` works synchronously: it formats and writes one line.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import fields
 from operator import attrgetter
 
@@ -38,11 +39,24 @@ class LogLedger:
 
 
 class Fanout:
-    """Hands each row to several ledgers, in order."""
+    """Hands each row to every ledger in turn. One that raises stops neither the others nor the request."""
 
-    def __init__(self, *ledgers: Ledger) -> None:
+    def __init__(self, *ledgers: Ledger, logger: Logger) -> None:
         self._ledgers = ledgers
+        self._logger = logger
+        self._told: set[int] = set()
 
     def record(self, row: Row) -> None:
         for ledger in self._ledgers:
-            ledger.record(row)
+            try:
+                ledger.record(row)
+            except Exception as error:
+                self._tell(ledger, error)
+
+    def _tell(self, ledger: Ledger, error: Exception) -> None:
+        """Once per ledger: a fault that every request meets must not fill the log."""
+        if id(ledger) in self._told:
+            return
+        self._told.add(id(ledger))
+        with contextlib.suppress(Exception):  # the log may be what is broken
+            self._logger.error("ledger_fault", ledger=type(ledger).__name__, exc=error)

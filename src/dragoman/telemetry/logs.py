@@ -1,12 +1,15 @@
 """The log: one line per event on standard error, for people or as JSON. Never prompt text, never keys.
 
 Values are scrubbed by shape before they are written, so that a secret that slipped into a message of a
-library does not reach the log either.
+library does not reach the log either. A record is one line whatever it holds: characters that would end
+the line, move a terminal's cursor or turn the direction of text are written as escapes.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO, cast
@@ -40,7 +43,7 @@ def configure(
         _scrub_values,
     ]
     if for_people:
-        processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
+        processors += [_escape, structlog.dev.ConsoleRenderer(colors=out.isatty())]
     else:
         processors.append(_to_json)
     structlog.configure(
@@ -69,7 +72,9 @@ class _Libraries(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         level = max(logging.INFO, record.levelno - record.levelno % 10)
         fields = {} if error is None else {"exc": error}
-        self._logger.log(level, "library", source=record.name, message=record.getMessage(), **fields)
+        # The first line says what happened; below it asyncio, for one, quotes exceptions with their text.
+        message = record.getMessage().partition("\n")[0]
+        self._logger.log(level, "library", source=record.name, message=message, **fields)
 
 
 def _take_in_libraries(logger: Logger, level: int) -> None:
@@ -83,6 +88,8 @@ def _take_in_libraries(logger: Logger, level: int) -> None:
 
 def _name_the_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A traceback is reduced to class and places: the message of an exception may quote a request."""
+    for formatted in ("exc_info", "stack"):
+        event.pop(formatted, None)
     error = event.pop("exc", None)
     if isinstance(error, BaseException):
         event["exception"] = type(error).__name__
@@ -100,16 +107,63 @@ def _name_the_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> Mut
 
 def _scrub_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if isinstance(value, str) and len(value) > 24 and name not in _OURS:
-            event[name] = scrub(value)
+        if value.__class__ in _SCRUBBED and name not in _OURS:
+            event[name] = _scrubbed(value)
     return event
 
 
-# Made by this gateway, never by a client or an upstream: long, but no secrets.
+def _scrubbed(value: Any) -> Any:
+    """The value without what is shaped like a secret, however deep it lies."""
+    if isinstance(value, str):
+        return scrub(value) if len(value) > _SHORT or _is_suspect(value) else value
+    if isinstance(value, list | tuple):
+        return [_scrubbed(item) for item in value]
+    if isinstance(value, dict):
+        return {_scrubbed(name): _scrubbed(item) for name, item in value.items()}
+    return value
+
+
+_SCRUBBED = frozenset({str, list, tuple, dict})
+# So short a text holds no secret, unless there is the beginning of one in it.
+_SHORT = 24
+
+
+def _is_suspect(text: str) -> bool:
+    """Cheaper than a pattern, and a line has twenty of them."""
+    return "k-" in text or "sess-" in text or "eyJ" in text or "gAAAA" in text or "earer" in text
+
+
+# Made by this gateway, or made fit when they came in: maybe long, but no secrets.
 _OURS = frozenset(
-    {"timestamp", "event", "request_id", "lineage", "session_hash", "conversation_hash", "cache_story", "at"}
+    {"timestamp", "event", "level", "at", "request_id", "client", "requested_model", "upstream_model"}
+    | {"effort", "lineage", "session_hash", "conversation_hash", "lane", "route", "outcome", "error_type"}
+    | {"stop_reason", "usage_source", "ignored_fields", "repaired", "cache_verdict", "cache_story"}
 )
 
 
+# Ends of lines, all control characters (a terminal obeys U+009B like ESC [), and what reorders text.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def _escaped(text: str) -> str:
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _escape(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Everything on one line: what people read is not quoted as JSON is."""
+    shown = {
+        _escaped(name): _escaped(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+    # The renderer would put an exception on lines of its own.
+    return {"error" if name == "exception" else name: value for name, value in shown.items()}
+
+
 def _to_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    return jsonio.dump_line(dict(event)).decode()
+    try:
+        line = jsonio.dump(dict(event)).decode()
+    except jsonio.InvalidJson:  # a value that JSON has no form for is told as Python would
+        plain = {
+            str(name): value if isinstance(value, int | str) else repr(value) for name, value in event.items()
+        }
+        line = json.dumps(plain, ensure_ascii=True)
+    return line if line.isascii() and "\x7f" not in line else _escaped(line)

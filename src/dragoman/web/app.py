@@ -14,6 +14,7 @@ from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import CountDoor, MessagesDoor
+from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
 from dragoman.web.routes import (
     MESSAGES_PATHS,
     MODELS_PATHS,
@@ -25,6 +26,9 @@ from dragoman.web.routes import (
     speaks_anthropic,
 )
 from dragoman.wire.errors import Failure, Kind, Refused
+
+# Told the header fields of every request as it arrives, in the task that serves it.
+Begin = Callable[[Mapping[str, str]], None]
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
@@ -43,7 +47,10 @@ class App:
         max_body_bytes: int,
         allowed_hosts: frozenset[str] = frozenset(),
         keyless: Callable[[], bool],
+        scrape: Scrape,
         ill: Callable[[], Mapping[str, str]] = dict,
+        is_admin: IsAdmin = nobody,
+        begin: Begin | None = None,
         admin: Door | None = None,
     ) -> None:
         self._house = house
@@ -53,12 +60,15 @@ class App:
         self.admin = admin
         self._hosts = _LOOPBACK_NAMES | {name.lower() for name in allowed_hosts}
         self._marks = {"x-dragoman-simulated": "true"} if house.simulated else {}
-        self.router = self._router(max_body_bytes)
+        self._begin = begin
+        self.router = self._router(max_body_bytes, MetricsDoor(scrape, is_admin, self._stranger))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         headers = headers_of(scope)
+        if self._begin is not None:
+            self._begin(headers)
         path: str = scope["path"]
         request_id = self._request_id(headers)
         incoming = Incoming(scope, receive, self._marking(send), path, scope["method"], headers, request_id)
@@ -106,7 +116,7 @@ class App:
         return marked
 
     def _stranger(self, headers: Mapping[str, str]) -> Failure | None:
-        """Without keys only this machine may ask: no rebound Host name, no page of another origin."""
+        """Where only this machine may ask: no rebound Host name, no page of another origin."""
         name = _host_name(headers.get("host", ""))
         if name not in self._hosts and not _is_loopback(name):
             return Failure(
@@ -121,7 +131,7 @@ class App:
         name = (urlsplit(origin).hostname or "").lower()
         return name in self._hosts or _is_loopback(name)
 
-    def _router(self, limit: int) -> Router:
+    def _router(self, limit: int, metrics: MetricsDoor) -> Router:
         house = self._house
         messages = MessagesDoor(house, self._logger, limit)
         count = CountDoor(house, self._logger, limit)
@@ -131,6 +141,7 @@ class App:
             "/livez": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
             "/health/live": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
             "/": Route("open", {"GET": live.hello, "HEAD": live.hello}),
+            "/metrics": Route("metrics", {"GET": metrics, "HEAD": metrics}),
         }
         ready = partial(live.readyz, self._readiness)
         for path in ("/readyz", "/health/ready"):

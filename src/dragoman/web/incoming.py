@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from dragoman.wire import scrub
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -31,7 +33,7 @@ class Incoming:
     def client(self) -> str:
         """Product and version of the caller, as far as its User-Agent names them."""
         match = _CLIENT.match(self.headers.get("user-agent", ""))
-        return match.group(0) if match else ""
+        return scrub.name(match.group(0)) if match else ""
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

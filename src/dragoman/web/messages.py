@@ -18,6 +18,7 @@ from dragoman.telemetry.logs import Logger
 from dragoman.translate.messages.request import validate
 from dragoman.web import body, reply
 from dragoman.web.incoming import Incoming
+from dragoman.wire import scrub
 from dragoman.wire.errors import Failure, Kind, Refused
 
 _DIALECT = Messages()
@@ -144,4 +145,4 @@ async def _watch(incoming: Incoming, exchange: Exchange) -> None:
 
 
 def _name(model: Any) -> str:
-    return model[:256] if isinstance(model, str) else ""
+    return scrub.name(model) if isinstance(model, str) else ""

@@ -31,8 +31,8 @@ _SSE: Fields = [
     (b"x-content-type-options", b"nosniff"),
 ]
 
-# What is shaped like a key is not taken for an id: ids are shown and logged.
-_REQUEST_ID = re.compile(r"(?!(?:sk|pk|rk|sess|ek)-|eyJ|gAAAA)[A-Za-z0-9._:-]{1,128}")
+# What has the shape of a key in it is not taken for an id: ids are shown and logged.
+_REQUEST_ID = re.compile(r"(?!(?:.*[^A-Za-z0-9])?(?:(?:sk|pk|rk|sess|ek)-|eyJ|gAAAA))[A-Za-z0-9._:-]{1,128}")
 _FIELD_VALUE = re.compile(r"[ -~]{0,512}")
 _BASE62 = string.digits + string.ascii_letters
 _ID_LENGTH = 24
@@ -59,6 +59,16 @@ async def send_json(send: Send, status: int, value: Any, headers: Mapping[str, s
     fields = [*_JSON, (b"content-length", b"%d" % len(body)), *_encode(headers)]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
+
+
+async def send_text(
+    send: Send, text: bytes, content_type: str, headers: Mapping[str, str] | None = None
+) -> None:
+    """Sends a complete text with status 200."""
+    kind = (b"content-type", content_type.encode("ascii"))
+    fields = [kind, *_ALWAYS, (b"content-length", b"%d" % len(text)), *_encode(headers)]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": text})
 
 
 async def send_empty(send: Send, status: int, headers: Mapping[str, str] | None = None) -> None:

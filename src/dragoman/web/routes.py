@@ -13,8 +13,9 @@ from dragoman.web.incoming import Incoming
 from dragoman.wire.errors import Failure, Kind
 
 Door = Callable[[Incoming], Awaitable[None]]
-# open: anyone; key: a client key where keys exist (the door itself asks for it, before the body).
-Auth = Literal["open", "key"]
+# open: anyone; key: a client key where keys exist (the door itself asks for it, before the body);
+# metrics: a caller on this machine, or an admin token.
+Auth = Literal["open", "key", "metrics"]
 
 
 class Route(NamedTuple):

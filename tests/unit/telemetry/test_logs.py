@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from typing import Literal
 
 import pytest
 
@@ -104,3 +105,79 @@ def test_a_finished_request_is_one_line(status: int, outcome: str, level: str) -
     assert line["level"] == level
     assert line["request_id"] == "req_1"
     assert "error_type" not in line
+
+
+# What may not stand in a line as it is: ends of lines, terminal control, marks that reorder text.
+INJECTIONS = {
+    "a new line": "x\n2026-01-01 [error] forged",
+    "a carriage return": "x\r[error] forged",
+    "colours": "\x1b[31mx",
+    "a window title": "\x1b]0;owned\x07",
+    "an eight-bit control": "\x9b31mx",
+    "a next line": "x\x85forged",
+    "a line separator": "x\u2028forged",
+    "a paragraph separator": "x\u2029forged",
+    "a backspace": "ab\x08\x08",
+    "a delete": "a\x7f",
+    "a null": "a\x00b",
+    "text turned around": "\u202egnp.exe",
+    "an isolate": "\u2066x\u2069",
+}
+UNSAFE = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, 0x2028, 0x2029)]
+UNSAFE += [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))]
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+@pytest.mark.parametrize("name", INJECTIONS)
+def test_one_record_is_one_line_whatever_it_holds(style: Literal["console", "json"], name: str) -> None:
+    text = INJECTIONS[name]
+    out = io.StringIO()
+    logger = logs.configure(style, "debug", out)
+    logger.info("request", requested_model=text, key=text, nested={"a": [text]}, **{f"field{text}": 1})
+    logger.warning(text)
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        logger.error("fault", exc=error, stack=text, exc_info=False)
+    logging.getLogger("library").warning("said %s", text)
+    written = out.getvalue()
+    assert written.count("\n") == 4
+    assert not [char for char in UNSAFE if char in written.replace("\n", "")]
+
+
+def test_a_value_without_a_form_in_json_is_told_as_text() -> None:
+    out = io.StringIO()
+    logs.configure("json", "info", out).info("odd", number=2**70, half="\ud800", path=io)
+    (line,) = out.getvalue().splitlines()
+    assert f'"number": {2**70}' in line
+    assert "\\ud800" in line
+
+
+def test_secrets_are_scrubbed_however_deep_and_however_short() -> None:
+    out = io.StringIO()
+    attempts = [{"account": "a", "code": "sk-1234", "more": ("Bearer abc", {"eyJhbGciOiJI": 1})}]
+    logs.configure("json", "info", out).info("request", attempts=attempts, note="sk-short")
+    (line,) = written(out)
+    for secret in ("1234", "abc", "hbGciOiJI", "short"):
+        assert secret not in str(line)
+    assert line["attempts"][0]["account"] == "a"  # type: ignore[index]
+
+
+def test_of_a_librarys_message_only_the_first_line_is_taken() -> None:
+    """asyncio quotes below it the exception of a forgotten task, and that may quote a request."""
+    out = io.StringIO()
+    logs.configure("json", "info", out)
+    logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: KeyError('the prompt')")
+    (line,) = written(out)
+    assert line["message"] == "Task exception was never retrieved"
+
+
+def test_an_exception_is_told_to_people_too() -> None:
+    out = io.StringIO()
+    logger = logs.configure("console", "info", out)
+    try:
+        raise ValueError("the user's prompt")
+    except ValueError as error:
+        logger.error("fault", exc=error)
+    assert "error=ValueError" in out.getvalue()
+    assert "prompt" not in out.getvalue()

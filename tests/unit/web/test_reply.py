@@ -137,14 +137,31 @@ def test_a_raw_answer_to_head_has_the_length_but_no_body() -> None:
     assert reply.raw(failure, "req_1", body=False) == whole[: whole.index(b"\r\n\r\n") + 4]
 
 
-@pytest.mark.parametrize("given", ["a", "req_011CSHoEeqs5C35K2UUqR7Fy", "A.b_c:d-9", "x" * 128])
+@pytest.mark.parametrize(
+    "given", ["a", "req_011CSHoEeqs5C35K2UUqR7Fy", "A.b_c:d-9", "x" * 128, "task-1", "ask-me"]
+)
 def test_a_harmless_request_id_of_the_caller_is_kept(given: str) -> None:
     assert reply.request_id(given, lambda: "fresh") == given
 
 
 @pytest.mark.parametrize(
     "given",
-    [None, "", "a b", "a\n", "x" * 129, "ä", "a/b", '"', "a\r\nx: y", "sk-drg-0123456789", "eyJhbGciOiJ.e"],
+    [
+        *(
+            None,
+            "",
+            "a b",
+            "a\n",
+            "x" * 129,
+            "ä",
+            "a/b",
+            '"',
+            "a\r\nx: y",
+            "sk-drg-0123456789",
+            "eyJhbGciOiJ.e",
+        ),
+        *("trace:sk-live-0123", "a_sk-live-0123", "x.eyJhbGciOiJ", "1-gAAAAB"),
+    ],
 )
 def test_any_other_request_id_is_replaced(given: str | None) -> None:
     assert reply.request_id(given, lambda: "fresh") == "fresh"

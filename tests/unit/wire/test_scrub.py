@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.wire.scrub import LIMIT, scrub
+from dragoman.wire.scrub import LIMIT, name, scrub
 
 SECRETS = {
     "an API key": "sk-proj-Ab12Cd34Ef56",
@@ -90,3 +90,43 @@ def test_any_text_comes_out_bounded_and_printable(text: str) -> None:
     out = scrub(text)
     assert len(out) <= LIMIT
     assert not set(out) & set("\n\r\x00\u2028\u2029\x1b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gpt-5.5",
+        "openai/gpt-4.1-2026-01-01",
+        "Qwen3-235B-A22B-Instruct-2507-FP8-dynamic",
+        "org-lab/llama-4",
+        "task-force-1",
+        "claude-opus-4-8[1m]",
+        "ft:gpt-4.1:acme::AbCdEf12",
+    ],
+)
+def test_a_name_that_is_one_is_kept(text: str) -> None:
+    assert name(text) == text
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-proj-Ab12Cd34Ef56",
+        "sk-drg-0123456789abcdef",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "Bearer abc.def",
+        "d41d8cd98f00b204e9800998ecf8427e",
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "gpt-5.5-{}", "my_{}", "a/{}"])
+def test_a_credential_in_a_name_is_not_kept(secret: str, around: str) -> None:
+    if around == "my_{}" and secret[:2] not in ("sk", "ey"):
+        return  # only what cannot be a word is looked for inside one
+    kept = name(around.format(secret))
+    assert "[…]" in kept
+    assert secret[-6:] not in kept
+
+
+def test_a_name_is_short_and_on_one_line() -> None:
+    assert name("  a\r\nb\x1b[0m ") == "a b [0m"
+    assert len(name("x" * 10_000_000)) == 256
