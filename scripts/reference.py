@@ -268,7 +268,7 @@ def cli_page() -> str:
         "asked for failed or was not found, 2 wrong usage or configuration, 3 the store cannot be used, 4\n"
         "findings; with one line per problem on standard error.\n",
     ]
-    for name, command in _verbs(root, ""):
+    for name, command in verbs(root):
         if not command.help:
             raise SystemExit(f"cli: {name} has no help")
         parts += [f"## `dragoman {name}`\n", f"{command.help}\n"]
@@ -278,14 +278,14 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
-def _verbs(group: Any, before: str) -> Iterable[tuple[str, Any]]:
-    """Every verb with its whole name, those of groups too."""
+def verbs(group: Any, before: str = "") -> Iterable[tuple[str, Any]]:
+    """Every verb with its full name; a group stands for its verbs."""
     commands: Mapping[str, Any] = group.commands
     for name, command in commands.items():
         if hasattr(command, "commands"):
-            yield from _verbs(command, f"{before}{name} ")
+            yield from verbs(command, f"{before}{name} ")
         else:
-            yield before + name, command
+            yield f"{before}{name}", command
 
 
 def _option(verb: str, param: Any) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
-from dragoman.cli import alias, db, key, keyring_verbs, price, token
+from dragoman.cli import alias, db, key, keyring_verbs, log, price, token, usage
 from dragoman.cli.options import Config, DataDir
 
 app = typer.Typer(
@@ -82,6 +82,8 @@ app.add_typer(token.app, name="token")
 app.add_typer(price.app, name="price")
 app.add_typer(db.app, name="db")
 app.add_typer(keyring_verbs.app, name="secrets")
+app.add_typer(log.app, name="log")
+app.command()(usage.usage)
 
 
 def main() -> None:

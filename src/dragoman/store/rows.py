@@ -19,7 +19,7 @@ from dragoman.store.tables import requests, usage_hours
 from dragoman.wire import jsonio
 
 # Plain strings: the names of columns are a class of their own, which JSON keys must not be.
-_NAMES = tuple(str(column.name) for column in requests.columns if column.name != "id")
+_NAMES = tuple(str(column.name) for column in requests.columns if column.name not in ("id", "cache_cause"))
 _read = attrgetter(*_NAMES)
 _LISTS = ("attempts", "ignored_fields", "repaired")
 _WIDTHS = {
@@ -42,7 +42,13 @@ def columns(row: Row) -> dict[str, Any]:
         text = values[name]
         if len(text) > _WIDTHS[name] or "\0" in text:  # PostgreSQL takes no NUL in a text
             values[name] = text.replace("\0", "\N{REPLACEMENT CHARACTER}")[: _WIDTHS[name]]
+    values["cache_cause"] = None if row.cache_verdict is None else cause(row.cache_verdict)
     return values
+
+
+def cause(verdict: str) -> str:
+    """The cache verdict without its number: `messages_changed` of `messages_changed(3)`."""
+    return verdict.partition("(")[0]
 
 
 def compacted(values: dict[str, Any]) -> dict[str, Any]:

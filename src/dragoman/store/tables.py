@@ -97,7 +97,7 @@ requests = Table(
     metadata,
     Column("id", _Serial, primary_key=True, autoincrement=True),
     Column("uid", String(48), nullable=False, unique=True),
-    Column("request_id", String(128), nullable=False, index=True),
+    Column("request_id", String(128), nullable=False),
     Column("time", Float, nullable=False),
     Column("key", String(64), nullable=False),
     Column("client", String(128), nullable=False),
@@ -133,16 +133,19 @@ requests = Table(
     Column("repaired", Text, nullable=False),
     Column("dropped_reasoning", Integer, nullable=False),
     Column("cache_verdict", String(48)),
+    # The verdict without its number: `messages_changed(k)` is one cause with a label for every k.
+    Column("cache_cause", String(24)),
     Column("cache_story", Text),
     # Newest first for the whole list and for each filter; `id` breaks ties of one instant.
     Index("ix_requests_time_id", "time", "id"),
+    Index("ix_requests_request_id_time_id", "request_id", "time", "id"),
     Index("ix_requests_key_time_id", "key", "time", "id"),
     Index("ix_requests_requested_model_time_id", "requested_model", "time", "id"),
     Index("ix_requests_upstream_model_time_id", "upstream_model", "time", "id"),
     Index("ix_requests_account_time_id", "account", "time", "id"),
     Index("ix_requests_session_hash_time_id", "session_hash", "time", "id"),
     Index("ix_requests_conversation_hash_time_id", "conversation_hash", "time", "id"),
-    Index("ix_requests_cache_verdict_time_id", "cache_verdict", "time", "id"),
+    Index("ix_requests_cache_cause_time_id", "cache_cause", "time", "id"),
     # What went well needs no index of its own: almost every row of the list is one.
     Index(
         "ix_requests_outcome_time_id",
@@ -160,13 +163,21 @@ requests = Table(
         sqlite_where=text("status <> 200"),
         postgresql_where=text("status <> 200"),
     ),
+    Index(
+        "ix_requests_error_type_time_id",
+        "error_type",
+        "time",
+        "id",
+        sqlite_where=text("error_type IS NOT NULL"),
+        postgresql_where=text("error_type IS NOT NULL"),
+    ),
 )
 
 # Sums of ended requests by hour, written together with the rows: counters, facets and series live on it.
 usage_hours = Table(
     "usage_hours",
     metadata,
-    Column("hour", Integer, primary_key=True),
+    Column("hour", BigInteger, primary_key=True),
     Column("key", String(64), primary_key=True),
     Column("requested_model", String(256), primary_key=True),
     Column("upstream_model", String(256), primary_key=True),

@@ -26,6 +26,7 @@ _STEP = [0] * 256
 _STEP[ord("{")] = 1
 _STEP[ord("}")] = -1
 _HALF = re.compile("[\ud800-\udfff]")
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
 _SSE_UNSAFE = ("\u2028", "\u2029", "\u0085")
 
 
@@ -131,6 +132,17 @@ def dump_line(value: Any) -> bytes:
             text = text.replace(char, f"\\u{ord(char):04x}")
         return text.encode()
     return data
+
+
+def dump_ascii(value: Any) -> bytes:
+    """The same as dump in ASCII alone, for lines that any program, terminal or spreadsheet may read."""
+    data = dump(value)
+    return data if data.isascii() else _NOT_ASCII.sub(_escape, data.decode()).encode()
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
 def _deeper_than(data: bytes, limit: int) -> bool:

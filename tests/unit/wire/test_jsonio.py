@@ -221,3 +221,15 @@ def test_a_wide_document_with_a_mistake_is_not_called_deep(tail: bytes) -> None:
     with pytest.raises(InvalidJson) as caught:
         jsonio.parse(b"[" + b",".join([b"{}"] * 300) + tail)
     assert "deeper" not in str(caught.value)
+
+
+@given(st.recursive(st.text(max_size=8) | st.integers(-9, 9) | st.none(), st.lists, max_leaves=6))
+def test_ascii_says_the_same_in_ascii(value: object) -> None:
+    data = jsonio.dump_ascii(value)
+    assert data.isascii()
+    assert b"\n" not in data
+    assert jsonio.parse(data) == json.loads(data) == value
+
+
+def test_ascii_writes_what_lies_beyond_16_bits_as_a_pair() -> None:
+    assert jsonio.dump_ascii({"é": "😀\u2028"}) == rb'{"\u00e9":"\ud83d\ude00\u2028"}'

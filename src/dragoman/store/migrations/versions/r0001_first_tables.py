@@ -150,6 +150,7 @@ def _requests() -> None:
         sa.Column("repaired", sa.Text(), nullable=False),
         sa.Column("dropped_reasoning", sa.Integer(), nullable=False),
         sa.Column("cache_verdict", sa.String(length=48), nullable=True),
+        sa.Column("cache_cause", sa.String(length=24), nullable=True),
         sa.Column("cache_story", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
         sa.UniqueConstraint("uid", name=op.f("uq_requests_uid")),
@@ -160,11 +161,16 @@ def _requests() -> None:
 def _request_indexes() -> None:
     with op.batch_alter_table("requests", schema=None) as batch_op:
         batch_op.create_index("ix_requests_account_time_id", ["account", "time", "id"], unique=False)
-        batch_op.create_index(
-            "ix_requests_cache_verdict_time_id", ["cache_verdict", "time", "id"], unique=False
-        )
+        batch_op.create_index("ix_requests_cache_cause_time_id", ["cache_cause", "time", "id"], unique=False)
         batch_op.create_index(
             "ix_requests_conversation_hash_time_id", ["conversation_hash", "time", "id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_requests_error_type_time_id",
+            ["error_type", "time", "id"],
+            unique=False,
+            sqlite_where=sa.text("error_type IS NOT NULL"),
+            postgresql_where=sa.text("error_type IS NOT NULL"),
         )
         batch_op.create_index("ix_requests_key_time_id", ["key", "time", "id"], unique=False)
         batch_op.create_index(
@@ -174,7 +180,7 @@ def _request_indexes() -> None:
             sqlite_where=sa.text("outcome <> 'ok'"),
             postgresql_where=sa.text("outcome <> 'ok'"),
         )
-        batch_op.create_index(batch_op.f("ix_requests_request_id"), ["request_id"], unique=False)
+        batch_op.create_index("ix_requests_request_id_time_id", ["request_id", "time", "id"], unique=False)
         batch_op.create_index(
             "ix_requests_requested_model_time_id", ["requested_model", "time", "id"], unique=False
         )
@@ -197,7 +203,7 @@ def _request_indexes() -> None:
 def _usage() -> None:
     op.create_table(
         "usage_hours",
-        sa.Column("hour", sa.Integer(), nullable=False),
+        sa.Column("hour", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("requested_model", sa.String(length=256), nullable=False),
         sa.Column("upstream_model", sa.String(length=256), nullable=False),

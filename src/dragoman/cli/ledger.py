@@ -1,0 +1,89 @@
+"""What the verbs that read the request log share: the open store, moments in options, output that may end.
+
+Nothing heavy is imported before a verb runs. A reader of standard output that has seen enough is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from dragoman.cli.past import moment
+from dragoman.cli.options import MISUSED, NO_STORE, Stop, plainly
+
+if TYPE_CHECKING:
+    from dragoman.cli.store import Store
+
+
+def over_store(
+    config: Path | None,
+    data_dir: Path | None,
+    work: Callable[[Store], Awaitable[None]],
+    *,
+    endless: bool = False,
+) -> None:
+    """Opens the store of this configuration and does the work; failures end the verb with an exit code.
+
+    `endless` work is done when somebody interrupts it.
+    """
+    from dragoman.cli.secret import data_directory
+    from dragoman.cli.store import opened
+    from dragoman.settings import load
+    from dragoman.store.engine import StoreError
+
+    async def run() -> None:
+        async with opened(load(config, {}), data_directory(data_dir), monotonic=time.monotonic) as store:
+            await work(store)
+
+    with plainly(), _output():
+        try:
+            asyncio.run(run())
+        except StoreError as error:
+            raise Stop(str(error), NO_STORE) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(0 if endless else 130) from None
+
+
+def at(option: str, text: str | None) -> float | None:
+    """The moment of an option in epoch seconds. Raises Stop naming the option."""
+    if text is None:
+        return None
+    try:
+        return moment(text, time.time())
+    except ValueError as error:
+        raise Stop(f"{option}: {error}", MISUSED) from None
+
+
+def write(data: bytes) -> None:
+    """Sends bytes to standard output now."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Sends lines of text; characters that the terminal cannot show become `?`."""
+    text = "".join(f"{line}\n" for line in lines)
+    write(text.encode(sys.stdout.encoding or "utf-8", "replace"))
+
+
+def printable(text: str) -> str:
+    """Text of clients without what would move a terminal's cursor or colour it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end: into nothing, so that it does not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
