@@ -161,9 +161,10 @@ async def administered(
         assert store is not None
         assert assembly.watch is not None
         live = Live()
+        logger = logs.configure("json", "info", served.log)
         clock = MovableClock(assembly.house.clock)
         assembly.house.clock = clock
-        assembly.house.ledger = Fanout(assembly.house.ledger, live)
+        assembly.house.ledger = Fanout(assembly.house.ledger, live, logger=logger)
         house = AdminHouse(
             house=assembly.house,
             settings=served.settings,
@@ -173,7 +174,7 @@ async def administered(
             writer=store.writer,
             health=Health(),
             live=live,
-            logger=logs.configure("json", "info", served.log),
+            logger=logger,
             version="0",
             started_at=clock.now(),
             refresh=assembly.watch.look,

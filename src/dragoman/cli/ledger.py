@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dragoman.cli.past import moment
 from dragoman.cli.options import MISUSED, NO_STORE, Stop, plainly
+from dragoman.cli.past import moment
 
 if TYPE_CHECKING:
     from dragoman.cli.store import Store

@@ -28,7 +28,7 @@ from dragoman.web.admin import (
     people,
     usage,
 )
-from dragoman.web.admin.auth import COOKIE, CSRF_HEADER
+from dragoman.web.admin.auth import COOKIE, CSRF_HEADER, Doorman
 from dragoman.web.admin.envelope import BadField, envelope, of_store
 from dragoman.web.admin.guard import FAULT, REQUEST_ID, Guard
 from dragoman.web.admin.house import AdminHouse
@@ -51,7 +51,7 @@ _KINDS = {
 }
 
 
-def build(admin: AdminHouse) -> Guard:
+def build(admin: AdminHouse, doorman: Doorman) -> Guard:
     """The guarded API over a house."""
     app = bare()
     app.state.admin = admin
@@ -61,7 +61,7 @@ def build(admin: AdminHouse) -> Guard:
         if route.auth == "open"
         for method in route.methods or ()
     )
-    return Guard(admin, app, open_)
+    return Guard(admin, doorman, app, open_)
 
 
 def bare() -> FastAPI:

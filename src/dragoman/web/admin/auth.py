@@ -19,6 +19,7 @@ from dragoman.gateway.credentials import bearer
 from dragoman.store.engine import StoreError
 from dragoman.store.people import Session, User
 from dragoman.store.tokens import TOKEN_PREFIX
+from dragoman.web.admin.envelope import of_store
 from dragoman.web.admin.house import AdminHouse
 from dragoman.wire.errors import Failure, Kind, Refused
 
@@ -79,11 +80,16 @@ class Doorman:
         return Caller("user", session.user.id, session.user.name, session.user.role, session)
 
     async def is_admin_token(self, headers: Mapping[str, str]) -> bool:
-        """Whether an admin's token came along, for paths outside of the admin API. Raises StoreDown."""
+        """Whether an admin's token came along, for paths outside of the admin API.
+
+        Raises Refused(UNAVAILABLE) while that cannot be told.
+        """
         try:
             return (await self._token(bearer(headers.get("authorization", "")))).role == "admin"
         except Refused:
             return False
+        except StoreError as error:
+            raise Refused(of_store(error)) from None
 
     async def _session(self, token: str) -> Session:
         if token:

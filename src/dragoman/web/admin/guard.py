@@ -30,11 +30,13 @@ _OURS = frozenset(name for name, _ in SECURITY)
 class Guard:
     """`app` is the ASGI application behind it; `open_` are (method, path) pairs that need no login."""
 
-    def __init__(self, admin: AdminHouse, app: Any, open_: frozenset[tuple[str, str]]) -> None:
+    def __init__(
+        self, admin: AdminHouse, doorman: Doorman, app: Any, open_: frozenset[tuple[str, str]]
+    ) -> None:
         self._admin = admin
         self._app = app
         self._open = open_
-        self.doorman = Doorman(admin)
+        self._doorman = doorman
 
     async def __call__(self, incoming: Incoming) -> None:
         answer = _Answer(incoming)
@@ -57,7 +59,7 @@ class Guard:
             if incoming.method not in SAFE:
                 check_origin(incoming.headers)
         else:
-            scope[CALLER] = await self.doorman.caller(incoming.method, incoming.headers)
+            scope[CALLER] = await self._doorman.caller(incoming.method, incoming.headers)
         if "\0" in path or b"%00" in scope.get("query_string", b""):
             raise Refused(Failure(Kind.INVALID_REQUEST, "The address holds a NUL character."))
         await self._app(scope, _bounded(incoming), answer.send)

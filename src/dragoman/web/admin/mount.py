@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from dragoman.web import reply
+from dragoman.web.admin.auth import Doorman
 from dragoman.web.incoming import Incoming
 from dragoman.wire.errors import Failure
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class Mount:
-    """A door for every path that `is_admin` names."""
+    """A door for every path that `is_admin` names. `doorman` knows admin tokens for other doors, too."""
 
     def __init__(self, admin: AdminHouse) -> None:
         self._admin = admin
+        self.doorman = Doorman(admin)
         self._guard: Guard | None = None
         self._lock = asyncio.Lock()
 
@@ -32,7 +34,7 @@ class Mount:
     async def _build(self) -> Guard:
         async with self._lock:
             if self._guard is None:
-                self._guard = await asyncio.to_thread(_built, self._admin)
+                self._guard = await asyncio.to_thread(_built, self._admin, self.doorman)
             return self._guard
 
 
@@ -49,7 +51,7 @@ async def refuse(incoming: Incoming, failure: Failure) -> None:
     await reply.send_json(incoming.send, failure.status, envelope(failure, incoming.request_id), fields)
 
 
-def _built(admin: AdminHouse) -> Guard:
+def _built(admin: AdminHouse, doorman: Doorman) -> Guard:
     from dragoman.web.admin.app import build
 
-    return build(admin)
+    return build(admin, doorman)
