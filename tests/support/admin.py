@@ -186,7 +186,7 @@ async def administered(
         try:
             yield Administered(served, store, house, clock, mount)
         finally:
-            live.close()
+            await mount.close()
 
 
 async def soon(check: Any) -> None:

@@ -91,6 +91,11 @@ class Doorman:
         except StoreError as error:
             raise Refused(of_store(error)) from None
 
+    async def finish(self) -> None:
+        """Waits for what is still being written."""
+        if self._telling:
+            await asyncio.wait(self._telling)
+
     async def _session(self, token: str) -> Session:
         if token:
             session = await self._admin.people().session(token, self._admin.now)

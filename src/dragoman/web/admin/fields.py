@@ -8,7 +8,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from dragoman.store.tokens import NAME
 
@@ -25,8 +33,16 @@ Login = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-# A number as it is, never one in quotes or a true.
-Number = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
+
+
+def _a_number(value: object) -> object:
+    """A number as it is, never one in quotes or a true."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    return value
+
+
+Number = Annotated[int | float, BeforeValidator(_a_number)]
 Role = Literal["admin", "viewer"]
 Limit = Annotated[int, Field(ge=1, le=500, description="Rows of a page.")]
 

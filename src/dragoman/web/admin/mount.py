@@ -31,6 +31,11 @@ class Mount:
         guard = self._guard or await self._build()
         await guard(incoming)
 
+    async def close(self) -> None:
+        """Ends the feeds, and finishes what is still being written: before the database is closed."""
+        self._admin.live.close()
+        await self.doorman.finish()
+
     async def _build(self) -> Guard:
         async with self._lock:
             if self._guard is None:
