@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from dragoman import __version__
 from dragoman.store.engine import StoreError
@@ -159,4 +159,15 @@ async def _http(request: Request, error: Exception) -> Response:
         Kind.TOO_LARGE: "The body is over the limit.",
     }
     failure = Failure(kind, messages.get(kind, "The request cannot be read."), should_retry=False)
-    return _answer(request, failure, headers=dict(refusal.headers or {}))
+    allow = {"allow": _methods(request)} if kind is Kind.METHOD_NOT_ALLOWED else {}
+    return _answer(request, failure, headers=allow)
+
+
+def _methods(request: Request) -> str:
+    """Every method of a path; a route by itself knows only its own."""
+    found = [
+        route.methods or ()
+        for route in routes(request.app)
+        if route.matches(request.scope)[0] is not Match.NONE
+    ]
+    return ", ".join(sorted({method for methods in found for method in methods}))

@@ -5,6 +5,7 @@ Times travel as ISO 8601 in UTC, money as USD. Text that is kept or shown holds 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -22,6 +23,7 @@ from dragoman.store.tokens import NAME
 
 NANO = 1_000_000_000
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _VISIBLE = r"[^\x00-\x20\x7f-\xa0\u2028\u2029]"
 # Begins and ends with something visible, and holds no control character.
@@ -59,8 +61,16 @@ def _in_reach(value: datetime) -> datetime:
     return value
 
 
+def _written_out(value: object) -> object:
+    """A number is no time, in quotes or not."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise ValueError("must be a time such as 2027-01-31T00:00:00Z")
+
+
 When = Annotated[
     AwareDatetime,
+    BeforeValidator(_written_out),
     AfterValidator(_in_reach),
     Field(description="ISO 8601 with a time zone, for example 2027-01-31T00:00:00Z."),
 ]

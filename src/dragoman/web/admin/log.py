@@ -7,12 +7,11 @@ Rows are what the store has; prompt text and keys are in none of them. A page ma
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Path, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from dragoman.store import export, reading
 from dragoman.store.walk import Filter
@@ -32,7 +31,7 @@ class LogRow(BaseModel):
     """One generation request, also a refused one; the fields are those of the log's own page."""
 
     request_id: str
-    time: datetime
+    time: str = Field(json_schema_extra={"format": "date-time"})
     key: str
     client: str
     requested_model: str
