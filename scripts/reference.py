@@ -382,6 +382,16 @@ def metrics_page() -> str:
     )
 
 
+# -- admin API ---------------------------------------------------------------------------------------------
+
+
+def admin_page() -> str:
+    """Every operation of the admin API."""
+    from scripts import admin_page as page
+
+    return page.page(HEAD, table)
+
+
 # -- diagram -----------------------------------------------------------------------------------------------
 
 
@@ -400,6 +410,7 @@ def architecture_page() -> str:
 PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "settings.md": settings_page,
     REFERENCE / "errors.md": errors_page,
+    REFERENCE / "admin-api.md": admin_page,
     REFERENCE / "cli.md": cli_page,
     REFERENCE / "endpoints.md": endpoints_page,
     REFERENCE / "metrics.md": metrics_page,

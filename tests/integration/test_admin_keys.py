@@ -127,7 +127,7 @@ async def test_rules_are_in_force_at_once_and_counters_are_shown(
 async def test_a_change_leaves_alone_what_it_does_not_name(tmp_path: Path, settings: dict[str, Any]) -> None:
     async with administered(tmp_path, settings) as house:
         admin = await house.token()
-        rules = {
+        rules: dict[str, Any] = {
             "tags": ["a"],
             "models": ["claude-*"],
             "default_effort": "low",

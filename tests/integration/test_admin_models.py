@@ -20,7 +20,7 @@ def settings(kind: Kind, database_url: str) -> dict[str, Any]:
     return {"database": {"url": database_url}, "models": MODELS}
 
 
-FILE = {"file_aliases": parse_aliases(MODELS)}
+FILE: dict[str, Any] = {"file_aliases": parse_aliases(MODELS)}
 
 
 async def test_an_alias_is_in_force_at_once_and_gone_at_once(
