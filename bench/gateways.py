@@ -31,9 +31,17 @@ name = "bench"
 kind = "openai"
 base_url = "{upstream}"
 api_key = "sk-upstream-0123456789"
+"""
+_KEYS = """\
 [[keys]]
 name = "bench"
 key = "{key}"
+concurrency = 100000
+limits = [
+  {{ measure = "requests", per = "minute", max = 100000000 }},
+  {{ measure = "tokens", per = "day", max = 1000000000000 }},
+  {{ measure = "cost_usd", per = "month", max = 1000000, models = "claude-*" }},
+]
 """
 
 # Bytes pass through: what the kernel, HTTP and one hop cost without any translation.
@@ -76,7 +84,10 @@ http {{
 
 @dataclass(frozen=True)
 class Spec:
-    """A gateway that can be started. `missing` says in one line why it cannot, "" otherwise."""
+    """A gateway that can be started. `missing` says in one line why it cannot, "" otherwise.
+
+    `scenarios` names those it takes part in; all where it is empty.
+    """
 
     name: str
     command: Sequence[str] = ()
@@ -86,6 +97,7 @@ class Spec:
     files: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     missing: str = ""
+    scenarios: Sequence[str] = ()
 
     def lay_out(self, folder: Path) -> None:
         """Writes the gateway's files into its own folder."""
@@ -104,8 +116,20 @@ def dragoman(port: int, upstream_port: int, folder: Path) -> Spec:
     return Spec(
         "dragoman",
         (str(_BIN / "dragoman"), "serve", "--config", str(config), "--data-dir", str(folder)),
-        files={"config.toml": _DRAGOMAN.format(port=port, upstream=upstream, key=KEY)},
+        files={"config.toml": (_DRAGOMAN + _KEYS).format(port=port, upstream=upstream, key=KEY)},
         version=_tell([sys.executable, "-c", "import dragoman; print(dragoman.__version__)"]),
+    )
+
+
+def unledgered(port: int, upstream_port: int, folder: Path) -> Spec:
+    """The same without keys, limits, database and metrics."""
+    upstream = f"http://127.0.0.1:{upstream_port}/v1"
+    return Spec(
+        "unledgered",
+        (sys.executable, "-m", "bench.unledgered", str(folder / "config.toml"), str(folder)),
+        files={"config.toml": _DRAGOMAN.format(port=port, upstream=upstream)},
+        environment={"PYTHONPATH": str(ROOT)},
+        scenarios=("plain_1k_c1", "plain_1k_c16", "plain_200k_c8", "full_1k_c16"),
     )
 
 
@@ -138,7 +162,7 @@ def nginx(port: int, upstream_port: int, folder: Path) -> Spec:
     )
 
 
-OWN = {"dragoman": dragoman, "bare": bare, "nginx": nginx}
+OWN = {"dragoman": dragoman, "unledgered": unledgered, "bare": bare, "nginx": nginx}
 
 
 def peer(name: str, port: int, upstream_port: int, folder: Path) -> Spec:

@@ -30,7 +30,7 @@ PURPOSE = {
     "/v1/messages": "One generation, streamed or whole.",
     "/v1/messages/count_tokens": "Input tokens of a request; never generates.",
     "/v1/models": "Models and aliases this key may use; Anthropic's shape when `anthropic-version` is sent.",
-    "/v1/models/{id}": "One of them.",
+    "/v1/models/{id}": "One of them, or any other name that an alias stands for.",
     "/": "Connectivity check of clients.",
     "/anthropic": "The same below the prefix.",
     "/api/hello": "Connectivity check of newer clients.",
@@ -154,6 +154,7 @@ def settings_page() -> str:
     outside = {
         "DRAGOMAN_CONFIG": "the configuration file, like `--config`",
         "DRAGOMAN_DATA_DIR": "the data directory, like `--data-dir`",
+        "DRAGOMAN_KEY": "the client key of `dragoman claude` and `doctor`, where no file has one",
     }
     if set(outside) != set(settings.OUTSIDE):
         raise SystemExit("settings: scripts/reference.py does not describe settings.OUTSIDE")
@@ -264,9 +265,9 @@ def cli_page() -> str:
         HEAD,
         "# Command line\n",
         f"{root.help}\n",
-        "`dragoman --install-completion` sets up completion for your shell. Exit codes: 0 done, 1 what was\n"
-        "asked for failed or was not found, 2 wrong usage or configuration, 3 the store cannot be used, 4\n"
-        "findings; with one line per problem on standard error.\n",
+        "`dragoman --install-completion` sets up completion for your shell. What goes wrong is told on\n"
+        "standard error, one line per problem, never with a key in it.\n",
+        table(("exit code", "meaning"), EXIT_CODES.items()),
     ]
     for name, command in verbs(root):
         if not command.help:
@@ -276,6 +277,15 @@ def cli_page() -> str:
         if rows:
             parts.append(table(("option", "default", "meaning"), rows))
     return "\n".join(parts)
+
+
+EXIT_CODES = {
+    0: "done",
+    1: "the thing asked for failed, or was not found",
+    2: "wrong use or configuration; `config check` found a problem",
+    3: "the store cannot be used",
+    4: "`doctor` or `db check` found an error",
+}
 
 
 def verbs(group: Any, before: str = "") -> Iterable[tuple[str, Any]]:
@@ -292,10 +302,29 @@ def _option(verb: str, param: Any) -> tuple[str, str, str]:
     if not param.help:
         raise SystemExit(f"cli: {verb} {param.name} has no help")
     if param.param_type_name == "argument":
-        return f"`{param.name.rstrip('_').upper()}`", "required" if param.required else "none", param.help
+        return f"`{param.metavar}`", "required" if param.required else "none", param.help
     spelled = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
     default = "off" if param.is_flag and not param.default else _default(param.default).replace('`"', "`")
+    default = "required" if param.required else default
     return spelled, default.replace('"`', "`"), param.help
+
+
+# -- doctor ------------------------------------------------------------------------------------------------
+
+
+def doctor_page() -> str:
+    """What each finding means and what to do."""
+    from dragoman.cli.doctor.findings import CATALOG
+
+    parts = [
+        HEAD,
+        "# Doctor\n",
+        "What `dragoman doctor` looks at, by the id of the finding. `ok` needs nothing, `warn` may be\n"
+        "wanted, `error` does not work and makes the exit code 4. Doctor changes nothing.\n",
+    ]
+    for name, entry in CATALOG.items():
+        parts += [f"## {name}\n", f"{entry.meaning}\n", f"Otherwise: {entry.fix}.\n"]
+    return "\n".join(parts)
 
 
 # -- endpoints ---------------------------------------------------------------------------------------------
@@ -412,6 +441,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "errors.md": errors_page,
     REFERENCE / "admin-api.md": admin_page,
     REFERENCE / "cli.md": cli_page,
+    REFERENCE / "doctor.md": doctor_page,
     REFERENCE / "endpoints.md": endpoints_page,
     REFERENCE / "metrics.md": metrics_page,
     ARCHITECTURE: architecture_page,

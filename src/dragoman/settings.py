@@ -18,11 +18,16 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 PREFIX = "DRAGOMAN_"
 # Read by the command line itself, not part of the schema.
-OUTSIDE = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_DATA_DIR"})
+OUTSIDE = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_DATA_DIR", "DRAGOMAN_KEY"})
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -372,16 +377,36 @@ def load(config: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | No
 
     `flags` is shaped like the file. Raises SettingsError with one line per problem.
     """
-    _check_environment(os.environ)
+    told = _unknown_variables(os.environ)
     table = _read(config) if config is not None else {}
     source = type("_Settings", (Settings,), {"_file": table, "__module__": __name__})
     try:
         loaded: Settings = source(**{section: dict(keys) for section, keys in (flags or {}).items() if keys})
     except ValidationError as error:
-        raise SettingsError("\n".join(_describe(problem) for problem in error.errors())) from None
+        raise SettingsError("\n".join([*told, *map(_describe, error.errors())])) from None
     except ValueError as error:  # the environment holds something that is not JSON
-        raise SettingsError(f"environment: {error}") from None
+        raise SettingsError("\n".join([*told, f"environment: {error}"])) from None
+    if told:
+        raise SettingsError("\n".join(told))
     return loaded
+
+
+def layers(
+    config: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Mapping[str, Any]]:
+    """What each source says by itself, the strongest first: `flag`, `environment`, `file`.
+
+    All are shaped like the file. Raises SettingsError when one cannot be read at all.
+    """
+    try:
+        environment = EnvSettingsSource(Settings)()
+    except ValueError as error:
+        raise SettingsError(f"environment: {error}") from None
+    return {
+        "flag": flags or {},
+        "environment": environment,
+        "file": _read(config) if config is not None else {},
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -394,12 +419,15 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
 
 
-def _check_environment(environ: Mapping[str, str]) -> None:
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    for name in sorted(environ):
-        upper = name.upper()
-        if upper.startswith(PREFIX) and upper not in OUTSIDE and upper.split("__", 1)[0] not in known:
-            raise SettingsError(f"environment: unknown variable {name}{_nearest(upper, known)}")
+    return [
+        f"environment: unknown variable {name}{_nearest(name.upper(), known)}"
+        for name in sorted(environ)
+        if name.upper().startswith(PREFIX)
+        and name.upper() not in OUTSIDE
+        and name.upper().split("__", 1)[0] not in known
+    ]
 
 
 def _describe(problem: Any) -> str:

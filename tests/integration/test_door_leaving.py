@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dragoman.web.departure import EXTENSION
 from dragoman.web.limits import Limits
 from tests.support.frontdoor import (
     LOOPS,
@@ -34,7 +35,7 @@ def loop(request: pytest.FixtureRequest) -> str:
 
 
 class Streamer:
-    """Streams without end beside a watcher on `receive`, as the Messages door does."""
+    """Streams without end beside a watcher on `receive`."""
 
     def __init__(self, *, chunk: bytes = b"x", pause: float = 0.01, silent: bool = False) -> None:
         self.events: queue.Queue[str] = queue.Queue()
@@ -67,6 +68,24 @@ class Streamer:
             await asyncio.sleep(self._pause)
 
 
+class Told(Streamer):
+    """The same, told by a call, as the Messages door is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        while (await receive())["more_body"]:
+            pass
+        left = asyncio.Event()
+        departure = scope["extensions"][EXTENSION]
+        departure.watch(left.set)
+        streaming = asyncio.ensure_future(self._stream(send))
+        await left.wait()
+        self.events.put("gone")
+        streaming.cancel()
+        await asyncio.wait([streaming])
+
+
 def _reset(client: Client) -> None:
     client.reset()
 
@@ -84,17 +103,22 @@ _WAYS = {"reset": _reset, "close": _close, "half-close": _half_close}
 
 @pytest.mark.parametrize("leave", _WAYS.values(), ids=_WAYS.keys())
 @pytest.mark.parametrize("shape", ["streaming", "silent", "back-pressure"])
+@pytest.mark.parametrize("kind", [Streamer, Told])
+@pytest.mark.parametrize("size", [2, 300_000], ids=["small", "large"])
 def test_a_client_that_leaves_is_noticed_at_once(
-    leave: Callable[[Client], None], shape: str, loop: str
+    leave: Callable[[Client], None], shape: str, kind: type[Streamer], size: int, loop: str
 ) -> None:
-    """decisions "client gone": RST, FIN and a half-close after the request, whatever flows just then."""
-    app = Streamer(
+    """decisions "client gone": RST, FIN and a half-close after the request, whatever flows just then.
+
+    A large body stops the reading for a while; it must have been taken up again.
+    """
+    app = kind(
         chunk=b"x" * 65536 if shape == "back-pressure" else b"x",
         pause=0 if shape == "back-pressure" else 0.01,
         silent=shape == "silent",
     )
     with serving(app, loop=loop) as door, door.connect(receive_buffer=4096) as client:
-        client.post("/", b"{}")
+        client.post("/", b" " * size)
         assert app.events.get(timeout=PATIENCE) == "streaming"
         if shape == "streaming":
             client.until(b"\r\nx\r\n")

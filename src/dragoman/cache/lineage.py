@@ -12,6 +12,7 @@ import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from dragoman.wire import jsonio
@@ -33,6 +34,7 @@ _SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
 _LANES: dict[str, Lane] = {"tools": "agent", "search": "search", "plain": "plain"}
 _TOOL_BLOCKS = frozenset({"tool_use", "tool_result"})
 _USER_ID_CHARS = 4096
+KEPT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +93,33 @@ def lineage(
     speaker = _speaker(headers, request, counting)
     if session is None:
         return Lineage(None, "none", speaker.agent, speaker.lane)
+    own_key = counting or (per_lane_key and speaker.lane != "main")
+    return _keyed(secret, tenant, session, source, named or session, model_family(model), speaker, own_key)
+
+
+@lru_cache(maxsize=KEPT)
+def _keyed(
+    secret: bytes,
+    tenant: str,
+    session: str,
+    source: Source,
+    key: str,
+    family: str,
+    speaker: _Speaker,
+    own_key: bool,
+) -> Lineage:
+    """Derives the keys. Kept for the sessions of late, whose every turn would derive the same ones."""
 
     def derive(what: str, *parts: str | None) -> str:
         return _derive(secret, what, tenant, *parts)
 
-    family = model_family(model)
-    of_lane = speaker.lane != "main"
-    cache_key = derive("key", named or session, family)
-    if counting or (of_lane and per_lane_key):
-        cache_key = derive("lane", named or session, family, *speaker)
+    of_lane, counting = speaker.lane != "main", speaker.lane == "count"
     return Lineage(
         session=session,
         source=source,
         agent=speaker.agent,
         lane=speaker.lane,
-        cache_key=cache_key,
+        cache_key=derive("lane", key, family, *speaker) if own_key else derive("key", key, family),
         lane_key=derive("lane", session, family, *speaker) if of_lane else derive("key", session, family),
         affinity=derive("affinity", session, "count" if counting else None),
         session_hash=derive("session", session).replace("-", ""),

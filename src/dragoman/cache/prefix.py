@@ -34,7 +34,7 @@ _SYSTEM_ROLES = frozenset({"developer", "system"})
 _NO_PARTS: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prefix:
     """Hashes and sizes of one upstream body. Tools and items are packed, WIDTH bytes each.
 
@@ -43,6 +43,7 @@ class Prefix:
                 message, a tool's output, a marked part
     sealed      which items are sealed reasoning
     tool_sizes, item_sizes  bytes as sent, pictures by their weight
+    size        bytes of the whole prompt
     """
 
     model: str
@@ -57,6 +58,7 @@ class Prefix:
     tool_sizes: array[int]
     instructions_size: int
     item_sizes: array[int]
+    size: int
 
     @property
     def fingerprint(self) -> str:
@@ -65,11 +67,6 @@ class Prefix:
         for part in (b"\0", self.settings, self.tools, b"\0", self.instructions, self.items):
             chain.update(part)
         return chain.hexdigest()
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole prompt."""
-        return sum(self.tool_sizes) + self.instructions_size + sum(self.item_sizes)
 
     @property
     def tokens(self) -> int:
@@ -98,7 +95,7 @@ class Prefix:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Divergence:
     """Where a later body stops repeating an earlier one.
 
@@ -136,6 +133,7 @@ def digest(body: Mapping[str, Any]) -> Prefix:
     if isinstance(items, str):
         items = ({"role": "user", "content": items},)
     hashes, item_sizes, boundary = _read_items(items)
+    tool_sizes = array("I", map(len, told_tools))
     return Prefix(
         model=str(body.get("model")),
         settings=_hash(jsonio.dump(_settings(body))),
@@ -146,9 +144,10 @@ def digest(body: Mapping[str, Any]) -> Prefix:
         head=_head(items),
         boundary=boundary,
         sealed=tuple(i for i, item in enumerate(items) if item.get("type") == "reasoning"),
-        tool_sizes=array("I", map(len, told_tools)),
+        tool_sizes=tool_sizes,
         instructions_size=len(told),
         item_sizes=item_sizes,
+        size=sum(tool_sizes) + len(told) + sum(item_sizes),
     )
 
 

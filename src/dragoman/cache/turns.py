@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dragoman.cache.prefix import Prefix, compare
+from dragoman.cache.prefix import Divergence, Prefix, compare
 
 # A session's lanes can share one conversation key (sub-agents of clients that do not name them), and a user
 # may rewind: the turn to compare with is then not the very last one.
@@ -25,7 +25,7 @@ class Thread(NamedTuple):
     conversation: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
     """One request that an upstream answered.
 
@@ -87,19 +87,26 @@ class Turns:
         recent = self._recent(thread)
         if not recent:
             return None
+        if not tools:
+            return recent[-1]
         wanted = frozenset(tools)
         return max(reversed(recent), key=lambda turn: _overlap(wanted, turn.tool_names))
 
-    def predecessor(self, thread: Thread | tuple[str, str], prefix: Prefix) -> Turn | None:
-        """The kept turn of a conversation that this prompt continues furthest; the later one of equals."""
-        best, furthest = None, -1
+    def predecessor(
+        self, thread: Thread | tuple[str, str], prefix: Prefix
+    ) -> tuple[Turn, Divergence] | tuple[None, None]:
+        """The kept turn of a conversation that this prompt continues furthest, and where it stops doing so.
+
+        Of equals the later one.
+        """
+        best: tuple[Turn, Divergence] | tuple[None, None] = (None, None)
+        furthest = -1
         for turn in reversed(self._recent(thread)):
             # None is continued further than it goes itself: mostly the latest is the only one to look at.
-            if (
-                turn.prefix.tokens > furthest
-                and (kept := compare(turn.prefix, prefix).kept_tokens) > furthest
-            ):
-                best, furthest = turn, kept
+            if turn.prefix.tokens > furthest:
+                divergence = compare(turn.prefix, prefix)
+                if divergence.kept_tokens > furthest:
+                    best, furthest = (turn, divergence), divergence.kept_tokens
         return best
 
     def named(self, tenant: str, message_id: str) -> Turn | None:
@@ -122,6 +129,6 @@ class Turns:
 
 
 def _overlap(wanted: frozenset[str], offered: Collection[str]) -> float:
-    """Share of names in common, 0 to 1; 0 where there is nothing to compare."""
+    """Share of names in common, 0 to 1."""
     union = wanted.union(offered)
-    return len(wanted.intersection(offered)) / len(union) if wanted else 0.0
+    return len(wanted.intersection(offered)) / len(union)

@@ -73,7 +73,7 @@ _CHANGED: dict[str, Name] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """One turn's cache story.
 
@@ -117,8 +117,13 @@ class Verdict:
         return f"{measured}: {'inferred: ' if self.inferred else ''}{_WORDS[self.name]}{place}"
 
 
-def judge(before: Turn | None, now: Turn, contract: Contract) -> Verdict:
-    """Explains an answered turn; `before` is the turn of the same conversation that it continues."""
+def judge(
+    before: Turn | None, now: Turn, contract: Contract, divergence: Divergence | None = None
+) -> Verdict:
+    """Explains an answered turn; `before` is the turn of the same conversation that it continues.
+
+    `divergence` is how their prompts compare, where that is known already.
+    """
     figures: dict[str, Any] = {
         "input": now.input_tokens,
         "cached": now.cached_tokens,
@@ -126,7 +131,8 @@ def judge(before: Turn | None, now: Turn, contract: Contract) -> Verdict:
     }
     if before is None:
         return Verdict("first_turn", **figures)
-    divergence = compare(before.prefix, now.prefix)
+    if divergence is None:
+        divergence = compare(before.prefix, now.prefix)
     figures |= {"segment": divergence.segment, "idle": max(0.0, now.at - before.at)}
     if divergence.intact:
         expected, estimated = expected_tokens(before, contract)

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
-from dragoman.cli import alias, db, key, keyring_verbs, log, price, token, usage
-from dragoman.cli.options import Config, DataDir
+from dragoman.cli import alias, claude, config, db, key, keyring_verbs, log, price, token, usage
+from dragoman.cli.doctor import verb as doctor
+from dragoman.cli.options import Config, DataDir, plainly
 
 app = typer.Typer(
     name="dragoman",
@@ -33,14 +34,9 @@ def serve(
 ) -> None:
     """Serve the gateway."""
     from dragoman.cli import serve as verb
-    from dragoman.settings import SettingsError
 
-    try:
-        code = verb.run(host, port, config, data_dir, may_be_open=i_know_this_is_open)
-    except SettingsError as error:
-        typer.echo("\n".join(f"dragoman: {line}" for line in str(error).splitlines()), err=True)
-        raise typer.Exit(2) from None
-    raise typer.Exit(code)
+    with plainly():
+        raise typer.Exit(verb.run(host, port, config, data_dir, may_be_open=i_know_this_is_open))
 
 
 @app.command()
@@ -76,6 +72,9 @@ def version() -> None:
     typer.echo(f"dragoman {__version__} (Python {sys.version.split()[0]})")
 
 
+claude.register(app)
+doctor.register(app)
+config.register(app)
 app.add_typer(key.app, name="key")
 app.add_typer(alias.app, name="alias")
 app.add_typer(token.app, name="token")

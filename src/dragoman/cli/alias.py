@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Aliases: which upstream model a requested name stands for.")
 
-Name = Annotated[str, typer.Argument(help="Requested name, exact or a glob.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(help="Requested name, exact or a glob.", show_default=False, metavar="NAME")
+]
 _WIDTH = 256
 
 
@@ -28,7 +30,10 @@ _WIDTH = 256
 def set_(
     name: Name,
     target: Annotated[
-        str, typer.Argument(help="Upstream model, optionally with `@effort`.", show_default=False)
+        str,
+        typer.Argument(
+            help="Upstream model, optionally with `@effort`.", show_default=False, metavar="TARGET"
+        ),
     ],
     config: Config = None,
     data_dir: DataDir = None,
@@ -96,7 +101,9 @@ def remove(name: Name, config: Config = None, data_dir: DataDir = None) -> None:
 
 @app.command()
 def test(
-    name: Annotated[str, typer.Argument(help="A model's name as a client sends it.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="A model's name as a client sends it.", show_default=False, metavar="NAME")
+    ],
     as_json: Json = False,
     config: Config = None,
     data_dir: DataDir = None,

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import ssl
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,8 +17,11 @@ from urllib.parse import urlsplit
 from dragoman import __version__
 from dragoman.budget.pricing import Prices
 from dragoman.cache.recall import Recall
+from dragoman.cli import configured
+from dragoman.cli.configured import secret_of
 from dragoman.cli.current import Current
-from dragoman.cli.start import Start, secret_of
+from dragoman.cli.doctor.question import DEMO_RULES
+from dragoman.cli.start import Start
 from dragoman.cli.store import Store
 from dragoman.gateway.admission import Admission
 from dragoman.gateway.flow import Gate
@@ -37,19 +38,18 @@ from dragoman.telemetry.lag import LagSampler
 from dragoman.telemetry.ledger import Fanout
 from dragoman.telemetry.metrics import Metrics
 from dragoman.translate.messages.plan import Policy
-from dragoman.translate.models import Alias, parse_aliases
+from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
 from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
 from dragoman.web.app import App
-from dragoman.wire.errors import Refused
 
 if TYPE_CHECKING:
     from dragoman.simulator.server import Running
     from dragoman.telemetry.traces import Tracer
 
-_ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-DEMO_MODELS = {"claude-*": "gpt-5.5@medium"}
+_ALPHABET = b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_CHARACTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
 
 class SystemClock:
@@ -70,7 +70,7 @@ class RandomIds:
 
 
 def _token(length: int) -> str:
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))
+    return secrets.token_bytes(length).translate(_CHARACTERS).decode()
 
 
 @dataclass(slots=True)
@@ -117,14 +117,15 @@ async def assemble(
     Without a store only the configuration's keys are known and no row outlives the process.
     """
     settings = start.settings
-    aliases = _aliases(settings)
-    _check_certificates(settings)
+    aliases = configured.aliases(settings)
+    configured.check_certificates(settings)
     root = start.secret if store is None else store.facts.root
     simulator: Running | None = None
     if not settings.accounts:
         from dragoman.simulator import server as simulated
+        from dragoman.simulator.state import State
 
-        simulator = await simulated.start("127.0.0.1", 0)
+        simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
     accounts = StaticAccounts(_accounts(settings, simulator), root)
     upstream = HttpUpstream(
         accounts.roads,
@@ -238,24 +239,6 @@ def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccou
         )
         for row in settings.accounts
     ]
-
-
-def _aliases(settings: Settings) -> tuple[Alias, ...]:
-    models: Mapping[str, str] = settings.models or ({} if settings.accounts else DEMO_MODELS)
-    try:
-        return parse_aliases(models)
-    except Refused as refusal:
-        raise SettingsError(f"models: {refusal.failure.message}") from None
-
-
-def _check_certificates(settings: Settings) -> None:
-    if (file := settings.upstream.ca_file) is None:
-        return
-    try:
-        ssl.create_default_context(cafile=str(file))
-    except OSError as error:
-        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise SettingsError(f"upstream.ca_file: {file}: {reason}") from None
 
 
 def _house(

@@ -6,9 +6,17 @@ problem, `config check` and `doctor` ask for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from dragoman.settings import Settings, SettingsError
+from dragoman.budget.limits import Limit, parse_limit
+from dragoman.budget.pricing import Price, parse_price
+from dragoman.cli.secret import read
+from dragoman.settings import Key, Secret, Settings, SettingsError, sendable
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.wire.errors import Refused
 
@@ -21,6 +29,35 @@ def is_demo(settings: Settings) -> bool:
     return not settings.accounts and not settings.keys
 
 
+def secret_of(row: Secret, where: str) -> str:
+    """The secret of an account or key, "" where it needs none. Raises SettingsError naming its place."""
+    name = row.SECRET
+    given: str | None = getattr(row, name)
+    variable: str | None = getattr(row, f"{name}_env")
+    file: Path | None = getattr(row, f"{name}_file")
+    if given is not None:
+        return given
+    if variable is not None:
+        return of_variable(variable, f"{where}.{name}_env")
+    return fit(read(file), f"{where}.{name}_file: {file}") if file is not None else ""
+
+
+def of_variable(variable: str, where: str) -> str:
+    """The stripped value of an environment variable. Raises SettingsError when it is empty or unfit."""
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise SettingsError(f"{where}: the variable {variable} is empty")
+    return fit(value, f"{where}: the variable {variable}")
+
+
+def fit(value: str, where: str) -> str:
+    """The value, if a header field can carry it. Raises SettingsError."""
+    try:
+        return sendable(value)
+    except ValueError as error:
+        raise SettingsError(f"{where} {error}") from None
+
+
 def aliases(settings: Settings) -> tuple[Alias, ...]:
     """The table `[models]`, the demo's own where nothing is configured. Raises SettingsError."""
     models: Mapping[str, str] = settings.models or ({} if settings.accounts else DEMO_MODELS)
@@ -28,3 +65,94 @@ def aliases(settings: Settings) -> tuple[Alias, ...]:
         return parse_aliases(models)
     except Refused as refusal:
         raise SettingsError(f"models: {refusal.failure.message}") from None
+
+
+def check_certificates(settings: Settings) -> None:
+    """Raises SettingsError when `upstream.ca_file` holds no certificate."""
+    if (file := settings.upstream.ca_file) is None:
+        return
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except OSError as error:
+        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError(f"upstream.ca_file: {file}: {reason}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address or name."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def limits(row: Key) -> tuple[Limit, ...]:
+    """The limits of a key. Raises SettingsError naming the one that is wrong."""
+    try:
+        where = f"keys.{row.name}.limits"
+        return tuple(parse_limit(f"{where}.{at}", table) for at, table in enumerate(row.limits))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def price(name: str, table: Mapping[str, Any]) -> Price:
+    """One row of `[prices]`. Raises SettingsError."""
+    try:
+        return parse_price(name, table)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def problems(settings: Settings, data: Path) -> Iterator[str]:
+    """One line for everything that would keep these settings from serving; nothing is made or started.
+
+    What only an open store can tell (whether any key exists) is not judged here.
+    """
+    checks: list[Callable[[], object]] = [
+        partial(check_certificates, settings),
+        partial(own_secret, settings, data),
+    ]
+    checks += [partial(parse_aliases, {pattern: target}) for pattern, target in settings.models.items()]
+    checks += [partial(secret_of, row, f"accounts.{row.name}") for row in settings.accounts]
+    checks += [partial(secret_of, row, f"keys.{row.name}") for row in settings.keys]
+    checks += [partial(limits, row) for row in settings.keys]
+    checks += [partial(price, name, table) for name, table in settings.prices.items()]
+    for check in checks:
+        try:
+            check()
+        except SettingsError as error:
+            yield str(error)
+        except Refused as refusal:
+            yield f"models: {refusal.failure.message}"
+    yield from _twice(settings)
+
+
+def _twice(settings: Settings) -> Iterator[str]:
+    """Keys that are the same text: only one of them would ever be told."""
+    seen: dict[str, str] = {}
+    for row in settings.keys:
+        try:
+            text = secret_of(row, row.name)
+        except SettingsError:
+            continue
+        if text in seen:
+            yield f"keys.{row.name}: is the same key as keys.{seen[text]}"
+        seen.setdefault(text, row.name)
+
+
+def own_secret(settings: Settings, data: Path) -> str | None:
+    """The gateway's own secret (a line each, where it was renewed), None where it is still to be made.
+
+    Raises SettingsError.
+    """
+    if settings.secrets.key_env is not None:
+        text = os.environ.get(settings.secrets.key_env, "").strip()
+        if not text:
+            raise SettingsError(f"secrets.key_env: the variable {settings.secrets.key_env} is empty")
+        return text
+    file = data / settings.secrets.key_file
+    return read(file, private=True) if file.exists() else None

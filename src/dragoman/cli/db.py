@@ -54,7 +54,9 @@ def upgrade(config: Config = None, data_dir: DataDir = None) -> None:
 
 @app.command()
 def downgrade(
-    revision: Annotated[str, typer.Argument(help="Revision to go back to; `base` removes the tables.")],
+    revision: Annotated[
+        str, typer.Argument(help="Revision to go back to; `base` removes the tables.", metavar="REVISION")
+    ],
     yes: Annotated[
         bool, typer.Option("--yes", help="Really do it: newer columns go with what they hold.")
     ] = (False),
@@ -111,7 +113,8 @@ def check(as_json: Json = False, config: Config = None, data_dir: DataDir = None
 @app.command()
 def backup(
     file: Annotated[
-        Path, typer.Argument(help="File to make; one that exists is refused.", show_default=False)
+        Path,
+        typer.Argument(help="File to make; one that exists is refused.", show_default=False, metavar="FILE"),
     ],
     with_secrets: WithSecrets = False,
     passphrase_env: PassphraseEnv = None,
@@ -144,7 +147,7 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="Backup to put in place.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Backup to put in place.", show_default=False, metavar="FILE")],
     with_secrets: WithSecrets = False,
     passphrase_env: PassphraseEnv = None,
     config: Config = None,

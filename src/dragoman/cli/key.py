@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Client keys: make, list, change, limit, rotate, revoke.")
 
-Name = Annotated[str, typer.Argument(help="Name of the key.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Name of the key.", show_default=False, metavar="NAME")]
 Models = Annotated[
     list[str] | None, typer.Option("--models", help="Name or glob the key may request; repeatable.")
 ]

@@ -32,7 +32,7 @@ CLEARABLE: dict[str, tuple[str, Any]] = {
 _NAME = 64
 _GLOB = 256
 _SHORT = re.compile(r"(?P<measure>[^/=@]+)/(?P<per>[^/=@]+)=(?P<max>[^@]+)(?:@(?P<models>.+))?")
-_WHOLE = re.compile(r"-?\d+(?:_\d+)*")
+_WHOLE = re.compile(r"-?[0-9]+(?:_[0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from dragoman.budget.limits import Limit, Meter, limit_table
 from dragoman.cli import configured
 from dragoman.cli.moments import iso, shown
 from dragoman.cli.served import CONFIG, DEMO, STORE
-from dragoman.cli.start import file_limits
 from dragoman.settings import Key, Settings
 from dragoman.store import usage
 from dragoman.store.clientkeys import ClientKey, KeySpec
@@ -120,11 +119,10 @@ def of_file(settings: Settings) -> list[Shown]:
     """The keys of the configuration, and the demo's where there is nothing else. Raises SettingsError."""
     if configured.is_demo(settings):
         return [Shown(KeySpec(DEMO_NAME), None, DEMO)]
-    limits = file_limits(settings)
-    return [Shown(_spec(row, limits.get(row.name, ())), None, CONFIG) for row in settings.keys]
+    return [Shown(_spec(row), None, CONFIG) for row in settings.keys]
 
 
-def _spec(row: Key, limits: tuple[Limit, ...]) -> KeySpec:
+def _spec(row: Key) -> KeySpec:
     return KeySpec(
         name=row.name,
         tags=tuple(row.tags),
@@ -134,7 +132,7 @@ def _spec(row: Key, limits: tuple[Limit, ...]) -> KeySpec:
         max_effort=row.max_effort,
         concurrency=row.concurrency,
         expires_at=None if row.expires_at is None else row.expires_at.timestamp(),
-        limits=limits,
+        limits=configured.limits(row),
     )
 
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from dragoman.cli.options import MISUSED, Stop
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"(\d{1,9})([smhdw])")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # A hundred years: beyond that somebody has mistaken the unit.
 _LONGEST = 36_525 * 86_400
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Prices of upstream models, in USD per million tokens.")
 
-Model = Annotated[str, typer.Argument(help="Upstream model, exact or a glob.", show_default=False)]
+Model = Annotated[
+    str, typer.Argument(help="Upstream model, exact or a glob.", show_default=False, metavar="MODEL")
+]
 _WIDTH = 256
 _HEAD = ("model", "input", "cached", "written", "output", "long", "from")
 
@@ -116,7 +118,9 @@ def remove(model: Model, config: Config = None, data_dir: DataDir = None) -> Non
 
 @app.command()
 def show(
-    model: Annotated[str, typer.Argument(help="An upstream model's name.", show_default=False)],
+    model: Annotated[
+        str, typer.Argument(help="An upstream model's name.", show_default=False, metavar="MODEL")
+    ],
     as_json: Json = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -146,10 +150,9 @@ _PLACES = {"store": "store", "config": "configuration file", "catalogue": "catal
 async def _rows(here: Place, store: Store) -> list[tuple[str, Price | None, str]]:
     """Every override, then what aliases and accounts name; a model without a price is listed as such."""
     from dragoman.cli import served
-    from dragoman.cli.start import file_prices
 
     stored = served.stored_prices(await store.prices.listed())
-    of_file = file_prices(here.settings)
+    of_file = served.file_prices(here.settings)
     known = await served.prices(here.settings, store)
     rows: list[tuple[str, Price | None, str]] = [
         *((model, price, served.STORE) for model, price in stored.items()),

@@ -15,13 +15,19 @@ DEMO_KEY = "demo-key"
 CLIENT_KEY = "client-key"
 
 
+def data_path(chosen: Path | None) -> Path:
+    """`--data-dir`, else DRAGOMAN_DATA_DIR, else `$XDG_DATA_HOME/dragoman`. Makes nothing."""
+    if chosen is not None:
+        return chosen
+    named = os.environ.get("DRAGOMAN_DATA_DIR")
+    home = os.environ.get("XDG_DATA_HOME")
+    base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".local" / "share"
+    return Path(named) if named else base / "dragoman"
+
+
 def data_directory(chosen: Path | None) -> Path:
-    """`--data-dir`, else DRAGOMAN_DATA_DIR, else `$XDG_DATA_HOME/dragoman`; made with mode 0700."""
-    if chosen is None:
-        named = os.environ.get("DRAGOMAN_DATA_DIR")
-        home = os.environ.get("XDG_DATA_HOME")
-        base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".local" / "share"
-        chosen = Path(named) if named else base / "dragoman"
+    """The data directory, made with mode 0700 where it is missing. Raises SettingsError."""
+    chosen = data_path(chosen)
     try:
         chosen.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

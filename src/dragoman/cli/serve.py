@@ -6,15 +6,16 @@ it all in order when a signal ends it.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
-import ipaddress
 import sys
 import time
 from pathlib import Path
 
 from dragoman.cli import banner
 from dragoman.cli.assembly import assemble, tracer_of
+from dragoman.cli.configured import is_loopback
 from dragoman.cli.secret import data_directory
 from dragoman.cli.start import Start, resolve
 from dragoman.cli.store import Store, opened
@@ -27,7 +28,7 @@ from dragoman.web import door
 
 # New containers until the youngest are looked through: the default 700 is one request, and a full round that
 # walks all of start-up stops every stream for 50 ms.
-_COLLECT = (10_000, 20, 20)
+COLLECT = (10_000, 20, 20)
 STORE_UNUSABLE = 3
 
 
@@ -61,7 +62,7 @@ async def _opened(start: Start, may_be_open: bool) -> int:
     health = Health(lambda part, why: _tell(logger, part, why))
     try:
         async with opened(settings, start.data, monotonic=time.monotonic, health=health) as store:
-            if not may_be_open and not start.keys and not _is_loopback(settings.server.host):
+            if not may_be_open and not start.keys and not is_loopback(settings.server.host):
                 await _demand_a_key(store, settings.server.host)
             ended, aborted, torn = store.recovered
             if ended or aborted or torn:
@@ -82,12 +83,13 @@ async def _demand_a_key(store: Store, host: str) -> None:
 
 async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health) -> int:
     settings = start.settings
-    gateway = await assemble(start, logger, LogLedger(logger), store, health, tracer=tracer_of(settings))
+    ledger = LogLedger(logger, asyncio.get_running_loop().call_later)
+    gateway = await assemble(start, logger, ledger, store, health, tracer=tracer_of(settings))
 
     def started(address: str) -> None:
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.
         gc.freeze()
-        gc.set_threshold(*_COLLECT)
+        gc.set_threshold(*COLLECT)
         banner.show(
             sys.stdout,
             address,
@@ -111,6 +113,7 @@ async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health
         return 1
     finally:
         await gateway.close()
+        ledger.flush()
     return 0
 
 
@@ -119,12 +122,3 @@ def _tell(logger: logs.Logger, part: str, why: str | None) -> None:
         logger.info("store", part=part, state="well")
     else:
         logger.warning("store", part=part, state="degraded", reason=why)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

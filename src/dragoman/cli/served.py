@@ -14,7 +14,6 @@ from dragoman.budget.limits import Limit
 from dragoman.budget.pricing import Price, Prices, parse_price
 from dragoman.cli import configured
 from dragoman.cli.options import MISUSED, Stop
-from dragoman.cli.start import file_prices
 from dragoman.settings import Settings
 from dragoman.translate import scope
 from dragoman.translate.models import Alias, parse_aliases
@@ -82,6 +81,11 @@ def listed(settings: Settings) -> frozenset[str] | None:
     lists = [row.models for row in settings.accounts]
     names = frozenset(name for models in lists if models is not None for name in models)
     return names if lists and (names or None not in lists) else None
+
+
+def file_prices(settings: Settings) -> dict[str, Price]:
+    """`[prices]` of the configuration. Raises SettingsError."""
+    return {model: configured.price(model, table) for model, table in settings.prices.items()}
 
 
 def stored_prices(rates: Mapping[str, Mapping[str, Any]]) -> dict[str, Price]:

@@ -99,6 +99,8 @@ class Exchange:
         """
         if self._turn is None:
             raise RuntimeError("nothing was admitted")
+        if self._left:
+            return None
         self._task = asyncio.current_task()
         self._sink = sink
         row, turn = self.row, self._turn
@@ -221,7 +223,7 @@ class Exchange:
             await self._sink.write(turn.encode(events))
             return
         pacer.writing = True
-        await self._sink.write(turn.encode(events))
+        await self._sink.write(turn.encode(events), last=turn.over)
         pacer.wrote()
 
     async def _start(self, turn: Turn) -> None:

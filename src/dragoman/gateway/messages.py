@@ -192,7 +192,9 @@ class MessagesTurn:
         self._answer = ResponsesToMessages(self._context(plan, account), started=started)
         lane = line.lane_key
         names = _LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
-        return jsonio.dump(plan.body), dict.fromkeys(names, lane or "")
+        body = jsonio.dump(plan.body)
+        plan.body.clear()  # the automaton has the plan for as long as the answer lasts
+        return body, dict.fromkeys(names, lane or "")
 
     def commit(self) -> None:
         """Content went to the client: nothing will be sent again, so the prompt need not be held."""
@@ -315,7 +317,7 @@ class MessagesTurn:
             message_id=self._message_id,
             model=self._request["model"],
             input_estimate=self._estimate(),
-            plan=replace(plan, body={}),
+            plan=plan,
             seal=Seal(house.policy.seal_key, account.tag, self.model),
             betas=self._betas,
             count=_one_text(house.counter),
@@ -326,26 +328,23 @@ class MessagesTurn:
             edits_asked="context_management" in self._request,
         )
 
-    def _sent(self, prefix: Prefix, account: Account) -> Turn:
-        line = self._line
-        at = self._house.clock.monotonic()
-        return Turn(self._message_id, prefix, at, account.tag, account.kind, line.cache_key, line.lane_key)
+    def _sent(self, prefix: Prefix, account: Account, *figures: int) -> Turn:
+        """The turn; `figures` are the tokens that the upstream reported: input, cached, written."""
+        line, at = self._line, self._house.clock.monotonic()
+        keys = line.cache_key, line.lane_key
+        return Turn(self._message_id, prefix, at, account.tag, account.kind, *keys, *figures)
 
     def _remember(self, prefix: Prefix, account: Account, row: Row, usage: usages.Usage) -> None:
         """Explains the turn and keeps it for the next one."""
         house = self._house
-        turn = self._sent(prefix, account)
         if usage.source == "measured":
-            turn = replace(
-                turn,
-                input_tokens=usage.total_input,
-                cached_tokens=usage.cached,
-                written_tokens=usage.written,
-            )
+            turn = self._sent(prefix, account, usage.total_input, usage.cached, usage.written)
             house.calibration.learn(self.model, prefix.tokens, usage.total_input, "bytes")
             house.calibration.learn(self.model, self._tokens, usage.total_input)
-        before = house.turns.predecessor(self._thread, prefix)
-        judged = verdicts.judge(before, turn, self._contract)
+        else:
+            turn = self._sent(prefix, account)
+        before, divergence = house.turns.predecessor(self._thread, prefix)
+        judged = verdicts.judge(before, turn, self._contract, divergence)
         row.cache_verdict, row.cache_story = judged.label, judged.sentence()
         house.turns.remember(self._thread, turn)
 

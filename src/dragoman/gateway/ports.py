@@ -84,7 +84,6 @@ class UpstreamError(Exception):
 class Answer(Protocol):
     """An upstream's answer with status 200. `events` yields the events of each socket read together."""
 
-    headers: Mapping[str, str]
     complete: bool
 
     def events(self) -> AsyncIterator[list[dict[str, Any]]]: ...
@@ -197,8 +196,11 @@ class StoreFigures(Protocol):
 
 
 class Sink(Protocol):
-    """The client's side of one answer. `start` sends a 200 head; `write` sends bytes behind it."""
+    """The client's side of one answer. `start` sends a 200 head; `write` sends bytes behind it.
+
+    After the `last` bytes nothing follows.
+    """
 
     async def start(self, headers: Mapping[str, str]) -> None: ...
 
-    async def write(self, data: bytes) -> None: ...
+    async def write(self, data: bytes, *, last: bool = False) -> None: ...

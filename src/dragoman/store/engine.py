@@ -6,12 +6,13 @@ that cannot write; PostgreSQL is used as it is. Every wait has a bound. It holds
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import event, text
+from sqlalchemy import Table, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -179,6 +180,11 @@ def damaged() -> StoreError:
 def reason(error: DBAPIError) -> str:
     """The driver's words without statement and parameters, on one line."""
     return " ".join(str(error.orig).split())[:200] or type(error).__name__
+
+
+def insertion(dialect: str, table: Table) -> Any:
+    """An INSERT that can say what happens on a conflict; only the dialect in use is imported."""
+    return importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
 async def ping(database: Database) -> None:

@@ -7,7 +7,6 @@ no file and asks nobody.
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 from collections.abc import Sequence
 
@@ -49,7 +48,7 @@ def unlock(content: bytes, passphrase: str) -> list[str]:
             raise StoreError("the secrets were written in a form that this version does not know")
         salt = base64.b64decode(told["salt"], validate=True)
         sealed = told["sealed"].encode()
-    except (jsonio.InvalidJson, KeyError, TypeError, AttributeError, binascii.Error):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreError("holds no secrets of dragoman") from None
     try:
         opened = Fernet(_key(passphrase, salt)).decrypt(sealed).decode()

@@ -9,11 +9,10 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, cast, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Integer, cast, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dragoman.store.engine import Database, StoreError
+from dragoman.store.engine import Database, StoreError, insertion
 from dragoman.store.ring import Ring
 from dragoman.store.tables import meta, users
 
@@ -36,7 +35,7 @@ async def unlock(database: Database, ring: Ring, root: bytes) -> Facts:
         rows = [{"name": name, "value": ring.seal(f"meta:{name}", made[name])} for name in missing]
         async with database.write() as connection:
             # Of two processes that start at the same time, one is first and both take what it wrote.
-            await connection.execute(_insert_if_absent(database, rows))
+            await connection.execute(insertion(database.dialect, meta).values(rows).on_conflict_do_nothing())
         found = await _read(database)
     return Facts(*(_opened(database, ring, name, found[name]) for name in SEALED))
 
@@ -65,13 +64,10 @@ async def revision(connection: AsyncConnection) -> int:
 
 async def bump(connection: AsyncConnection) -> None:
     """Tells every process to read again what it keeps in memory; belongs into the changing transaction."""
-    grown = await connection.execute(
-        update(meta)
-        .where(meta.c.name == "revision")
-        .values(value=cast(cast(meta.c.value, Integer) + 1, meta.c.value.type))
-    )
-    if grown.rowcount == 0:
-        await connection.execute(insert(meta).values(name="revision", value="1"))
+    # In one statement: of two first changes at the same time neither may fail for the other's sake.
+    grown = cast(cast(meta.c.value, Integer) + 1, meta.c.value.type)
+    first = insertion(connection.dialect.name, meta).values(name="revision", value="1")
+    await connection.execute(first.on_conflict_do_update(index_elements=["name"], set_={"value": grown}))
 
 
 async def reseal(database: Database, ring: Ring) -> int:
@@ -94,9 +90,3 @@ async def _read(database: Database) -> dict[str, str]:
     async with database.read() as connection:
         rows = await connection.execute(select(meta.c.name, meta.c.value).where(meta.c.name.in_(SEALED)))
         return {row.name: row.value for row in rows}
-
-
-def _insert_if_absent(database: Database, rows: list[dict[str, str]]) -> sqlite.Insert | postgresql.Insert:
-    if database.dialect == "sqlite":
-        return sqlite.insert(meta).values(rows).on_conflict_do_nothing()
-    return postgresql.insert(meta).values(rows).on_conflict_do_nothing()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Table, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store import facts
 from dragoman.store.clientkeys import NotThere
-from dragoman.store.engine import Database
+from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import aliases, prices
 from dragoman.wire import jsonio
 
@@ -29,13 +29,9 @@ class Aliases:
     async def set(self, name: str, target: str) -> None:
         """Adds an alias at the end, or changes the target of one where it stands."""
         async with self._database.write() as connection:
-            changed = await connection.execute(
-                update(aliases).where(aliases.c.name == name).values(target=target)
-            )
-            if changed.rowcount == 0:
-                last = await connection.scalar(select(func.coalesce(func.max(aliases.c.position), 0)))
-                row = {"name": name, "target": target, "position": (last or 0) + 1}
-                await connection.execute(insert(aliases).values(row))
+            last = await connection.scalar(select(func.coalesce(func.max(aliases.c.position), 0)))
+            row = {"name": name, "target": target, "position": (last or 0) + 1}
+            await _put(connection, aliases, "name", row, ("target",))
             await facts.bump(connection)
 
     async def remove(self, name: str) -> None:
@@ -60,11 +56,9 @@ class PriceOverrides:
 
     async def set(self, model: str, rates: Mapping[str, Any], now: float) -> None:
         """Adds or replaces a price; `rates` were checked."""
-        row = {"rates": jsonio.dump(dict(rates)).decode(), "updated_at": now}
+        row = {"model": model, "rates": jsonio.dump(dict(rates)).decode(), "updated_at": now}
         async with self._database.write() as connection:
-            changed = await connection.execute(update(prices).where(prices.c.model == model).values(row))
-            if changed.rowcount == 0:
-                await connection.execute(insert(prices).values(model=model, **row))
+            await _put(connection, prices, "model", row, ("rates", "updated_at"))
             await facts.bump(connection)
 
     async def remove(self, model: str) -> None:
@@ -74,6 +68,15 @@ class PriceOverrides:
             if gone.rowcount == 0:
                 raise NotThere(f"there is no price of {model!r} in the store")
             await facts.bump(connection)
+
+
+async def _put(
+    connection: AsyncConnection, table: Table, key: str, row: Mapping[str, Any], changing: Sequence[str]
+) -> None:
+    """Adds a row, or changes some columns of the one that has its key; two at the same time both succeed."""
+    statement = insertion(connection.dialect.name, table).values(row)
+    set_ = {name: statement.excluded[name] for name in changing}
+    await connection.execute(statement.on_conflict_do_update(index_elements=[key], set_=set_))
 
 
 async def read_aliases(connection: AsyncConnection) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -43,20 +44,27 @@ def _swap(draft: Path, file: Path) -> Path | None:
 
 def _keep(file: Path) -> Path:
     """A second name for the present file, and its log beside it where that could not be taken in."""
-    _settle(file)
     kept = free_name(file, "before-restore")
+    log, spare = (one.with_name(one.name + "-wal") for one in (file, kept))
+    if log.exists():
+        # Opening a file that is no database makes SQLite remove its log.
+        shutil.copyfile(log, spare)
+        spare.chmod(0o600)
+    try:
+        if _settle(file):
+            spare.unlink(missing_ok=True)
+    except StoreError:
+        spare.unlink(missing_ok=True)
+        raise
     try:
         kept.hardlink_to(file)
     except OSError:  # a file system without links
         file.rename(kept)
-    log = file.with_name(file.name + "-wal")
-    if log.exists():
-        log.rename(kept.with_name(kept.name + "-wal"))
     return kept
 
 
-def _settle(file: Path) -> None:
-    """Takes the log into the file, alone. Raises StoreError when somebody else has it open."""
+def _settle(file: Path) -> bool:
+    """Takes the log into the file, alone; whether that worked. Raises StoreError when others have it open."""
     try:
         with closing(sqlite3.connect(file, timeout=1, isolation_level=None)) as connection:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -66,7 +74,8 @@ def _settle(file: Path) -> None:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorname", "").startswith(_BUSY):
             raise StoreError(f"{file} is in use by another process: stop it first") from None
-        # It is damaged, which is why it goes: its log is kept with it as it is.
+        return False  # it is damaged, which is why it goes
+    return True
 
 
 def free_name(file: Path, why: str) -> Path:

@@ -11,10 +11,10 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Insert, String, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.gateway.ports import Row
+from dragoman.store.engine import insertion
 from dragoman.store.tables import requests, usage_hours
 from dragoman.wire import jsonio
 
@@ -121,6 +121,7 @@ def _sums(batch: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _adding(dialect: str) -> Insert:
-    statement = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(usage_hours)
+    statement = insertion(dialect, usage_hours)
     grown = {name: usage_hours.c[name] + statement.excluded[name] for name in _SUMS}
-    return statement.on_conflict_do_update(index_elements=list(_DIMENSIONS), set_=grown)
+    found: Insert = statement.on_conflict_do_update(index_elements=list(_DIMENSIONS), set_=grown)
+    return found

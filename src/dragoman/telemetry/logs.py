@@ -14,7 +14,11 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO, cast
 
-import structlog
+from dragoman.telemetry.imports import hidden
+
+# structlog draws coloured tracebacks where it finds rich: 6 MB for what is never drawn here.
+with hidden("rich"):
+    import structlog
 
 from dragoman.telemetry.patient import Patient
 from dragoman.wire import jsonio

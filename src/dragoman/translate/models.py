@@ -301,6 +301,28 @@ def published(
     return list(rows.values())
 
 
+def described(
+    requested: str,
+    aliases: Sequence[Alias],
+    listed: Collection[str] | None,
+    *,
+    allowed: Sequence[str] | None = None,
+) -> PublishedModel | None:
+    """What `/v1/models/{id}` tells: also of a name that only a glob stands for.
+
+    None for a name that is not served, that the key may not request, or that would merely be passed on.
+    """
+    if allowed is not None and not any(fnmatchcase(requested, glob) for glob in allowed):
+        return None
+    try:
+        found = resolve(requested, aliases, listed)
+    except Refused:
+        return None
+    if found.via == "pass-through":
+        return None
+    return PublishedModel(requested, _display(requested, found.model), found.model, profile(found.model))
+
+
 def _names(aliases: Sequence[Alias], listed: Collection[str] | None) -> Iterable[str]:
     for alias in aliases:
         if not alias.is_glob:

@@ -35,6 +35,7 @@ class StaticAccounts:
     def __init__(self, accounts: Sequence[StaticAccount], salt: bytes) -> None:
         self._accounts = [_account(account, salt) for account in accounts]
         self.roads = {account.name: _road(account) for account in accounts}
+        self._listed = _listed(self._accounts)
 
     def candidates(self, model: str) -> Sequence[Account]:
         """Accounts that list the model, or that publish no list."""
@@ -42,18 +43,17 @@ class StaticAccounts:
 
     def listed(self) -> frozenset[str] | None:
         """Every model that some account lists; None where an account publishes no list."""
-        names: set[str] = set()
-        open_ended = False
-        for account in self._accounts:
-            if account.models is None:
-                open_ended = True
-            else:
-                names |= account.models
-        return None if open_ended and not names else frozenset(names)
+        return self._listed
 
     @property
     def all(self) -> Sequence[Account]:
         return self._accounts
+
+
+def _listed(accounts: Sequence[Account]) -> frozenset[str] | None:
+    lists = [account.models for account in accounts if account.models is not None]
+    names = frozenset[str]().union(*lists)
+    return None if len(lists) < len(accounts) and not names else names
 
 
 def _account(account: StaticAccount, salt: bytes) -> Account:

@@ -8,11 +8,9 @@ not retry: that is the gateway's decision.
 from __future__ import annotations
 
 import asyncio
-import io
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -23,6 +21,7 @@ from yarl import URL
 from dragoman.gateway.ports import Account, UpstreamError
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
+from dragoman.upstream.post import Pool, read_some
 from dragoman.wire import jsonio, sse
 
 ERROR_BODY_BYTES = 256 * 1024
@@ -30,7 +29,6 @@ WHOLE_BODY_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 1.0
 KEEPALIVE_SECONDS = 75.0
 COUNT_SECONDS = 0.5
-BIG_BODY_BYTES = 1024 * 1024
 # So long no kept connection is used after one of them, or a new one, was of no use.
 DOUBT_SECONDS = 2.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -47,11 +45,10 @@ class Road:
 class HttpAnswer:
     """A 200 in progress. Set `complete` once the terminal event was read, so the connection is kept."""
 
-    __slots__ = ("_response", "complete", "headers")
+    __slots__ = ("_response", "complete")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self.complete = False
 
     async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
@@ -61,16 +58,14 @@ class HttpAnswer:
             return
         decoder = sse.Decoder()
         try:
-            async for chunk in self._response.content.iter_any():
-                if not (found := decoder.feed(chunk)):
-                    yield []  # a comment or a part of an event is a sign of life, too
-                    continue
-                events, fault = _read_events(found)
+            while chunk := await read_some(self._response.content):
+                # None at all is a sign of life, too: a comment, or a part of an event.
+                events, fault = _read_events(decoder.feed_data(chunk))
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
             if found := decoder.flush():
-                events, fault = _read_events(found)
+                events, fault = _read_events([event.data for event in found])
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
@@ -94,6 +89,31 @@ class HttpAnswer:
         return [{"type": f"response.{kind}", "response": response}]
 
 
+class Opening:
+    """One answer of an upstream, from its head to its end. A generator would cost three times as much."""
+
+    __slots__ = ("_answer", "_begun", "_keep", "_response")
+
+    def __init__(
+        self,
+        begun: Coroutine[Any, Any, aiohttp.ClientResponse],
+        keep: Callable[[aiohttp.ClientResponse], None],
+    ) -> None:
+        self._begun = begun
+        self._keep = keep
+
+    async def __aenter__(self) -> HttpAnswer:
+        self._response = await self._begun
+        self._answer = HttpAnswer(self._response)
+        return self._answer
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._answer.complete:
+            self._keep(self._response)
+        else:
+            self._response.close()
+
+
 class HttpUpstream:
     """Implements the gateway's Upstream port over one connection pool."""
 
@@ -113,40 +133,33 @@ class HttpUpstream:
         # The total is without limit: silence is watched by the gateway's pacer, not by a clock on the whole.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, connect=connect_seconds)
 
-        def session(*, fresh: bool) -> aiohttp.ClientSession:
+        def pool(*, fresh: bool) -> Pool:
             keepalive = None if fresh else KEEPALIVE_SECONDS
-            return aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, keepalive_timeout=keepalive, force_close=fresh, ssl=context
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=timeout,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                read_bufsize=256 * 1024,
+            connector = aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=keepalive, force_close=fresh, ssl=context
             )
+            return Pool(connector, timeout)
 
-        self._session = session(fresh=False)
-        self._fresh = session(fresh=True)
+        self._pool = pool(fresh=False)
+        self._fresh = pool(fresh=True)
         self._doubted: dict[str, float] = {}
         self._proxies = {name: _proxy_for(road.url) for name, road in self._roads.items()}
         self._lingering: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def open(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
-    ) -> AsyncIterator[HttpAnswer]:
+    def open(self, account: Account, body: bytes, headers: Mapping[str, str]) -> Opening:
         """POSTs a create request. Raises UpstreamError for everything but a 200 that can be read."""
+        return Opening(self._begin(account, body, headers), self._keep)
+
+    async def _begin(
+        self, account: Account, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
         response = await self._post(account, "/responses", body, headers, "text/event-stream")
-        answer = HttpAnswer(response)
+        if response.status == 200:
+            return response
         try:
-            if response.status != 200:
-                raise UpstreamError(await self._refusal(response))
-            yield answer
+            raise UpstreamError(await self._refusal(response))
         finally:
-            if answer.complete:
-                self._keep(response)
-            else:
-                response.close()
+            response.close()
 
     async def count(self, account: Account, body: Mapping[str, Any]) -> int | None:
         """Exact input tokens by the upstream's own counter, or None when it has no quick answer."""
@@ -170,7 +183,7 @@ class HttpUpstream:
             task.cancel()
         if self._lingering:
             await asyncio.wait(self._lingering)
-        await self._session.close()
+        await self._pool.close()
         await self._fresh.close()
 
     async def _post(
@@ -186,20 +199,15 @@ class HttpUpstream:
             **road.headers,
         }
         try:
-            return await self._session_for(account).post(
-                URL(road.url + path, encoded=True),
-                data=body if len(body) < BIG_BODY_BYTES else io.BytesIO(body),
-                headers=fields,
-                proxy=self._proxies[account.name],
-                allow_redirects=False,
-            )
+            url = URL(road.url + path, encoded=True)
+            return await self._pool_for(account).post(url, body, fields, self._proxies[account.name])
         except (aiohttp.ServerTimeoutError, TimeoutError):
             raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, "connecting took too long")) from None
         except (aiohttp.ClientError, OSError) as error:
             self._doubted[account.name] = asyncio.get_running_loop().time() + DOUBT_SECONDS
             raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, _name(error))) from None
 
-    def _session_for(self, account: Account) -> aiohttp.ClientSession:
+    def _pool_for(self, account: Account) -> Pool:
         """The pool; for a while after a connection failed, new connections only.
 
         An upstream that went away took every kept connection with it: a second attempt over another of
@@ -207,11 +215,11 @@ class HttpUpstream:
         """
         until = self._doubted.get(account.name)
         if until is None:
-            return self._session
+            return self._pool
         if asyncio.get_running_loop().time() < until:
             return self._fresh
         del self._doubted[account.name]
-        return self._session
+        return self._pool
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> UpstreamFailure:
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -231,10 +239,10 @@ class HttpUpstream:
         task.add_done_callback(self._lingering.discard)
 
 
-def _read_events(found: list[sse.Event]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:
+def _read_events(found: list[bytes]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:
     """The events up to the first that is no JSON object; what came before it still counts."""
     events: list[dict[str, Any]] = []
-    for _, data in found:
+    for data in found:
         if data == b"[DONE]":
             continue
         try:
@@ -270,14 +278,16 @@ async def _linger(response: aiohttp.ClientResponse) -> None:
         raise
 
 
-def _proxy_for(url: str) -> str | None:
+def _proxy_for(url: str) -> URL | None:
     """The proxy that the environment names for a URL. Loopback is never proxied."""
     parsed = URL(url)
     host = parsed.host or ""
     if host in LOOPBACK or host.startswith("127.") or proxy_bypass(host):
         return None
     proxy = getproxies().get(parsed.scheme)
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    if not proxy:
+        return None
+    return URL(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _broken(what: str) -> UpstreamFailure:

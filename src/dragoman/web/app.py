@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from dragoman.gateway.house import House
 from dragoman.telemetry.logs import Logger
-from dragoman.translate.models import published
+from dragoman.translate.models import described, published
 from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
@@ -159,8 +159,13 @@ class App:
 
     async def _models(self, incoming: Incoming) -> None:
         principal = self._house.keys.authenticate(incoming.headers)
-        rows = published(self._house.aliases, self._house.accounts.listed(), allowed=principal.models)
-        await catalog.serve(incoming, rows, model_id(incoming.path))
+        aliases, listed = self._house.aliases, self._house.accounts.listed()
+        if wanted := model_id(incoming.path):
+            row = described(wanted, aliases, listed, allowed=principal.models)
+            rows = [] if row is None else [row]
+        else:
+            rows = published(aliases, listed, allowed=principal.models)
+        await catalog.serve(incoming, rows, wanted)
 
     def _readiness(self) -> tuple[bool, dict[str, object]]:
         """200 while requests can be served; names every part that is not well."""

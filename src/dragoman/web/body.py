@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -163,14 +163,17 @@ async def json_object(scope: Scope, body: bytes) -> dict[str, Any]:
 _TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
-@asynccontextmanager
-async def turn(size: int) -> AsyncIterator[None]:
+_AT_ONCE = nullcontext()
+
+
+def turn(size: int) -> AbstractAsyncContextManager[None]:
     """Around work on a body of `size` bytes: large ones get a loop turn each, small ones do not wait."""
-    if size <= LARGE:
-        yield
-        return
-    lock = _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-    async with lock:
+    return _AT_ONCE if size <= LARGE else _turn()
+
+
+@asynccontextmanager
+async def _turn() -> AsyncIterator[None]:
+    async with _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
         yield
         await asyncio.sleep(0)
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from dragoman.web.departure import EXTENSION, Departure
 from dragoman.wire import scrub
 
 Message = MutableMapping[str, Any]
@@ -17,7 +18,7 @@ Scope = MutableMapping[str, Any]
 _CLIENT = re.compile(r"^[A-Za-z][\w.\-]{0,40}(?:/[\w.\-+]{1,40})?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Incoming:
     """Header names are lower case; of repeated fields the last one counts."""
 
@@ -28,6 +29,12 @@ class Incoming:
     method: str
     headers: dict[str, str]
     request_id: str
+
+    @property
+    def departure(self) -> Departure:
+        """Tells when the client leaves."""
+        departure: Departure = self.scope["extensions"][EXTENSION]
+        return departure
 
     @property
     def client(self) -> str:

@@ -73,11 +73,13 @@ class MessagesDoor:
             exchange.admit(_DIALECT, principal, incoming.headers, request, size)
         sink = _StreamSink(incoming.send, incoming.request_id) if request.get("stream") is True else None
         del request
-        watcher = asyncio.ensure_future(_watch(incoming, exchange))
+        # Without this upstream streams would outlive their clients.
+        departure = incoming.departure
+        departure.watch(exchange.leave)
         try:
             answer = await exchange.run(sink)
         finally:
-            watcher.cancel()
+            departure.forget()
         if exchange.gone:
             return
         if sink is not None:
@@ -118,30 +120,25 @@ class CountDoor:
 class _StreamSink:
     """The client's side of a stream: an ASGI response that begins late and never buffers."""
 
-    __slots__ = ("_request_id", "_send", "_started")
+    __slots__ = ("_open", "_request_id", "_send")
 
     def __init__(self, send: Any, request_id: str) -> None:
         self._send = send
         self._request_id = request_id
-        self._started = False
+        self._open = False
 
     async def start(self, headers: Mapping[str, str]) -> None:
-        self._started = True
+        self._open = True
         await self._send(reply.sse_head({"request-id": self._request_id, **headers}))
 
-    async def write(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        self._open = not last
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def end(self) -> None:
-        if self._started:
+        """Ends what was begun and has not had its last."""
+        if self._open:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _watch(incoming: Incoming, exchange: Exchange) -> None:
-    """Waits for the client to leave. Without it upstream streams would outlive their clients."""
-    while (await incoming.receive())["type"] != "http.disconnect":
-        pass
-    exchange.leave()
 
 
 def _name(model: Any) -> str:

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dragoman.web import head, reply
 from dragoman.web.cycle import Cycle, OldCycle, Outlet
+from dragoman.web.departure import EXTENSION, Departure
 from dragoman.web.limits import Limits
 from dragoman.wire.errors import Failure, Kind
 
@@ -99,7 +100,7 @@ class _Flow(FlowControl):
 
 
 class DoorProtocol(HttpToolsProtocol):
-    """A connection. At most one timer watches the input and one the output."""
+    """A connection. At most one timer watches the idleness, one the input and one the output."""
 
     def __init__(
         self,
@@ -128,6 +129,8 @@ class DoorProtocol(HttpToolsProtocol):
         self._drop_limit = config.limits.linger_body_bytes
         self._watched: _Phase | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_until = 0.0
         self._output_timer: asyncio.TimerHandle | None = None
         self._last_in = 0.0
         self._window_start = 0.0
@@ -146,6 +149,7 @@ class DoorProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._deaf = self._ended = True
         self._unwatch()
+        self._unwatch_idleness()
         if self._output_timer is not None:
             self._output_timer.cancel()
         for cycle in self._waiting():
@@ -333,6 +337,8 @@ class DoorProtocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         cycle.give_up = self._answer_for
+        cycle.departure = Departure(self.flow.resume_reading)
+        scope["extensions"] = cast("dict[str, dict[object, object]]", {EXTENSION: cycle.departure})
         self.cycle = cycle
         if self._active is None:
             self._begin(cycle)
@@ -431,6 +437,7 @@ class DoorProtocol(HttpToolsProtocol):
         unread = unread or self._deaf or bool(self._ahead) or self._phase is not _IDLE
         self._ended = self._deaf = True
         self._unwatch()
+        self._unwatch_idleness()
         if self._output_timer is not None:
             self._output_timer.cancel()
         self._output_timer = self.loop.call_later(self.limits.stall_seconds, self.transport.abort)
@@ -451,7 +458,9 @@ class DoorProtocol(HttpToolsProtocol):
         self._unwatch()
         self._watched = phase
         if phase is _IDLE:
-            self._timer = self.loop.call_later(self.limits.idle_seconds, self._end)
+            self._idle_until = self.loop.time() + self.limits.idle_seconds
+            if self._idle_timer is None:
+                self._idle_timer = self.loop.call_later(self.limits.idle_seconds, self._look_if_idle)
         elif phase is _HEAD:
             self._timer = self.loop.call_later(self.limits.header_seconds, self._fail, _SLOW)
         elif phase is _BODY:
@@ -464,6 +473,22 @@ class DoorProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _look_if_idle(self) -> None:
+        """The one timer of a kept connection: requests in between do not touch it, so it may be early."""
+        self._idle_timer = None
+        if self._watched is not _IDLE:
+            return
+        left = self._idle_until - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._look_if_idle)
+        else:
+            self._end()
+
+    def _unwatch_idleness(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
     def _watch_body(self) -> None:
         """Looks at the upload: silence and slowness count only while this side is willing to read."""

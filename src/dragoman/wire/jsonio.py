@@ -17,6 +17,7 @@ import orjson
 MAX_DEPTH = 256
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_LITTLE = 16 * 1024  # up to here counting brackets costs less than a trial write
 _LOOKED_AT = 1024 * 1024
 _SLICE = 64 * 1024
 _KEEP = b'"[]{}'
@@ -46,9 +47,15 @@ def parse(data: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         read = data[: min(error.pos, _LOOKED_AT)]  # what was read until the mistake; a hint needs no more
         raise InvalidJson(_TOO_DEEP if _deeper_than(read, MAX_DEPTH) else str(error)) from error
-    if len(data) > MAX_DEPTH and not _writable(value) and _deeper_than(data, MAX_DEPTH):
+    if len(data) > MAX_DEPTH and _too_deep(data, value):
         raise InvalidJson(_TOO_DEEP)
     return value
+
+
+def _too_deep(data: bytes, value: Any) -> bool:
+    if len(data) < _LITTLE and data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+        return False
+    return not _writable(value) and _deeper_than(data, MAX_DEPTH)
 
 
 def _writable(value: Any) -> bool:
@@ -68,7 +75,18 @@ def parse_event(data: bytes) -> Any:
     becomes U+FFFD. Raises InvalidJson.
     """
     try:
-        return parse(data)
+        value = orjson.loads(data)
+    except (RecursionError, orjson.JSONDecodeError):
+        return _parse_halves(data)
+    if len(data) > MAX_DEPTH and _too_deep(data, value):
+        raise InvalidJson(_TOO_DEEP)
+    return value
+
+
+def _parse_halves(data: bytes) -> Any:
+    """Parses what the strict parser refused, perhaps for half a character."""
+    try:
+        return parse(data)  # for its reason
     except InvalidJson:
         if b"\\ud" not in data and b"\\uD" not in data:
             raise

@@ -18,7 +18,7 @@ def turn(message_id: str, sent: dict[str, Any] | None = None, at: float = 0.0) -
 def test_nothing_is_known_of_a_conversation_at_first() -> None:
     turns = Turns()
     assert turns.last(THREAD) is None
-    assert turns.predecessor(THREAD, digest(body(0))) is None
+    assert turns.predecessor(THREAD, digest(body(0))) == (None, None)
     assert turns.named("laptop", "msg_1") is None
     assert len(turns) == 0
 
@@ -48,11 +48,11 @@ def test_of_interleaved_speakers_each_finds_its_own_turn() -> None:
     agent = body(0, instructions="You search.", tools=[tool("Grep"), tool("Read")])
     turns.remember(THREAD, turn("main", body(3)))
     turns.remember(THREAD, turn("agent", agent))
-    found = turns.predecessor(THREAD, digest(body(4)))
+    found, _ = turns.predecessor(THREAD, digest(body(4)))
     assert found is not None
     assert found.message_id == "main"
     longer = {**agent, "input": [*agent["input"], *body(1)["input"][1:]]}
-    found = turns.predecessor(THREAD, digest(longer))
+    found, _ = turns.predecessor(THREAD, digest(longer))
     assert found is not None
     assert found.message_id == "agent"
     for tools, expected in (
@@ -70,7 +70,7 @@ def test_of_equal_predecessors_the_later_one_counts() -> None:
     turns = Turns()
     turns.remember(THREAD, turn("first"))
     turns.remember(THREAD, turn("retry"))
-    found = turns.predecessor(THREAD, digest(body(2)))
+    found, _ = turns.predecessor(THREAD, digest(body(2)))
     assert found is not None
     assert found.message_id == "retry"
 

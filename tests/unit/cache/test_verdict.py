@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cache.prefix import digest
+from dragoman.cache.prefix import compare, digest
 from dragoman.cache.turns import Turn
 from dragoman.cache.verdict import Contract, asks, diagnostics, expected_tokens, judge
 from tests.support.bodies import body, developer, reasoning, step, tool, user
@@ -55,6 +55,12 @@ def test_an_append_that_was_read_is_a_hit(contract: Contract, cached: int, expec
         f"{cached} of 6400 input tokens read from cache ({expected} expected): "
         "the earlier prompt was repeated and read from cache"
     )
+
+
+def test_a_comparison_that_was_made_before_gives_the_same_verdict() -> None:
+    before, now = turn(body(2)), turn(body(3), cached=5888, total=6400)
+    known = compare(before.prefix, now.prefix)
+    assert judge(before, now, "blocks", known) == judge(before, now, "blocks")
 
 
 def test_an_append_that_was_not_read_is_named_as_likely_server_side() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dragoman.store.engine import StoreError
-from dragoman.store.journal import Journal, Left, left
+from dragoman.store.journal import Journal, Left, alive, left
 from dragoman.wire import jsonio
 
 
@@ -168,3 +168,19 @@ def test_a_line_is_one_json_object(tmp_path: Path) -> None:
     assert [jsonio.parse(line) for line in path.read_bytes().splitlines()] == [
         {"b": "boot-1", "row": {"uid": "boot-1", "client": "line\nbreak"}}
     ]
+
+
+def test_who_is_alive_is_counted_without_touching_anybody(tmp_path: Path) -> None:
+    """What `db restore` asks before it takes the database away."""
+    directory = tmp_path / "journal"
+    assert alive(directory) == 0
+    first, second = journal(tmp_path, "first"), journal(tmp_path, "second")
+    assert alive(directory) == 2
+    first.begin("first-1", {"uid": "first-1"})
+    die(first)
+    assert alive(directory) == 1
+    second.close()
+    assert alive(directory) == 0
+    (rest,) = found(tmp_path)
+    assert len(rest.aborted) == 1
+    rest.forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -70,6 +71,26 @@ def test_a_measured_cache_miss_is_told_as_zero() -> None:
     first, second = written(out)
     assert first["cached_tokens"] == 0
     assert "cached_tokens" not in second
+
+
+def test_rows_that_end_together_are_written_together() -> None:
+    out = io.StringIO()
+    asked: list[tuple[float, Callable[[], None]]] = []
+    ledger = LogLedger(
+        logs.configure("json", "info", out), lambda seconds, flush: asked.append((seconds, flush))
+    )
+    for name in ("req_1", "req_2"):
+        ledger.record(Row(name, 0.0, status=200, outcome="ok"))
+    ((seconds, flush),) = asked
+    assert 0 < seconds < 1
+    assert not out.getvalue()
+    flush()
+    assert [line["request_id"] for line in written(out)] == ["req_1", "req_2"]
+    ledger.record(Row("req_3", 0.0, status=200, outcome="ok"))
+    assert len(asked) == 2
+    ledger.flush()
+    asked[1][1]()  # comes too late and finds nothing
+    assert len(written(out)) == 3
 
 
 def test_what_libraries_log_is_taken_in_and_scrubbed() -> None:

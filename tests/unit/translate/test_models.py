@@ -9,6 +9,7 @@ from dragoman.translate.models import (
     Alias,
     Resolution,
     clamp_effort,
+    described,
     known_effort,
     parse_aliases,
     profile,
@@ -156,3 +157,25 @@ def test_an_effort_is_clamped_downwards(wanted: str | None, model: str, expected
 
 def test_spellings_of_efforts() -> None:
     assert [known_effort(word) for word in (" High ", "ultra", "hgih", "")] == ["high", "max", None, None]
+
+
+@pytest.mark.parametrize(
+    ("requested", "listed", "model"),
+    [
+        ("claude-opus-4-8", None, "gpt-5.5"),
+        ("claude-haiku-5-5", None, "gpt-5.4-mini"),
+        ("claude-haiku-5-5[1m]", None, "gpt-5.4-mini"),
+        ("gpt-5.4", {"gpt-5.4"}, "gpt-5.4"),
+        ("claude-gpt-5.4", {"gpt-5.4"}, "gpt-5.4"),
+        ("unheard-of", None, None),
+        ("unheard-of", {"gpt-5.4"}, None),
+    ],
+)
+def test_any_name_that_is_served_can_be_described(
+    requested: str, listed: set[str] | None, model: str | None
+) -> None:
+    """Also one that only a glob stands for; nothing is claimed of a name that is merely passed on."""
+    found = described(requested, ALIASES, listed)
+    assert (found and found.model) == model
+    assert found is None or (found.id, found.profile) == (requested, profile(found.model))
+    assert described(requested, ALIASES, listed, allowed=["nothing-*"]) is None

@@ -140,6 +140,17 @@ def test_what_has_no_json_form_is_refused(value: object) -> None:
         jsonio.dump(value)
 
 
+@pytest.mark.parametrize("padding", [0, 64 * 1024], ids=["small", "large"])
+def test_an_event_deeper_than_the_limit_is_refused(padding: int) -> None:
+    """Small ones are judged by their brackets, large ones by a trial write."""
+    nested = b"[" * 300 + b"]" * 300
+    with pytest.raises(InvalidJson, match="deeper"):
+        jsonio.parse_event(b'{"delta":"' + b"x" * padding + b'","deep":' + nested + b"}")
+    wide = b"[" + b"[]," * 300 + b"[]]"
+    event = jsonio.parse_event(b'{"delta":"' + b"x" * padding + b'","wide":' + wide + b"}")
+    assert len(event["wide"]) == 301
+
+
 def test_a_value_deeper_than_the_writer_goes_is_refused() -> None:
     value: list[Any] = []
     for _ in range(2000):

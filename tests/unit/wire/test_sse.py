@@ -53,6 +53,7 @@ def test_every_frame_is_decoded_alike_however_it_is_cut(name: str, end: bytes) -
         # The last LF belongs to a CR that already ended the line: nothing waits for it.
         data = data[:-1]
     assert_chunk_law(data, expected, lambda: Decoder().feed)
+    assert_chunk_law(data, [event.data for event in expected], lambda: Decoder().feed_data)
 
 
 def test_a_cr_at_the_end_of_a_chunk_and_a_lf_at_the_start_of_the_next_are_one_line_end() -> None:

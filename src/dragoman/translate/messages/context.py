@@ -16,7 +16,7 @@ from dragoman.translate.messages.reasoning import Seal
 WINDOW_BETA = "model-context-window-exceeded-2025-08-26"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AnswerContext:
     """The frame of an answer.
 

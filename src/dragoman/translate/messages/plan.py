@@ -54,7 +54,7 @@ class Identity:
     safety_identifier: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """A translated request. `body` is what is sent; the rest is for the way back and for the log.
 

@@ -1,0 +1,181 @@
+"""Checks of the accounts: their addresses, a cheap request with their key, their models, the clock.
+
+All accounts are asked at the same time, each within the limit; nothing is generated. What an answer says is
+judged by its status alone: bodies of upstreams are not shown.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from dragoman import __version__
+from dragoman.cli.client import Reply, Unreachable, call, opener, parsed
+from dragoman.cli.configured import is_loopback, secret_of
+from dragoman.cli.doctor.findings import Finding, error, fine, warn
+from dragoman.cli.doctor.visit import Visit
+from dragoman.settings import Account, SettingsError
+
+SKEW_SECONDS = 60.0
+_MOST_BYTES = 4 * 1024 * 1024
+
+
+@dataclass
+class Answer:
+    """What one account's server said, or why it said nothing."""
+
+    account: Account
+    reply: Reply | None = None
+    problem: Unreachable | None = None
+    secret_problem: str | None = None
+    at: float = field(default=0.0)
+
+
+def accounts(visit: Visit) -> Iterator[Finding]:
+    """Every account in the order of the configuration."""
+    if visit.settings is None:
+        return
+    rows = visit.settings.accounts
+    if not rows:
+        yield warn("account-none", "no account is configured: the built-in simulator answers")
+        return
+    for row in rows:
+        yield from _address(row)
+    if visit.offline:
+        yield fine("account", "not asked (--offline)")
+        return
+    answers = [Answer(row) for row in rows]
+    threads = [
+        threading.Thread(target=_ask, args=(answer, visit), name=answer.account.name, daemon=True)
+        for answer in answers
+    ]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + visit.seconds + 1.0  # a name server has no limit of its own
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    for answer in answers:
+        yield from _judge(answer, visit.seconds)
+
+
+def _address(account: Account) -> Iterator[Finding]:
+    parts = urlsplit(account.base_url)
+    where = f"accounts.{account.name}.base_url"
+    for end in ("/responses", "/chat/completions"):
+        if parts.path.endswith(end):
+            yield error("account-address", f"{where} must end before {end}")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and _has_key(account):
+        yield warn(
+            "account-address", f"{where} is plain http: the account's key crosses the network in clear"
+        )
+
+
+def _has_key(account: Account) -> bool:
+    return any(one is not None for one in (account.api_key, account.api_key_env, account.api_key_file))
+
+
+def _ask(answer: Answer, visit: Visit) -> None:
+    account = answer.account
+    try:
+        key = secret_of(account, f"accounts.{account.name}")
+    except SettingsError as problem:
+        answer.secret_problem = str(problem)
+        return
+    fields = {
+        "User-Agent": f"dragoman/{__version__}",
+        **({"Authorization": f"Bearer {key}"} if key else {}),
+        **({"OpenAI-Organization": account.organization} if account.organization else {}),
+        **({"OpenAI-Project": account.project} if account.project else {}),
+    }
+    url = f"{account.base_url}/models"
+    ca_file = None if visit.settings is None else visit.settings.upstream.ca_file
+    try:
+        director = opener(url, ca_file)
+    except OSError:
+        answer.problem = Unreachable("certificate", f"not asked, because {ca_file} holds no certificates")
+        return
+    try:
+        response, headers = call(director, urllib.request.Request(url, None, fields), visit.seconds)
+        with response:
+            body = response.read(_MOST_BYTES)
+        answer.at = time.time()
+        answer.reply = Reply(response.status or 0, headers, parsed(body))
+    except Unreachable as problem:
+        answer.problem = problem
+    except OSError:
+        answer.problem = Unreachable("connection", "the answer broke off")
+
+
+def _judge(answer: Answer, seconds: float) -> Iterator[Finding]:
+    account = answer.account
+    named = f"account {account.name} ({urlsplit(account.base_url).netloc})"
+    if answer.secret_problem is not None:
+        yield error("account", answer.secret_problem, "set the variable or make the file that is named")
+    elif answer.problem is not None:
+        yield error("account", f"{named}: {answer.problem}", _FIXES[answer.problem.stage])
+    elif answer.reply is None:
+        yield error("account", f"{named}: no answer within {seconds:g} s", _FIXES["connection"])
+    else:
+        yield from _status(named, account, answer.reply)
+        yield from _clock(named, answer.reply, answer.at)
+
+
+_FIXES = {
+    "name": "check the host in base_url and this machine's name server",
+    "connection": "check base_url, the network, and HTTPS_PROXY / NO_PROXY",
+    "certificate": "name the right certificates with upstream.ca_file, or correct base_url",
+    "answer": "check that base_url is an HTTP server",
+}
+
+
+def _status(named: str, account: Account, reply: Reply) -> Iterator[Finding]:
+    status = reply.status
+    if status in (401, 403):
+        yield error(
+            "account", f"{named}: the server refuses the account's key (status {status})", "renew its key"
+        )
+    elif status == 200:
+        yield fine("account", f"{named}: reached, and its key is taken")
+        yield from _models(named, account, reply)
+    elif status in (404, 405, 501) and account.kind == "responses":
+        yield fine("account", f"{named}: reached; it has no list of models, so its key was not tried")
+    elif status == 404:
+        yield error("account", f"{named}: there is no /models at base_url (status 404)", "correct base_url")
+    elif 300 <= status < 400:
+        yield error(
+            "account", f"{named}: redirects (status {status}), which is not followed", "correct base_url"
+        )
+    elif status == 429:
+        yield warn(
+            "account", f"{named}: reached, but its limit is spent (status 429)", "wait, or add an account"
+        )
+    else:
+        yield warn("account", f"{named}: reached, but it answers with status {status}", "try again later")
+
+
+def _models(named: str, account: Account, reply: Reply) -> Iterator[Finding]:
+    rows = reply.json.get("data") if isinstance(reply.json, dict) else None
+    if not account.models or not isinstance(rows, list):
+        return
+    offered = {row.get("id") for row in rows if isinstance(row, dict)}
+    for name in account.models:
+        if name not in offered:
+            yield warn("account-models", f"{named}: its server does not list the model {name}")
+
+
+def _clock(named: str, reply: Reply, at: float) -> Iterator[Finding]:
+    try:
+        theirs = email.utils.parsedate_to_datetime(reply.headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return
+    skew = at - theirs
+    if abs(skew) > SKEW_SECONDS:
+        side = "ahead of" if skew > 0 else "behind"
+        yield warn("clock", f"this machine's clock is {abs(skew):.0f} s {side} that of {named}")
+    else:
+        yield fine("clock", f"this machine's clock agrees with that of {named}")

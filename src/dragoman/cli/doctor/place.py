@@ -1,0 +1,74 @@
+"""Checks of the data directory, the gateway's own secret, and the configuration. Nothing is made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dragoman.cli import configured
+from dragoman.cli.doctor.findings import Finding, error, fine, warn
+from dragoman.cli.doctor.visit import Visit
+from dragoman.settings import SettingsError
+
+_SHOWN = 5
+
+
+def data_directory(visit: Visit) -> Iterator[Finding]:
+    """Modes: nobody else may read keys and the request log."""
+    place = visit.data
+    if not place.exists():
+        yield fine("data-dir", f"{place} does not exist yet; the first start makes it")
+        return
+    if not place.is_dir():
+        yield error("data-dir", f"{place} is no directory", "move it away, or use --data-dir")
+        return
+    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        yield error(
+            "data-dir", f"{place} cannot be written by this user", f"chown it, or use --data-dir ({place})"
+        )
+        return
+    if os.name != "posix":
+        yield fine("data-dir", f"{place} is there")
+        return
+    loose = [path for path in (place, *sorted(place.rglob("*"))) if _is_loose(path)]
+    if loose:
+        named = ", ".join(str(path) for path in loose[:_SHOWN])
+        more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
+        yield error("data-dir", f"others may read {named}{more}", f"chmod -R go= {place}")
+    else:
+        yield fine("data-dir", f"{place} is private")
+
+
+def _is_loose(path: Path) -> bool:
+    try:
+        return bool(path.lstat().st_mode & 0o077) and not path.is_symlink()
+    except OSError:  # gone in the meantime
+        return False
+
+
+def secret_file(visit: Visit) -> Iterator[Finding]:
+    """The gateway's own secret."""
+    if visit.settings is None:
+        return
+    try:
+        text = configured.own_secret(visit.settings, visit.data)
+    except SettingsError as problem:
+        yield error("secret-file", str(problem))
+        return
+    if text is None:
+        yield fine("secret-file", "not made yet; the first start makes it")
+    elif min(map(len, text.split())) < 16:
+        yield warn(
+            "secret-file", "the gateway's secret is shorter than 16 characters", "use a long random text"
+        )
+    else:
+        yield fine("secret-file", "the gateway's secret can be read")
+
+
+def configuration(visit: Visit) -> Iterator[Finding]:
+    """Whether `serve` would start with this configuration."""
+    for problem in visit.problems:
+        yield error("config", problem)
+    if not visit.problems:
+        yield fine("config", "the configuration is in order")

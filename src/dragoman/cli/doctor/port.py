@@ -1,0 +1,68 @@
+"""Checks of the gateway's address and of the client key."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+from dragoman.cli.doctor.findings import Finding, error, fine, warn
+from dragoman.cli.doctor.visit import Visit
+
+
+def address(visit: Visit) -> Iterator[Finding]:
+    """Nobody there, this gateway, or something else."""
+    if visit.url is None:
+        if visit.settings is not None:
+            yield fine(
+                "port", "server.port is 0: a free one is taken at every start; --url names a running gateway"
+            )
+        return
+    if visit.door == "closed" and visit.url_given:
+        yield error("port", f"nobody answers at {visit.url}", "check --url, or start the gateway there")
+    elif visit.door == "closed":
+        yield from _free(visit)
+    elif visit.door == "other":
+        yield error("port", f"what answers at {visit.url} is no dragoman")
+    elif visit.ready is not None and visit.ready.status != 200:
+        yield warn(
+            "port", f"the gateway at {visit.url} is {visit.ready.json['status']}", "wait, or start it again"
+        )
+    else:
+        told = ", with the simulator behind it" if visit.simulated else ""
+        yield fine("port", f"a gateway serves at {visit.url}{told}")
+
+
+def _free(visit: Visit) -> Iterator[Finding]:
+    """Nobody answers: could `serve` bind it?"""
+    if visit.settings is None:
+        return
+    host, port = visit.settings.server.host, visit.settings.server.port
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, where = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        yield error("port", f"{host}:{port} cannot be bound ({reason}), and nobody answers there")
+        return
+    yield fine("port", f"{host}:{port} is free; no gateway is running there")
+
+
+def client_key(visit: Visit) -> Iterator[Finding]:
+    """Whether a key was found and is known."""
+    if visit.key_problem is not None:
+        yield error("client-key", visit.key_problem, "choose a key with --key-env or --key-file")
+        return
+    if visit.door != "ours":
+        return
+    source = visit.key_source
+    if isinstance(visit.models, dict):
+        yield fine(
+            "client-key", f"the gateway takes the key of {source}" if source else "the gateway needs no key"
+        )
+    elif source is None:
+        yield error("client-key", "the gateway wants a client key and none was found")
+    else:
+        yield error("client-key", f"the gateway does not take the key of {source}")

@@ -1,0 +1,95 @@
+"""What the checks look at: the settings, the gateway's address and key, and what was asked of doctor.
+
+It is made once for a run. What costs a request is asked when the first check wants it, and only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from dragoman.cli import launch
+from dragoman.cli.client import GatewayClient, Reply, Unreachable
+from dragoman.cli.options import Stop
+from dragoman.cli.tiers import STANDARD
+from dragoman.settings import Settings
+
+Door = Literal["ours", "other", "closed"]
+
+
+@dataclass
+class Visit:
+    """One run of doctor. `settings` is None where they cannot be read, `url` where no address is known.
+
+    `problems` are the configuration's, `key_problem` says why no key could be read.
+    """
+
+    settings: Settings | None
+    problems: list[str]
+    data: Path
+    url: str | None
+    url_given: bool
+    token: str | None = field(repr=False)
+    key_source: str | None
+    key_problem: str | None
+    environ: Mapping[str, str] = field(repr=False)
+    folder: Path
+    offline: bool = False
+    cache_check: bool = False
+    model: str | None = None
+    seconds: float = 5.0
+
+    @cached_property
+    def client(self) -> GatewayClient:
+        """Asks the gateway with the key that was found."""
+        return GatewayClient(self.url or "", self.token, self.seconds)
+
+    @cached_property
+    def ready(self) -> Reply | None:
+        """The answer of /readyz, None when nobody answers."""
+        if self.url is None:
+            return None
+        try:
+            return self.client.get("/readyz")
+        except Unreachable as error:
+            return Reply(0, {}, None) if error.stage == "answer" else None
+
+    @property
+    def door(self) -> Door:
+        """Who is at the gateway's address."""
+        if self.ready is None:
+            return "closed"
+        return "ours" if launch.is_gateway(self.ready) else "other"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the gateway says that no real model answers."""
+        return self.ready is not None and self.ready.headers.get("x-dragoman-simulated") == "true"
+
+    @cached_property
+    def models(self) -> dict[str, int | None] | str:
+        """Published name -> window, or why there is no list."""
+        try:
+            return launch.models(self.client, None)
+        except Stop as stop:
+            return str(stop)
+
+    @cached_property
+    def asked_model(self) -> str | None:
+        """The name that the checks request: the one given, else one that the gateway knows."""
+        if self.model is not None:
+            return self.model
+        published = self.models if isinstance(self.models, dict) else {}
+        for name in STANDARD.values():
+            if launch.window(self.client, published, name) is not None:
+                return name
+        return next(iter(published), None)
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether the gateway can be asked to generate: it is up, and takes the key."""
+        ready = self.door == "ours" and self.ready is not None and self.ready.status == 200
+        return ready and isinstance(self.models, dict)
