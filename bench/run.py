@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import bodies, marks, tables, tls
+from bench import bodies, ledger, marks, tables, tls
 from bench.gateways import OWN, ROOT, Spec, peer
 from bench.machine import Cores, busy_seconds, describe, free_port, own_seconds
 from bench.measure import Driver, Gateway, Unusable, Upstream, build, cold_start, import_time
@@ -175,6 +175,9 @@ def _starts(
     if any(spec.name == "dragoman" for _, _, spec in specs):
         seconds = import_time("dragoman.cli.__main__", cores.gateway)
         recorder.add("dragoman", "import", 0, {"milliseconds": seconds * 1000, "faults": 0})
+        _progress("reading the request log")
+        count = ledger.QUICK_ROWS if options.quick else ledger.FULL_ROWS
+        recorder.add("dragoman", "ledger", 0, ledger.measure(count, cores.gateway))
 
 
 def _rounds(options: argparse.Namespace, driver: Driver, gateways: list[Gateway], recorder: Recorder) -> None:

@@ -131,6 +131,17 @@ TABLES: dict[str, Sequence[tuple[str, Metric]]] = {
         ("import", Metric("milliseconds", "import ms", ratio=False)),
         ("flat_100k", Metric("growth_mb", "MB more after 100,000 requests", ratio=False)),
     ),
+    "Reading the request log (SQLite)": (
+        ("ledger", Metric("rows", "rows", ratio=False)),
+        ("ledger", Metric("first_page_ms", "first page ms", ratio=False)),
+        ("ledger", Metric("page_of_500_ms", "500 rows ms", ratio=False)),
+        ("ledger", Metric("slowest_filter_ms", "slowest filter ms", ratio=False)),
+        ("ledger", Metric("facets_30d_ms", "facets ms, 30 days", ratio=False)),
+        ("ledger", Metric("series_30d_ms", "series ms, 30 days by model", ratio=False)),
+        ("ledger", Metric("series_7d_ms", "7 days by hour", ratio=False)),
+        ("ledger", Metric("export_rows_per_s", "exported rows/s", ratio=False)),
+        ("ledger", Metric("removing_batch_ms", "writer held by a batch of retention ms", ratio=False)),
+    ),
     "TLS to the upstream": (
         ("tls_plain_1k_c16", CPU_REQUEST._replace(heading="CPU ms a request, 1 KB c=16")),
         ("tls_paced_c50", CPU_EVENT._replace(heading="CPU µs an event, 50 paced streams")),

@@ -10,8 +10,9 @@ import asyncio
 import random
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from dragoman import __version__
@@ -32,6 +33,7 @@ from dragoman.gateway.ports import Ledger, Upstream
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
+from dragoman.store.retention import Retention
 from dragoman.store.watch import Watch
 from dragoman.telemetry import logs
 from dragoman.telemetry.lag import LagSampler
@@ -73,6 +75,12 @@ def _token(length: int) -> str:
     return secrets.token_bytes(length).translate(_CHARACTERS).decode()
 
 
+class Job(Protocol):
+    """Something that runs beside the requests until it is stopped."""
+
+    async def stop(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Assembly:
     """A gateway that is ready to be served, and what has to be closed after it."""
@@ -82,7 +90,7 @@ class Assembly:
     upstream: HttpUpstream
     simulator: Running | None
     store: Store | None
-    watch: Watch | None
+    jobs: Sequence[Job]
     warm: asyncio.Future[None]
     metrics: Metrics
     lag: LagSampler
@@ -92,8 +100,8 @@ class Assembly:
         """Ends upstream connections and the simulator; writes what the ledger holds, sends the last spans."""
         self.lag.stop()
         await asyncio.wait([self.warm])
-        if self.watch is not None:
-            await self.watch.stop()
+        for job in self.jobs:
+            await job.stop()
         await self.upstream.close()
         if self.simulator is not None:
             await self.simulator.close()
@@ -165,9 +173,9 @@ async def assemble(
     lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
     lag.start()
     health = health or Health()
-    watch = None
+    jobs: list[Job] = []
     if store is not None:
-        watch = await _follow(store, house, keys, prices, start, health)
+        jobs += [await _follow(store, house, keys, prices, start, health), _sweep(store, settings, logger)]
     app = App(
         house,
         logger,
@@ -178,7 +186,20 @@ async def assemble(
         ill=lambda: health.parts,
         begin=None if tracer is None else tracer.begin,
     )
-    return Assembly(app, house, upstream, simulator, store, watch, warm, metrics, lag, tracer)
+    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer)
+
+
+def _sweep(store: Store, settings: Settings, logger: logs.Logger) -> Retention:
+    """Removes rows that are too old, hour by hour."""
+    job = Retention(
+        store.database,
+        settings.database.retention_days,
+        now=time.time,
+        removed=lambda count: logger.info("retention", removed=count),
+        failed=lambda why: logger.warning("retention", reason=why),
+    )
+    job.start()
+    return job
 
 
 def tracer_of(settings: Settings) -> Tracer | None:

@@ -126,7 +126,9 @@ def tail(
 
 @app.command()
 def show(
-    request_id: Annotated[str, typer.Argument(help="The request's id, as `log tail` and answers show it.")],
+    request_id: Annotated[
+        str, typer.Argument(metavar="REQUEST_ID", help="The request's id, as `log tail` and answers show it.")
+    ],
     as_json: JsonLines = False,
     config: Config = None,
     data_dir: DataDir = None,

@@ -98,7 +98,7 @@ def _print(
     total = [*(["total", *[""] * (len(names) - 1)]), *_figures(whole)]
     write_lines(_table([head, *lines, total], len(names)))
     if whole["unpriced"]:
-        write_lines([f"{whole['unpriced']:,} of the requests have no price and are not in the cost."])
+        write_lines([f"Requests without a known price, not in the cost: {whole['unpriced']:,}."])
 
 
 _HEADINGS = ("REQUESTS", "ERRORS", "IN", "CACHED", "OUT", "REASONING", "COST", "ANTHROPIC", "FIRST")

@@ -30,7 +30,7 @@ from dragoman.store.rows import cause
 from dragoman.store.tables import requests
 from dragoman.wire import jsonio
 
-SCAN = 20_000  # rows that one step looks at
+SCAN = 10_000  # rows that one step looks at
 # Names of a row as it is read, in the order of the documentation.
 FIELDS = (
     *("request_id", "time", "key", "client", "requested_model", "upstream_model", "effort", "account"),

@@ -195,7 +195,7 @@ async def some(database: Database) -> None:
 async def test_each_filter_finds_its_rows(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """B100: alone and together, in pages, for a watcher and in an export, however short the steps are."""
     await some(database)
-    for scan in (20_000, 2):
+    for scan in (10_000, 2):
         monkeypatch.setattr(walk, "SCAN", scan)
         for name, (wanted, expected) in FILTERED.items():
             assert await paged(database, wanted, 1 if scan == 2 else 3) == expected, name
