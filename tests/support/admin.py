@@ -16,6 +16,7 @@ from yarl import URL
 from dragoman.cli.store import Store
 from dragoman.store.health import Health
 from dragoman.store.people import Role
+from dragoman.store.watch import Watch
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import Fanout
 from dragoman.telemetry.live import Live
@@ -159,7 +160,7 @@ async def administered(
         assembly = served.assembly
         store = assembly.store
         assert store is not None
-        assert assembly.watch is not None
+        watch = next(job for job in assembly.jobs if isinstance(job, Watch))
         live = Live()
         logger = logs.configure("json", "info", served.log)
         clock = MovableClock(assembly.house.clock)
@@ -177,7 +178,7 @@ async def administered(
             logger=logger,
             version="0",
             started_at=clock.now(),
-            refresh=assembly.watch.look,
+            refresh=watch.look,
             passwords=passwords or Passwords(quick_hash, quick_match),
             **more,
         )
@@ -186,7 +187,7 @@ async def administered(
         try:
             yield Administered(served, store, house, clock, mount)
         finally:
-            await mount.close()
+            await mount.stop()
 
 
 async def soon(check: Any) -> None:

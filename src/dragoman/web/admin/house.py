@@ -10,7 +10,7 @@ from dragoman.gateway.house import House
 from dragoman.settings import Settings
 from dragoman.store.audit import Entry, NotingDatabase
 from dragoman.store.clientkeys import ClientKeys
-from dragoman.store.engine import Database, StoreError
+from dragoman.store.engine import Database
 from dragoman.store.facts import Facts
 from dragoman.store.health import Health
 from dragoman.store.names import Aliases, PriceOverrides
@@ -36,7 +36,7 @@ async def _nothing_to_read() -> None:
 @dataclass(frozen=True, slots=True)
 class AdminHouse:
     """`settings_view` tells each setting's value and origin, secrets masked. `refresh` makes this process
-    read the store again at once after a change (others do within a second); it may raise StoreError.
+    read the store again at once after a change (others do within a second).
     `fixed` names the keys that exist beyond the configuration's table (the demo's), `file_aliases` are those
     that the house began with, before the store's.
     """
@@ -89,5 +89,6 @@ class AdminHouse:
         """Takes in what was just changed; where that fails now, the watch does it later."""
         try:
             await self.refresh()
-        except StoreError:
-            return
+        except Exception as error:
+            # The change itself is done.
+            self.logger.warning("refresh_failed", exc=error)

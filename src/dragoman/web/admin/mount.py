@@ -31,7 +31,7 @@ class Mount:
         guard = self._guard or await self._build()
         await guard(incoming)
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Ends the feeds, and finishes what is still being written: before the database is closed."""
         self._admin.live.close()
         await self.doorman.finish()
