@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,17 @@ async def test_beside_the_api_there_is_nothing_yet(tmp_path: Path) -> None:
             assert reply.status == 404
             assert set(reply.json) == {"error", "request_id"}
         assert (await house.client().get("/admins")).json["type"] == "error"  # not the admin's envelope
+
+
+async def test_what_serves_the_api_is_imported_when_it_is_asked_for(tmp_path: Path) -> None:
+    """Most processes never need it, and it takes longer than a start may."""
+    code = "import sys, dragoman.cli.serve, dragoman.cli.assembly; sys.exit('fastapi' in sys.modules)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await process.wait() == 0
+    async with administered(tmp_path) as house:
+        # Several at once build it once.
+        replies = await asyncio.gather(*(house.client().get("/me") for _ in range(5)))
+        assert [reply.status for reply in replies] == [401] * 5
 
 
 # -- what answers carry ------------------------------------------------------------------------------------

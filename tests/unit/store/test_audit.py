@@ -10,6 +10,7 @@ from dragoman.store.clientkeys import NotThere, StoreConflict
 from dragoman.store.engine import Database
 from dragoman.store.names import Aliases
 from dragoman.store.tokens import Tokens
+from tests.support.ledger import analyze, plan, statements
 
 NOW = 1_800_000_000.0
 
@@ -55,6 +56,24 @@ async def test_pages_hold_everything_once_newest_first(database: Database) -> No
         if before is None:
             break
     assert seen == [f"a{number}" for number in reversed(range(25))]
+
+
+@pytest.mark.parametrize("before", [None, 1500])
+async def test_a_page_is_walked_to_and_not_sorted(database: Database, before: int | None) -> None:
+    async with database.write() as connection:
+        for number in range(2000):
+            await audit.note(connection, Entry("cli", "a", "s", NOW + number, {}))
+    await analyze(database)
+    with statements(database) as seen:
+        await audit.page(database, limit=10, before=before)
+    ((statement, parameters),) = seen
+    steps = await plan(database, statement, parameters)
+    assert "Sort" not in steps
+    assert "TEMP B-TREE" not in steps
+    if database.dialect == "postgresql":
+        assert "Index Scan Backward using pk_audit" in steps
+    elif before is not None:
+        assert "SEARCH audit USING INTEGER PRIMARY KEY" in steps
 
 
 async def test_who_opened_the_database_closes_it(database: Database) -> None:

@@ -68,7 +68,8 @@ class Doorman:
 
     async def caller(self, method: str, headers: Mapping[str, str]) -> Caller:
         """Who asks. Raises Refused (401; 403 for a cookie without proof of intent) and StoreDown."""
-        if "authorization" in headers:
+        # Another scheme is not ours: a proxy in front may ask for its own login.
+        if headers.get("authorization", "").strip().lower().startswith("bearer"):
             return await self._token(bearer(headers["authorization"]))
         session = await self._session(session_token(headers))
         if method not in SAFE:

@@ -99,7 +99,7 @@ async def setup(body: SetUp, request: Request, response: Response, admin: House)
     people = admin.people(admin.noting(f"user:{body.name}", "setup", f"user:{body.name}"))
     user = await people.first(body.token, body.name, password, admin.now)
     if user is None:
-        admin.logger.warning("setup_refused", address=names[0])
+        admin.logger.warning("setup_refused", address=names[0].removeprefix("address "))
         raise Refused(
             Failure(
                 Kind.AUTHENTICATION,
@@ -119,14 +119,14 @@ async def login(body: LogIn, request: Request, response: Response, admin: House)
     user = await admin.people().named(body.name)
     fits = await admin.passwords.match(body.password, None if user is None else user.password)
     if user is None or not fits:
-        admin.logger.warning("login_refused", address=names[1])
+        admin.logger.warning("login_refused", address=names[1].removeprefix("address "))
         raise _wrong()
     if user.guarded:
         if body.code is None:
             admin.throttle.give_back(names)
             raise BadCode("A code of the second factor is needed.")
         if not await _code_fits(admin, user, body.code):
-            admin.logger.warning("login_refused", address=names[1])
+            admin.logger.warning("login_refused", address=names[1].removeprefix("address "))
             raise BadCode("The code is wrong, or was used before.")
     admin.throttle.give_back(names)
     return await _come_in(admin, user, request, response)
