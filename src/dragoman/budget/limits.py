@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from dragoman.budget.terms import MEASURES, PERIODS, Amounts, Limit, Measure, limit_table, parse_limit
@@ -37,6 +38,14 @@ __all__ = [
 # Names are the clients' text: only so many, of such a length, are kept with the meters that they fall under.
 _NAMES = 256
 _NAME_LENGTH = 200
+# The header fields of each measure that has them.
+_FIELDS: dict[Measure, tuple[str, str, str]] = {
+    measure: tuple(  # type: ignore[misc]
+        f"anthropic-ratelimit-{measure.replace('_', '-')}-{what}" for what in ("limit", "remaining", "reset")
+    )
+    for measure in MEASURES
+    if measure != "cost_usd"
+}
 # How long to wait for requests in flight, in seconds: nobody knows when they end.
 _SOON = 1.0
 
@@ -132,7 +141,10 @@ class Meter:
 
     def line(self, now: float) -> Line:
         """The limit as it stands."""
-        return Line(self.limit, self.used(now), self.held, self.remaining(now), self.resets_at(now))
+        used = self._window.total(now)
+        return Line(
+            self.limit, used, self.held, max(0, self.limit.max - used - self.held), self.resets_at(now)
+        )
 
 
 class Reservation:
@@ -265,11 +277,11 @@ def ratelimit_headers(lines: Iterable[Line], now: float) -> dict[str, str]:
             tightest[measure] = line
     fields = {}
     for measure, line in tightest.items():
-        name = f"anthropic-ratelimit-{measure.replace('_', '-')}"
-        fields[f"{name}-limit"] = str(line.limit.max)
-        fields[f"{name}-remaining"] = str(line.remaining)
+        limit, remaining, reset = _FIELDS[measure]
+        fields[limit] = str(line.limit.max)
+        fields[remaining] = str(line.remaining)
         if line.resets_at is not None:
-            fields[f"{name}-reset"] = _rfc3339(max(now, line.resets_at))
+            fields[reset] = _rfc3339(math.ceil(max(now, line.resets_at)))
     return fields
 
 
@@ -277,5 +289,7 @@ def _share(line: Line) -> tuple[float, int]:
     return (line.remaining / line.limit.max if line.limit.max else 0.0), line.remaining
 
 
-def _rfc3339(at: float) -> str:
-    return f"{datetime.fromtimestamp(math.ceil(at), UTC):%Y-%m-%dT%H:%M:%S}Z"
+@lru_cache(maxsize=256)
+def _rfc3339(at: int) -> str:
+    """Every answer tells the few same times."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}Z"

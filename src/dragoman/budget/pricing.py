@@ -173,10 +173,12 @@ class Prices:
 
     def replace(self, *overrides: Mapping[str, Price]) -> None:
         """Takes other overrides instead."""
-        self._overrides = [dict(table) for table in overrides]
+        self._overrides = [dict(table) for table in overrides if table]
         # `*` or `gpt-*` is a price of what is called here; what Anthropic asks must be said by its names.
         self._claude = [
-            {key: price for key, price in table.items() if key.startswith("claude")} for table in overrides
+            claude
+            for table in overrides
+            if (claude := {key: price for key, price in table.items() if key.startswith("claude")})
         ]
 
     def upstream(self, model: str) -> Price | None:

@@ -75,14 +75,14 @@ def version() -> None:
 claude.register(app)
 doctor.register(app)
 config.register(app)
+app.add_typer(log.app, name="log")
+app.command()(usage.usage)
 app.add_typer(key.app, name="key")
 app.add_typer(alias.app, name="alias")
 app.add_typer(token.app, name="token")
 app.add_typer(price.app, name="price")
 app.add_typer(db.app, name="db")
 app.add_typer(keyring_verbs.app, name="secrets")
-app.add_typer(log.app, name="log")
-app.command()(usage.usage)
 
 
 def main() -> None:

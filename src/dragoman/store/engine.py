@@ -187,6 +187,12 @@ def insertion(dialect: str, table: Table) -> Any:
     return importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
+def driver(dialect: str) -> Any:
+    """The dialect of the driver in use, to compile statements for it."""
+    name = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}[dialect]
+    return importlib.import_module(f"sqlalchemy.dialects.{dialect}.{name}").dialect()
+
+
 async def ping(database: Database) -> None:
     """Asks the database for nothing. Raises StoreDown."""
     async with database.read() as connection:

@@ -6,20 +6,22 @@ text is cut to what a column holds. Reading the log is `reading.py`'s, sums are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Insert, String, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.gateway.ports import Row
-from dragoman.store.engine import insertion
+from dragoman.store.engine import driver, insertion
 from dragoman.store.tables import requests, usage_hours
 from dragoman.wire import jsonio
 
 # Plain strings: the names of columns are a class of their own, which JSON keys must not be.
-_NAMES = tuple(str(column.name) for column in requests.columns if column.name not in ("id", "cache_cause"))
+_COLUMNS = tuple(str(column.name) for column in requests.columns if column.name != "id")
+_NAMES = tuple(name for name in _COLUMNS if name != "cache_cause")
 _read = attrgetter(*_NAMES)
 _LISTS = ("attempts", "ignored_fields", "repaired")
 _WIDTHS = {
@@ -27,7 +29,27 @@ _WIDTHS = {
     for column in requests.columns
     if isinstance(column.type, String) and column.type.length is not None
 }
-_CLIENT_TEXT = ("request_id", "client", "requested_model", "upstream_model", "key", "account")
+_CLIENT_TEXT = tuple(
+    (name, _WIDTHS[name])
+    for name in ("request_id", "client", "requested_model", "upstream_model", "key", "account")
+)
+_KNOWN = (
+    "uid",
+    "request_id",
+    "time",
+    "key",
+    "client",
+    "route",
+    "requested_model",
+    "upstream_model",
+    "account",
+    "lineage",
+    "session_hash",
+    "conversation_hash",
+    "lane",
+    "stream",
+)
+_read_known = attrgetter(*_KNOWN)
 _DIMENSIONS = ("hour", "key", "requested_model", "upstream_model", "account", "outcome")
 _SUMS = tuple(str(column.name) for column in usage_hours.columns if column.name not in _DIMENSIONS)
 HOUR = 3600
@@ -38,11 +60,15 @@ def columns(row: Row) -> dict[str, Any]:
     values: dict[str, Any] = dict(zip(_NAMES, _read(row), strict=True))
     for name in _LISTS:
         values[name] = jsonio.dump(values[name]).decode() if values[name] else "[]"
-    for name in _CLIENT_TEXT:
-        text = values[name]
-        if len(text) > _WIDTHS[name] or "\0" in text:  # PostgreSQL takes no NUL in a text
-            values[name] = text.replace("\0", "\N{REPLACEMENT CHARACTER}")[: _WIDTHS[name]]
+    _fit(values)
     values["cache_cause"] = None if row.cache_verdict is None else cause(row.cache_verdict)
+    return values
+
+
+def begun(row: Row) -> dict[str, Any]:
+    """What is known of a request when it is accepted; `aborted` makes a final row of it."""
+    values: dict[str, Any] = dict(zip(_KNOWN, _read_known(row), strict=True))
+    _fit(values)
     return values
 
 
@@ -51,16 +77,23 @@ def cause(verdict: str) -> str:
     return verdict.partition("(")[0]
 
 
+def _fit(values: dict[str, Any]) -> None:
+    for name, width in _CLIENT_TEXT:
+        text = values[name]
+        if len(text) > width or "\0" in text:  # PostgreSQL takes no NUL in a text
+            values[name] = text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:width]
+
+
 def compacted(values: dict[str, Any]) -> dict[str, Any]:
     """The same settlement without what only explains it: kept when there is too much to keep."""
     return {**values, "attempts": "[]", "ignored_fields": "[]", "repaired": "[]", "cache_story": None}
 
 
-def aborted(begun: dict[str, Any]) -> dict[str, Any]:
+def aborted(begun_row: dict[str, Any]) -> dict[str, Any]:
     """The final row of a request whose process died: nothing is known of what it used, nothing is charged."""
     return {
         **_EMPTY,
-        **{name: value for name, value in begun.items() if name in _EMPTY},
+        **{name: value for name, value in begun_row.items() if name in _EMPTY},
         "outcome": "aborted",
         "status": 500,
         "error_type": "api_error",
@@ -71,15 +104,23 @@ def aborted(begun: dict[str, Any]) -> dict[str, Any]:
 _EMPTY = columns(Row("", 0.0))
 
 
-async def add(connection: AsyncConnection, batch: Sequence[dict[str, Any]]) -> int:
-    """Writes the rows of a batch that are not there yet, with their sums; returns how many were new."""
-    uids = [values["uid"] for values in batch]
-    known = set(await connection.scalars(select(requests.c.uid).where(requests.c.uid.in_(uids))))
-    fresh = {values["uid"]: values for values in batch if values["uid"] not in known}
+async def add(connection: AsyncConnection, batch: Sequence[dict[str, Any]], *, doubt: bool = True) -> int:
+    """Writes the rows of a batch that are not there yet, with their sums; returns how many were new.
+
+    Without `doubt` the caller knows that none of them was ever sent to the database.
+    """
+    fresh = batch
+    if doubt:
+        uids = [values["uid"] for values in batch]
+        known = set(await connection.scalars(select(requests.c.uid).where(requests.c.uid.in_(uids))))
+        fresh = list({values["uid"]: values for values in batch if values["uid"] not in known}.values())
     if not fresh:
         return 0
-    await connection.execute(insert(requests), list(fresh.values()))
-    await connection.execute(_adding(connection.dialect.name), _sums(fresh.values()))
+    dialect = connection.dialect.name
+    # Past the statement's own handling of parameters, which costs as much as the rest: types are plain here.
+    statement, take = _inserting(dialect)
+    await connection.exec_driver_sql(statement, [take(values) for values in fresh])
+    await connection.execute(_adding(dialect), _sums(fresh))
     return len(fresh)
 
 
@@ -120,6 +161,14 @@ def _sums(batch: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [sums[place] for place in sorted(sums)]
 
 
+@cache
+def _inserting(dialect: str) -> tuple[str, Callable[[dict[str, Any]], tuple[Any, ...]]]:
+    """The INSERT as its driver wants it, and what takes a row's values in the order of its places."""
+    compiled = insert(requests).values(dict.fromkeys(_COLUMNS)).compile(dialect=driver(dialect))
+    return str(compiled), itemgetter(*(compiled.positiontup or ()))
+
+
+@cache
 def _adding(dialect: str) -> Insert:
     statement = insertion(dialect, usage_hours)
     grown = {name: usage_hours.c[name] + statement.excluded[name] for name in _SUMS}

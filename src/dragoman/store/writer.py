@@ -21,6 +21,7 @@ from dragoman.store.journal import Journal, left
 
 BATCH = 500
 PAUSE_SECONDS = 0.1
+FEW = 8
 SYNC_SECONDS = 1.0
 USED_SECONDS = 60.0
 BOUND_ROWS = 50_000
@@ -53,6 +54,7 @@ class Writer:
         self._last_sync = monotonic()
         self._used: dict[str, float] = {}
         self._told: dict[str, float] = {}
+        self._doubt = False
         self.figures: StoreFigures | None = None
         self.written = 0
         self.dropped_texts = 0
@@ -66,7 +68,7 @@ class Writer:
     def begin(self, row: Row) -> None:
         """A request was accepted: from now on it has a row, whatever happens to this process."""
         row.uid = self._uid()
-        self._journal.begin(row.uid, rows.columns(row))
+        self._journal.begin(row.uid, rows.begun(row))
 
     def record(self, row: Row) -> None:
         """A request ended."""
@@ -163,6 +165,9 @@ class Writer:
             await self._news.wait()
         if len(self._waiting) < BATCH:
             await asyncio.sleep(PAUSE_SECONDS)
+        # A transaction costs as much as forty rows: where there are many, more of them share one.
+        if FEW < len(self._waiting) < BATCH:
+            await asyncio.sleep(PAUSE_SECONDS * 3)
 
     async def _sync(self) -> None:
         if self._monotonic() - self._last_sync >= SYNC_SECONDS:
@@ -177,10 +182,13 @@ class Writer:
         batch = [self._waiting[index] for index in range(min(BATCH, len(self._waiting)))]
         try:
             async with self._database.write() as connection:
-                await rows.add(connection, batch)
+                await rows.add(connection, batch, doubt=self._doubt)
+            self._doubt = False
         except StoreError:
+            self._doubt = True  # a commit whose answer was lost may have happened
             raise
         except Exception:
+            self._doubt = True
             await self._write_singly(batch)
         for _ in batch:
             self._waiting.popleft()
