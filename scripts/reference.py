@@ -411,6 +411,16 @@ def metrics_page() -> str:
     )
 
 
+# -- admin API ---------------------------------------------------------------------------------------------
+
+
+def admin_page() -> str:
+    """Every operation of the admin API."""
+    from scripts import admin_page as page
+
+    return page.page(HEAD, table)
+
+
 # -- diagram -----------------------------------------------------------------------------------------------
 
 
@@ -429,6 +439,7 @@ def architecture_page() -> str:
 PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "settings.md": settings_page,
     REFERENCE / "errors.md": errors_page,
+    REFERENCE / "admin-api.md": admin_page,
     REFERENCE / "cli.md": cli_page,
     REFERENCE / "doctor.md": doctor_page,
     REFERENCE / "endpoints.md": endpoints_page,

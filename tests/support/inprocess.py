@@ -78,6 +78,7 @@ class Gateway:
     assembly: Assembly
     rows: list[Row]
     log: io.StringIO
+    settings: Settings
     session: aiohttp.ClientSession
     stop: Callable[[], None]
 
@@ -132,18 +133,22 @@ async def gateway(
     rows = Rows(LogLedger(logger))
     start = resolve(Settings.model_validate(table), tmp_path)
     if not stored:
-        async with _served(await assemble(start, logger, rows, tracer=tracer), rows, log) as served:
+        async with _served(
+            await assemble(start, logger, rows, tracer=tracer), rows, log, start.settings
+        ) as served:
             yield served
         return
     health = Health()
     async with opened(start.settings, tmp_path, monotonic=time.monotonic, health=health) as store:
         made = await assemble(start, logger, rows, store, health, tracer=tracer)
-        async with _served(made, rows, log) as served:
+        async with _served(made, rows, log, start.settings) as served:
             yield served
 
 
 @asynccontextmanager
-async def _served(assembly: Assembly, rows: Rows, log: io.StringIO) -> AsyncIterator[Gateway]:
+async def _served(
+    assembly: Assembly, rows: Rows, log: io.StringIO, settings: Settings
+) -> AsyncIterator[Gateway]:
     sockets = listen("127.0.0.1", 0)
     config = DoorConfig(
         assembly.app, limits=Limits(), host_allowed=None, fresh_id=fresh_request_id, drain=Drain()
@@ -155,7 +160,9 @@ async def _served(assembly: Assembly, rows: Rows, log: io.StringIO) -> AsyncIter
         await ready.wait()
         port = sockets[0].getsockname()[1]
         async with aiohttp.ClientSession(auto_decompress=False) as session:
-            yield Gateway(f"http://127.0.0.1:{port}", assembly, rows.rows, log, session, server.stop)
+            yield Gateway(
+                f"http://127.0.0.1:{port}", assembly, rows.rows, log, settings, session, server.stop
+            )
     finally:
         server.stop()
         await task

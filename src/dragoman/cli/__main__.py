@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
-from dragoman.cli import alias, claude, config, db, key, keyring_verbs, log, price, usage
+from dragoman.cli import alias, claude, config, db, key, keyring_verbs, log, price, token, usage
 from dragoman.cli.doctor import verb as doctor
 from dragoman.cli.options import Config, DataDir, plainly
 
@@ -79,6 +79,7 @@ app.add_typer(log.app, name="log")
 app.command()(usage.usage)
 app.add_typer(key.app, name="key")
 app.add_typer(alias.app, name="alias")
+app.add_typer(token.app, name="token")
 app.add_typer(price.app, name="price")
 app.add_typer(db.app, name="db")
 app.add_typer(keyring_verbs.app, name="secrets")

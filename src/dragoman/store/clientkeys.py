@@ -27,6 +27,10 @@ class StoreConflict(StoreError):
     """What was asked for cannot be done as things are: a name taken, a record that is not there."""
 
 
+class NotThere(StoreConflict):
+    """The record that was named does not exist."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeySpec:
     """What an operator decides about a key. `expires_at` in epoch seconds."""
@@ -164,7 +168,7 @@ async def digests(connection: AsyncConnection, now: float) -> list[tuple[bytes, 
 async def _one(connection: AsyncConnection, name: str) -> ClientKey:
     rows = (await connection.execute(select(keys).where(or_(keys.c.name == name, keys.c.id == name)))).all()
     if not rows:
-        raise StoreConflict(f"there is no key named {name!r}")
+        raise NotThere(f"there is no key named {name!r}")
     ids = [row.id for row in rows]
     bound = await connection.execute(select(limits).where(limits.c.key_id.in_(ids)).order_by(limits.c.id))
     found = _keys(rows, bound.all())

@@ -9,7 +9,7 @@ from sqlalchemy import Table, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store import facts
-from dragoman.store.clientkeys import StoreConflict
+from dragoman.store.clientkeys import NotThere
 from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import aliases, prices
 from dragoman.wire import jsonio
@@ -35,11 +35,11 @@ class Aliases:
             await facts.bump(connection)
 
     async def remove(self, name: str) -> None:
-        """Raises StoreConflict when there is none."""
+        """Raises NotThere when there is none."""
         async with self._database.write() as connection:
             gone = await connection.execute(delete(aliases).where(aliases.c.name == name))
             if gone.rowcount == 0:
-                raise StoreConflict(f"there is no alias {name!r} in the store")
+                raise NotThere(f"there is no alias {name!r} in the store")
             await facts.bump(connection)
 
 
@@ -62,11 +62,11 @@ class PriceOverrides:
             await facts.bump(connection)
 
     async def remove(self, model: str) -> None:
-        """Raises StoreConflict when there is none."""
+        """Raises NotThere when there is none."""
         async with self._database.write() as connection:
             gone = await connection.execute(delete(prices).where(prices.c.model == model))
             if gone.rowcount == 0:
-                raise StoreConflict(f"there is no price of {model!r} in the store")
+                raise NotThere(f"there is no price of {model!r} in the store")
             await facts.bump(connection)
 
 

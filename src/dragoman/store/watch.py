@@ -53,24 +53,26 @@ class Watch:
         self._failed = failed
         self._seconds = seconds
         self._revision = -1
+        self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     async def look(self) -> None:
         """Reads once. Raises StoreError."""
-        async with self._database.read() as connection:
-            revision = await facts.revision(connection)
-            snapshot = None
-            if revision != self._revision:
-                snapshot = Snapshot(
-                    revision,
-                    await clientkeys.digests(connection, self._now()),
-                    await names.read_aliases(connection),
-                    await names.read_prices(connection),
-                )
-        if snapshot is not None:
-            await self._changed(snapshot)
-            self._revision = revision
-        self._answered()
+        async with self._looking:  # an older reading must not come after a newer one
+            async with self._database.read() as connection:
+                revision = await facts.revision(connection)
+                snapshot = None
+                if revision != self._revision:
+                    snapshot = Snapshot(
+                        revision,
+                        await clientkeys.digests(connection, self._now()),
+                        await names.read_aliases(connection),
+                        await names.read_prices(connection),
+                    )
+            if snapshot is not None:
+                await self._changed(snapshot)
+                self._revision = revision
+            self._answered()
 
     def start(self) -> None:
         """Looks again and again until `stop`."""

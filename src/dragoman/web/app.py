@@ -11,12 +11,14 @@ from dragoman.gateway.house import House
 from dragoman.telemetry.logs import Logger
 from dragoman.translate.models import described, published
 from dragoman.web import catalog, live, reply
+from dragoman.web.admin import mount
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import CountDoor, MessagesDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
 from dragoman.web.routes import (
     MESSAGES_PATHS,
     MODELS_PATHS,
+    Door,
     Route,
     Router,
     allowed,
@@ -32,7 +34,10 @@ _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
 class App:
-    """ASGI callable. `keyless` tells whether any key exists, `ill` which parts are not well, and why."""
+    """ASGI callable. `keyless` tells whether any key exists, `ill` which parts are not well, and why.
+
+    `admin` answers everything below /admin.
+    """
 
     def __init__(
         self,
@@ -46,11 +51,13 @@ class App:
         ill: Callable[[], Mapping[str, str]] = dict,
         is_admin: IsAdmin = nobody,
         begin: Begin | None = None,
+        admin: Door | None = None,
     ) -> None:
         self._house = house
         self._logger = logger
         self._keyless = keyless
         self._ill = ill
+        self.admin = admin
         self._hosts = _LOOPBACK_NAMES | {name.lower() for name in allowed_hosts}
         self._marks = {"x-dragoman-simulated": "true"} if house.simulated else {}
         self._begin = begin
@@ -68,6 +75,9 @@ class App:
         if self._keyless() and (refused := self._stranger(headers)) is not None:
             await self._refuse(incoming, refused)
             return
+        if self.admin is not None and mount.is_admin(path):
+            await self.admin(incoming)
+            return
         found = self.router.find(incoming.method, path)
         if isinstance(found, Failure):
             await self._refuse(incoming, found)
@@ -78,6 +88,9 @@ class App:
             await self._refuse(incoming, refusal.failure)
 
     async def _refuse(self, incoming: Incoming, failure: Failure) -> None:
+        if self.admin is not None and mount.is_admin(incoming.path):
+            await mount.refuse(incoming, failure)
+            return
         dialect: reply.Dialect = (
             "anthropic" if speaks_anthropic(incoming.path, incoming.headers) else "openai"
         )

@@ -1,0 +1,106 @@
+"""Routes of the admin API: each declares who may ask, and the declaration is what is enforced.
+
+A route without one cannot be made. Bodies are read by the gateway's strict JSON reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from dragoman.web.admin.auth import Auth, Caller
+from dragoman.web.admin.guard import API, CALLER
+from dragoman.web.admin.house import AdminHouse
+from dragoman.wire import jsonio
+from dragoman.wire.errors import Failure, Kind, Refused
+
+AUTH = "x-auth"
+
+
+class Problem(BaseModel):
+    """What went wrong; `path` names the field where one is to blame."""
+
+    type: str
+    message: str
+    path: str | None = None
+
+
+class Failed(BaseModel):
+    """The envelope of every error."""
+
+    error: Problem
+    request_id: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Failed, "description": "Refused; the message says why."},
+    "5XX": {"model": Failed, "description": "A part of the gateway does not answer now."},
+}
+
+
+class _StrictRequest(Request):
+    """A body is strict JSON, as everywhere at this gateway."""
+
+    async def json(self) -> Any:
+        try:
+            return jsonio.parse(await self.body())
+        except jsonio.InvalidJson as error:
+            problem = {
+                "type": "json_invalid",
+                "loc": ("body",),
+                "msg": f"is not JSON: {error}",
+                "input": None,
+            }
+            raise RequestValidationError([problem]) from None
+
+
+class Declared(APIRoute):
+    """A route that knows its auth class."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.auth: Auth = (self.openapi_extra or {})[AUTH]
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        inner = super().get_route_handler()
+        declared: Auth = (self.openapi_extra or {})[AUTH]
+
+        async def handler(request: Request) -> Response:
+            if declared != "open":
+                # The guard has let nobody in without a caller; a route beside the guard fails here.
+                caller: Caller = request.scope[CALLER]
+                if declared == "admin" and caller.role != "admin":
+                    raise Refused(Failure(Kind.PERMISSION, "This needs the role admin.", should_retry=False))
+            return await inner(_StrictRequest(request.scope, request.receive))
+
+        return handler
+
+
+def room(tag: str) -> APIRouter:
+    """A router for one noun."""
+    return APIRouter(prefix=API, route_class=Declared, responses=PROBLEMS, tags=[tag])
+
+
+def who(auth: Auth) -> dict[str, Any]:
+    """The declaration: `open` to anyone, `viewer` to whoever is logged in, `admin` to admins."""
+    needs: dict[str, Any] = {} if auth == "open" else {"security": [{"session": []}, {"token": []}]}
+    return {AUTH: auth, **needs}
+
+
+def _house(request: Request) -> AdminHouse:
+    admin: AdminHouse = request.app.state.admin
+    return admin
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.scope[CALLER]
+    return caller
+
+
+House = Annotated[AdminHouse, Depends(_house)]
+Who = Annotated[Caller, Depends(_caller)]
