@@ -84,7 +84,7 @@ def test_tail_filters_and_speaks_json(data: Path) -> None:
     assert [one["request_id"] for one in lines(found.stdout)] == ["req_2"]
     nothing = verb(data, "log", "tail", "--key", "nobody")
     assert (nothing.returncode, nothing.stdout) == (0, "")
-    assert "no such request" in nothing.stderr
+    assert "no request in the log fits" in nothing.stderr
 
 
 def test_show_tells_one_request(data: Path) -> None:

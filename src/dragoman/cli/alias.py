@@ -5,6 +5,7 @@ It writes the store's aliases and shows the file's beside them. How a name is re
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,7 +46,9 @@ def set_(
 
         alias = _alias(name, target)
         entry = served.Entry(alias, served.STORE, None)
-        await store.aliases.set(alias.pattern, entry.target)
+        told = {"target": entry.target}
+        noting = store.noting("alias.set", f"alias:{alias.pattern}", time.time(), told)
+        await noting.aliases.set(alias.pattern, entry.target)
         errand.say(f"{alias.pattern} -> {entry.target}")
         _tell(await served.served(here.settings, store), alias)
 
@@ -93,7 +96,7 @@ def remove(name: Name, config: Config = None, data_dir: DataDir = None) -> None:
             for entry in (await served.served(here.settings, store)).entries:
                 if entry.alias.pattern == word:
                     raise Stop(f"{word!r} is an alias of the configuration file: it is removed there")
-        await store.aliases.remove(word)
+        await store.noting("alias.remove", f"alias:{word}", time.time()).aliases.remove(word)
         errand.say(f"The alias {word} is removed.")
 
     errand.over_store(config, data_dir, work)

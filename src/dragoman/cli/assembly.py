@@ -38,13 +38,17 @@ from dragoman.store.watch import Watch
 from dragoman.telemetry import logs
 from dragoman.telemetry.lag import LagSampler
 from dragoman.telemetry.ledger import Fanout
+from dragoman.telemetry.live import Live
 from dragoman.telemetry.metrics import Metrics
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
 from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
+from dragoman.web.admin.house import AdminHouse
+from dragoman.web.admin.mount import Mount
 from dragoman.web.app import App
+from dragoman.web.metrics import nobody
 
 if TYPE_CHECKING:
     from dragoman.simulator.server import Running
@@ -141,14 +145,7 @@ async def assemble(
         connect_seconds=settings.upstream.connect_seconds,
         ca_file=None if settings.upstream.ca_file is None else str(settings.upstream.ca_file),
     )
-    keys = KnownKeys(
-        start.keys,
-        root if store is None else store.facts.pepper,
-        now=time.time,
-        monotonic=time.monotonic,
-        stored=store is not None,
-        serve_known=settings.database.on_failure == "serve_known",
-    )
+    keys = _keys(start, root if store is None else store.facts.pepper, stored=store is not None)
     catalogue = Catalogue()
     # Read beside the start-up: the first priced request would wait for it.
     warm = asyncio.ensure_future(asyncio.to_thread(catalogue.load))
@@ -157,7 +154,8 @@ async def assemble(
     writer = None if store is None else store.writer
     if writer is not None:
         writer.figures = metrics.store
-    ledgers: list[Ledger] = [one for one in (ledger, writer, metrics, tracer) if one is not None]
+    live = Live()
+    ledgers: list[Ledger] = [one for one in (ledger, writer, metrics, tracer, live) if one is not None]
     house = _house(
         start,
         root,
@@ -174,8 +172,11 @@ async def assemble(
     lag.start()
     health = health or Health()
     jobs: list[Job] = []
+    mount = None
     if store is not None:
-        jobs += [await _follow(store, house, keys, prices, start, health), _sweep(store, settings, logger)]
+        watch = await _follow(store, house, keys, prices, start, health)
+        mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases))
+        jobs += [mount, watch, _sweep(store, settings, logger)]
     app = App(
         house,
         logger,
@@ -185,8 +186,50 @@ async def assemble(
         scrape=metrics.scrape,
         ill=lambda: health.parts,
         begin=None if tracer is None else tracer.begin,
+        admin=mount,
+        is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
     return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer)
+
+
+def _keys(start: Start, pepper: bytes, *, stored: bool) -> KnownKeys:
+    return KnownKeys(
+        start.keys,
+        pepper,
+        now=time.time,
+        monotonic=time.monotonic,
+        stored=stored,
+        serve_known=start.settings.database.on_failure == "serve_known",
+    )
+
+
+def _admin(
+    start: Start,
+    store: Store,
+    house: House,
+    health: Health,
+    live: Live,
+    logger: logs.Logger,
+    watch: Watch,
+    aliases: tuple[Alias, ...],
+) -> AdminHouse:
+    return AdminHouse(
+        house=house,
+        settings=start.settings,
+        database=store.database,
+        ring=store.ring,
+        facts=store.facts,
+        writer=store.writer,
+        health=health,
+        live=live,
+        logger=logger,
+        version=__version__,
+        started_at=time.time(),
+        refresh=watch.look,
+        settings_view=start.view,
+        fixed=("demo",) if start.demo_key else (),
+        file_aliases=aliases,
+    )
 
 
 def _sweep(store: Store, settings: Settings, logger: logs.Logger) -> Retention:

@@ -9,8 +9,20 @@ from dragoman import __version__
 from dragoman.settings import Settings
 
 
-def show(out: TextIO, address: str, demo_key: str | None, *, simulated: bool, settings: Settings) -> None:
-    """Writes the block. `address` is `http://host:port`; a demo key is shown in clear, others never."""
+def show(
+    out: TextIO,
+    address: str,
+    demo_key: str | None,
+    *,
+    simulated: bool,
+    settings: Settings,
+    stored_keys: bool = False,
+    setup: str | None = None,
+) -> None:
+    """Writes the block. `address` is `http://host:port`; a demo key is shown in clear, others never.
+
+    `stored_keys` tells whether any key exists, `setup` is the token for the first admin, shown this once.
+    """
     key = demo_key or "<one of your keys>"
     lines = [f"dragoman {__version__}", f"  listening   {address}"]
     if simulated:
@@ -21,11 +33,17 @@ def show(out: TextIO, address: str, demo_key: str | None, *, simulated: bool, se
     else:
         names = ", ".join(f"{account.name} ({account.kind})" for account in settings.accounts)
         lines.append(f"  upstream    {names}")
-    needs_key = bool(demo_key or settings.keys)
+    needs_key = bool(demo_key or settings.keys or stored_keys)
     if needs_key:
         lines.append(f"  client key  {key}")
     else:
         lines.append("  client key  none needed: bound to loopback and no key configured")
+    if setup is not None:
+        lines += [
+            f"  admin       {setup}",
+            "              sets the first password (see docs/admin.md), shown once, good for a day;",
+            "              `dragoman token setup` makes another.",
+        ]
     token = key if needs_key else "unused"
     lines += [
         "",

@@ -73,7 +73,7 @@ def create(
 
     async def work(here: Place, store: Store) -> None:
         from dragoman.cli import keyspec, keyview
-        from dragoman.store.clientkeys import KeySpec
+        from dragoman.store.clientkeys import KeySpec, described
 
         now = time.time()
         said = keyspec.Said(
@@ -92,7 +92,8 @@ def create(
             _refuse_kept(here)
         warnings = await _judge(here, store, spec, said, anyway=anyway)
         await _refuse_taken(store, spec.name)
-        key, text = await store.keys.create(spec, now)
+        noting = store.noting("key.create", f"key:{spec.name}", now, described(spec))
+        key, text = await noting.keys.create(spec, now)
         made = keyview.of_store(key)
         if as_json:
             errand.say_json({**made.table(now), "key": text})
@@ -210,7 +211,9 @@ def rotate(
         now = time.time()
         seconds = moments.duration("--overlap", overlap)
         old = await _stored(here, store, name)
-        key, text = await store.keys.rotate(old.spec.name, seconds, now)
+        told = {"overlap_seconds": seconds}
+        noting = store.noting("key.rotate", f"key:{old.spec.name}", now, told)
+        key, text = await noting.keys.rotate(old.spec.name, seconds, now)
         if as_json:
             errand.say_json({**keyview.of_store(key).table(now), "key": text})
         else:
@@ -237,7 +240,8 @@ def revoke(name: Name, as_json: Json = False, config: Config = None, data_dir: D
 
         now = time.time()
         before = await _stored(here, store, name, ended=True)
-        key = await store.keys.revoke(before.spec.name, now)
+        noting = store.noting("key.revoke", f"key:{before.spec.name}", now)
+        key = await noting.keys.revoke(before.spec.name, now)
         if as_json:
             errand.say_json(keyview.of_store(key).table(now))
         elif before.active:
@@ -314,7 +318,10 @@ async def _replace(
     from dragoman.cli import keyview
 
     warnings = await _judge(here, store, spec, said, anyway=anyway, option=option)
-    key = keyview.of_store(await store.keys.change(spec.name, spec))
+    from dragoman.store.clientkeys import described
+
+    noting = store.noting("key.change", f"key:{spec.name}", time.time(), described(spec))
+    key = keyview.of_store(await noting.keys.change(spec.name, spec))
     for line in warnings:
         errand.warn(line)
     if quiet:

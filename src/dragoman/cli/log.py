@@ -180,7 +180,8 @@ async def _tail(store: Store, wanted: Filter, count: int, *, follow: bool, as_js
     columns = Columns(rows)
     if not as_json:
         if not rows and not follow:
-            typer.echo("dragoman: no such request is in the log", err=True)
+            why = "no request has ended yet" if wanted == type(wanted)() else "no request in the log fits"
+            typer.echo(f"dragoman: {why}", err=True)
             return
         write_lines([columns.header()])
     while True:

@@ -78,7 +78,8 @@ def set_(
         word = _model(model)
         table = {key: value for key, value in {**rates, **_tiers(rate or [])}.items() if value is not None}
         price = _read(word, table)
-        await store.prices.set(word, table, time.time())
+        now = time.time()
+        await store.noting("price.set", f"price:{word}", now, table).prices.set(word, table, now)
         errand.say_table(_HEAD, [_line(word, price, served.STORE)], "")
 
     errand.over_store(config, data_dir, work)
@@ -108,7 +109,7 @@ def remove(model: Model, config: Config = None, data_dir: DataDir = None) -> Non
         word = model.strip()
         if word not in await store.prices.listed() and word in here.settings.prices:
             raise Stop(f"the price of {word!r} is set in the configuration file: it is removed there")
-        await store.prices.remove(word)
+        await store.noting("price.remove", f"price:{word}", time.time()).prices.remove(word)
         left = (await served.prices(here.settings, store)).upstream(word)
         now = "unknown" if left is None else f"from the {_PLACES[left.source]}"
         errand.say(f"The price of {word} is removed; it is now {now}.")

@@ -11,17 +11,21 @@ import gc
 import importlib
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from dragoman.cli import banner
+from dragoman.cli import banner, origins
 from dragoman.cli.assembly import assemble, tracer_of
-from dragoman.cli.configured import is_loopback
+from dragoman.cli.configured import is_loopback, of_variable
 from dragoman.cli.secret import data_directory
 from dragoman.cli.start import Start, resolve
 from dragoman.cli.store import Store, opened
-from dragoman.settings import SettingsError, load
+from dragoman.settings import Settings, SettingsError, load
+from dragoman.store.clientkeys import StoreConflict
 from dragoman.store.engine import StoreError
 from dragoman.store.health import Health
+from dragoman.store.people import People
+from dragoman.store.tokens import Tokens
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import LogLedger
 from dragoman.web import door
@@ -39,7 +43,9 @@ def run(
     flags = {"server": {name: value for name, value in (("host", host), ("port", port)) if value is not None}}
     settings = load(config, flags)
     data = data_directory(data_dir)
-    start = resolve(settings, data)
+    start = replace(
+        resolve(settings, data), view=lambda: [asdict(row) for row in origins.rows(config, flags)]
+    )
     raise_file_limit()
     return door.run(_opened(start, may_be_open))
 
@@ -83,6 +89,7 @@ async def _demand_a_key(store: Store, host: str) -> None:
 
 async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health) -> int:
     settings = start.settings
+    setup = await _setup_token(settings, store)
     ledger = LogLedger(logger, asyncio.get_running_loop().call_later)
     gateway = await assemble(start, logger, ledger, store, health, tracer=tracer_of(settings))
 
@@ -96,6 +103,8 @@ async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health
             start.demo_key,
             simulated=gateway.simulator is not None,
             settings=settings,
+            stored_keys=not gateway.house.keys.keyless,
+            setup=setup,
         )
 
     try:
@@ -115,6 +124,21 @@ async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health
         await gateway.close()
         ledger.flush()
     return 0
+
+
+async def _setup_token(settings: Settings, store: Store) -> str | None:
+    """The token for the first set-up, while nobody has set anything up. It is shown once, a digest kept."""
+    people = People(store.database, store.ring, store.facts.pepper)
+    tokens = Tokens(store.database, store.facts.pepper)
+    variable = settings.admin.setup_token_env
+    given = "" if variable is None else of_variable(variable, "admin.setup_token_env")
+    if await people.any() or (not given and await tokens.setup_waits(time.time())):
+        return None
+    try:
+        made = await tokens.make_setup(time.time(), given)
+    except StoreConflict:  # another process of this database was first, and shows it
+        return None
+    return None if given else made
 
 
 def _tell(logger: logs.Logger, part: str, why: str | None) -> None:

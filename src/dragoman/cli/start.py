@@ -6,9 +6,10 @@ is bound or started.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dragoman.budget.limits import Limit
 from dragoman.budget.pricing import Price
@@ -21,7 +22,10 @@ from dragoman.settings import Key, Settings
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What was resolved before the loop runs. `keys` are pairs of text and principal."""
+    """What was resolved before the loop runs. `keys` are pairs of text and principal.
+
+    `view` tells every setting with its origin, secrets masked, for the admin API.
+    """
 
     settings: Settings
     data: Path
@@ -30,6 +34,7 @@ class Start:
     demo_key: str | None
     limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
+    view: Callable[[], Sequence[Mapping[str, Any]]] = tuple
 
 
 def resolve(settings: Settings, data: Path) -> Start:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dragoman.cli.secret import keep
 from dragoman.settings import Settings, SettingsError
 from dragoman.store import facts, migrate
+from dragoman.store.audit import Entry, NotingDatabase
 from dragoman.store.clientkeys import ClientKeys
 from dragoman.store.engine import Database, StoreDown, locate
 from dragoman.store.facts import Facts
@@ -42,6 +44,17 @@ class Store:
     writer: Writer
     recovered: tuple[int, int, int]
     backup: Path | None
+
+    def noting(self, action: str, subject: str, now: float, detail: Mapping[str, Any] | None = None) -> Store:
+        """The same store, whose next change is noted in the audit trail as the command line's."""
+        database = NotingDatabase(self.database, Entry("cli", action, subject, now, detail or {}))
+        return replace(
+            self,
+            database=database,
+            keys=ClientKeys(database, self.facts.pepper),
+            aliases=Aliases(database),
+            prices=PriceOverrides(database),
+        )
 
 
 def ring_texts(settings: Settings, data: Path) -> list[str]:

@@ -60,7 +60,13 @@ class Account:
 
 
 class Keys(Protocol):
-    """Client keys. `authenticate` raises Refused(AUTHENTICATION) for a missing or unknown key."""
+    """Client keys. `authenticate` raises Refused(AUTHENTICATION) for a missing or unknown key.
+
+    `keyless` tells whether there is no key at all, so that every caller of this machine is served.
+    """
+
+    @property
+    def keyless(self) -> bool: ...
 
     def authenticate(self, headers: Mapping[str, str]) -> Principal: ...
 

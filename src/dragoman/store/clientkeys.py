@@ -15,7 +15,7 @@ from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dragoman.budget.limits import Limit
+from dragoman.budget.limits import Limit, limit_table
 from dragoman.gateway.credentials import KEY_PREFIX, digest
 from dragoman.store import facts
 from dragoman.store.engine import Database, StoreError
@@ -58,6 +58,21 @@ class ClientKey:
     revoked_at: float | None
     last_used_at: float | None
     previous_until: float | None
+
+
+def described(spec: KeySpec) -> dict[str, Any]:
+    """What was decided about a key, for the audit trail."""
+    said = {
+        "tags": list(spec.tags),
+        "models": None if spec.models is None else list(spec.models),
+        "default_effort": spec.default_effort,
+        "enforced_effort": spec.enforced_effort,
+        "max_effort": spec.max_effort,
+        "concurrency": spec.concurrency,
+        "expires_at": spec.expires_at,
+        "limits": [limit_table(limit) for limit in spec.limits],
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def new_key() -> str:

@@ -17,7 +17,7 @@ from dragoman.budget.limits import Limit as KeyLimit
 from dragoman.budget.limits import Line as MeterLine
 from dragoman.budget.limits import limit_table, parse_limit
 from dragoman.settings import Key
-from dragoman.store.clientkeys import ClientKey, KeySpec, NotThere
+from dragoman.store.clientkeys import ClientKey, KeySpec, NotThere, described
 from dragoman.translate import scope
 from dragoman.translate.models import EFFORTS
 from dragoman.web.admin.envelope import BadField, bad
@@ -139,7 +139,7 @@ async def create(body: NewKey, admin: House, caller: Who) -> MadeKey:
     if any(key.name == body.name for key in _fixed(admin)):
         raise _read_only(body.name)
     spec = _spec(admin, body.name, body)
-    noting = admin.noting(caller.actor, "key.create", f"key:{body.name}", _told(spec))
+    noting = admin.noting(caller.actor, "key.create", f"key:{body.name}", described(spec))
     key, text = await admin.keys(noting).create(spec, admin.now)
     await admin.changed()
     return _made(admin, key, text)
@@ -161,7 +161,7 @@ async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyReco
     """Fields that are not sent stay; null takes a rule away. Counters of limits that stay go on."""
     key = await _changeable(admin, name)
     spec = _spec(admin, key.spec.name, _over(key.spec, body), given=body.model_fields_set)
-    noting = admin.noting(caller.actor, "key.change", f"key:{spec.name}", _told(spec))
+    noting = admin.noting(caller.actor, "key.change", f"key:{spec.name}", described(spec))
     changed = await admin.keys(noting).change(spec.name, spec)
     await admin.changed()
     return _stored(admin, changed)
@@ -294,21 +294,6 @@ async def _changeable(admin: AdminHouse, name: str) -> ClientKey:
 def _read_only(name: str) -> Refused:
     message = f"The key {name!r} stands in the configuration and is changed there."
     return Refused(Failure(Kind.CONFLICT, message, should_retry=False))
-
-
-def _told(spec: KeySpec) -> dict[str, Any]:
-    """For the audit trail."""
-    said = {
-        "tags": list(spec.tags),
-        "models": None if spec.models is None else list(spec.models),
-        "default_effort": spec.default_effort,
-        "enforced_effort": spec.enforced_effort,
-        "max_effort": spec.max_effort,
-        "concurrency": spec.concurrency,
-        "expires_at": spec.expires_at,
-        "limits": [limit_table(limit) for limit in spec.limits],
-    }
-    return {name: value for name, value in said.items() if value}
 
 
 # -- what is shown -------------------------------------------------------------------------------------------
