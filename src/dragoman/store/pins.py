@@ -1,0 +1,72 @@
+"""Pins: which account a conversation is bound to, kept over restarts and shared by all processes.
+
+An affinity is a hash that the caller made; nothing here knows what of. Pins are written behind the requests
+in batches, and old ones go in small steps. Which pin is right is decided elsewhere: the one used last counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import delete, select
+
+from dragoman.store.engine import Database, insertion
+from dragoman.store.tables import pins
+
+BATCH = 500
+DAY = 86_400.0
+
+
+class Pin(NamedTuple):
+    """`account` by name; times in epoch seconds."""
+
+    affinity: str
+    account: str
+    pinned_at: float
+    used_at: float
+
+
+class Pins:
+    """The repository."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, limit: int, since: float | None = None) -> list[Pin]:
+        """The pins used last, newest first; with `since` only those used then or later. Raises StoreDown."""
+        query = select(pins).order_by(pins.c.used_at.desc(), pins.c.affinity).limit(limit)
+        if since is not None:
+            query = query.where(pins.c.used_at >= since)
+        async with self._database.read() as connection:
+            return [Pin(*row) for row in (await connection.execute(query)).all()]
+
+    async def find(self, affinity: str) -> Pin | None:
+        """The pin of one conversation: another process may have made it. Raises StoreDown."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(pins).where(pins.c.affinity == affinity))).first()
+        return None if row is None else Pin(*row)
+
+    async def save(self, batch: Iterable[Pin]) -> None:
+        """Adds or renews pins; one that another process used later stays as it is. Raises StoreDown."""
+        newest: dict[str, Pin] = {}
+        for pin in batch:
+            if pin.affinity not in newest or newest[pin.affinity].used_at <= pin.used_at:
+                newest[pin.affinity] = pin
+        # In one order everywhere, so that two processes never wait for each other in a circle.
+        rows = [newest[affinity]._asdict() for affinity in sorted(newest)]
+        for start in range(0, len(rows), BATCH):
+            statement = insertion(self._database.dialect, pins)
+            statement = statement.on_conflict_do_update(
+                index_elements=["affinity"],
+                set_={name: statement.excluded[name] for name in ("account", "pinned_at", "used_at")},
+                where=pins.c.used_at <= statement.excluded.used_at,
+            )
+            async with self._database.write() as connection:
+                await connection.execute(statement, rows[start : start + BATCH])
+
+    async def prune(self, now: float, days: float) -> int:
+        """Removes one batch of pins that nobody used for so many days; returns how many: again while any."""
+        old = select(pins.c.affinity).where(pins.c.used_at < now - days * DAY).limit(BATCH)
+        async with self._database.write() as connection:
+            return (await connection.execute(delete(pins).where(pins.c.affinity.in_(old)))).rowcount
