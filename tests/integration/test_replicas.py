@@ -40,6 +40,9 @@ key_env = "REPLICAS_SECRET"
 name = "a"
 base_url = "{up.url}"
 api_key = "sk-upstream"
+[[keys]]  # without any key, everybody on the machine would be served
+name = "fixed"
+key = "sk-drg-fixed"
 """
 
 

@@ -80,6 +80,7 @@ class Sharing:
         self._unwritten: dict[tuple[str, str], Amounts] = {}
         self._published: str | None = None
         self._looks = 0
+        self._over = False
         self._last_good = 0.0
         self._task: asyncio.Task[None] | None = None
         self.peers = 0
@@ -95,7 +96,7 @@ class Sharing:
 
     async def storing(self, connection: AsyncConnection, batch: Sequence[dict[str, Any]]) -> None:
         """In the transaction that writes rows: what they used goes over from what is held to the sums."""
-        if self._limits():
+        if self._limits() and not self._over:
             self._published = None
             await self._publish(connection, self._holds(_by_place(batch)))
 
@@ -166,6 +167,7 @@ class Sharing:
         self._task.cancel()
         await asyncio.wait([self._task])
         self._task = None
+        self._over = True
         try:
             async with self._database.write() as connection:
                 await connection.execute(delete(replicas).where(replicas.c.boot == self._boot))
