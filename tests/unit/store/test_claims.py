@@ -6,12 +6,15 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
+from dragoman.store.accounts import Accounts, AccountSpec, Credentials
 from dragoman.store.claims import claim, held_by, release
 from dragoman.store.engine import Database, StoreDown
+from dragoman.store.ring import Ring
 
 NAME = "refresh:acc"
 
@@ -106,6 +109,36 @@ async def test_of_many_that_race_one_works_at_a_time(database: Database, other: 
 
     await asyncio.gather(*(work(number) for number in range(20)))
     assert most == 1
+
+
+async def test_one_refresh_for_all_who_wait_on_one_expired_token(database: Database, other: Database) -> None:
+    """Issue 5, 3: claim, read again, refresh, write by comparison; the issuer is asked once."""
+    repositories = [Accounts(one, Ring(["text"]), b"pepper") for one in (database, other)]
+    spec = AccountSpec("work", "chatgpt", "https://chatgpt.test/backend-api")
+    expired = Credentials(access_token="old", refresh_token="refresh-1", account_id="acc-1")
+    account = (await repositories[0].add(spec, expired, 50.0, expires_at=60.0)).account
+    asked: list[str | None] = []
+
+    async def token(number: int) -> str | None:
+        accounts, where = repositories[number % 2], (database, other)[number % 2]
+        name = f"refresh:{account.id}"
+        async with claim(where, name, f"holder-{number}", 60.0, wait_seconds=60.0) as got:
+            assert got
+            present = await accounts.credentials(account.id)
+            if present.access_token == "old":
+                asked.append(present.refresh_token)
+                anew = replace(present, access_token="new", refresh_token="refresh-2")
+                assert await accounts.save_tokens(
+                    account.id,
+                    anew,
+                    expires_at=900.0,
+                    last_refresh=70.0,
+                    expected_refresh=accounts.mark(present.refresh_token or ""),
+                )
+            return (await accounts.credentials(account.id)).access_token
+
+    assert set(await asyncio.gather(*(token(number) for number in range(20)))) == {"new"}
+    assert asked == ["refresh-1"]
 
 
 _CHILD = """
