@@ -26,6 +26,7 @@ SAVING_NANO = 1_125
 HOLD_SECONDS = 10.0
 # Where places are taken nobody knows when one becomes free; so soon it is worth looking again.
 PLACE_SECONDS = 0.5
+STEP_SECONDS = 0.05
 # The life of an upstream cache: an account that is away for longer has nothing left of the conversation.
 KEEP_SECONDS = 1800.0
 _NAMED = 5
@@ -286,7 +287,7 @@ def _without(
     if back is None or back - now > KEEP_SECONDS:
         why = f"{pin} is out ({word}): moved to {ranked[0]}, {demand.cached_tokens} cached tokens lost"
         return Choice(ranked, why, "moved", keep_pin=False, lost_nano=demand.lost_nano, refused=refused)
-    wait = max(0.0, back - now)
+    wait = back - now
     # Who helped out last has the conversation in its cache too: no reason to wait.
     if not helped and wait <= patience(demand) - demand.waited:
         why = f"{pin} is back in {wait:.1f} s ({word}): cheaper than {demand.cached_tokens} cached tokens"
@@ -309,7 +310,7 @@ def _nobody(
             continue
         blames.add(blame)
         if blame in ("overload", "quota") and (back := _back(candidate, word, now)) is not None:
-            backs.append(max(back, now))
+            backs.append(back)
     cause: Blame = next((blame for blame in _GRAVITY if blame in blames), "none")
     soonest = min(backs, default=None)
     hold = None
@@ -326,4 +327,6 @@ _GRAVITY: tuple[Blame, ...] = ("overload", "quota", "login")
 
 
 def _back(candidate: Candidate, word: str, now: float) -> float | None:
-    return now + PLACE_SECONDS if word == "concurrency" else candidate.until
+    """When to ask again, not at once; None where nobody knows."""
+    at = now + PLACE_SECONDS if word == "concurrency" else candidate.until
+    return None if at is None else max(at, now + STEP_SECONDS)
