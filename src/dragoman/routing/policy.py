@@ -26,7 +26,7 @@ SAVING_NANO = 1_125
 HOLD_SECONDS = 10.0
 # Where places are taken nobody knows when one becomes free; so soon it is worth looking again.
 PLACE_SECONDS = 0.5
-STEP_SECONDS = 0.05
+STEP_SECONDS = 0.1
 # The life of an upstream cache: an account that is away for longer has nothing left of the conversation.
 KEEP_SECONDS = 1800.0
 _NAMED = 5

@@ -7,6 +7,7 @@ pool; `now` is epoch seconds of a clock that does not jump (wall clock at the st
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,6 +132,7 @@ class Pool:
         self._index: dict[str, int] = {}
         self._views: OrderedDict[str, _View] = OrderedDict()
         self._cursor = 0
+        self._last = 0.0
         self.replace(members)
 
     def replace(self, members: Iterable[Member]) -> None:
@@ -207,12 +209,14 @@ class Pool:
 
         Its lease has one owner, who gives it back with `ended` on every way out.
         """
+        # No two calls begin at the same moment: health knows its test calls by when they began.
+        self._last = began = now if now > self._last else math.nextafter(self._last, math.inf)
         state = self._states.get(name)
         if state is not None:
             state.in_flight += 1
-            state.health.started(now, model)
+            state.health.started(began, model)
             self._touched(name)
-        return Lease(name, model, affinity, now, state)
+        return Lease(name, model, affinity, began, state)
 
     # -- after a call ------------------------------------------------------------------------------------
 
@@ -330,13 +334,17 @@ class Pool:
         spent = state.quotas.exhausted(model, now)
         if member.status != "active":
             usable, why, blame = False, _STATUS_WHY[member.status], "login"
-        elif health.state(now, model) != "ok":
+        elif (shown := health.state(now, model)) != "ok":
             usable = health.may_start(now, model)
             why, blame = health.why(now, model)
             until = None if usable else health.until(now, model)
-            due = min(due, now + PROBING_SECONDS if until is None else max(until, now + PROBING_SECONDS))
-        if usable and spent is not None:
-            usable, until, why, blame = False, spent, "quota", "quota"
+            soon = now + PROBING_SECONDS
+            due = min(due, soon if until is None else max(until, soon))
+            if shown in ("needs_login", "dead"):
+                spent = None
+        if spent is not None and member.status == "active":
+            usable, why, blame = False, "quota", "quota"
+            until = spent if until is None else max(spent, until)
             due = min(due, spent)
         return (
             Candidate(
