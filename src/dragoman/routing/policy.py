@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from operator import attrgetter
 from typing import Literal
 
 from dragoman.routing.health import Blame
@@ -68,6 +69,17 @@ class Candidate:
     until: float | None = None
     why: str = ""
     blame: Blame = "overload"
+    # Computed once per snapshot, since every choice needs them of everybody: why it is closed to all
+    # requests, and how much it has to do for the room that it offers.
+    closed: str = field(init=False)
+    strain: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        full = self.concurrency is not None and self.in_flight >= self.concurrency
+        closed = self.why if not self.usable else "concurrency" if full else ""
+        load = max(self.lineages, self.in_flight) + 1
+        object.__setattr__(self, "closed", closed)
+        object.__setattr__(self, "strain", load / (max(0.0, self.weight * self.headroom) + _LEAST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,30 +155,19 @@ def refusal(candidate: Candidate, demand: Demand) -> str:
         return "scope"
     if demand.plans is not None and candidate.plan is not None and candidate.plan not in demand.plans:
         return "plan"
-    if not candidate.usable:
-        return candidate.why
-    if candidate.concurrency is not None and candidate.in_flight >= candidate.concurrency:
-        return "concurrency"
-    return ""
+    return candidate.closed
 
 
 # -- strategies ------------------------------------------------------------------------------------------
 
 
+_strain = attrgetter("strain")
+
+
 def by_affinity(tier: Sequence[Candidate], cursor: int, jitter: float) -> list[Candidate]:
     """New conversations in proportion to weight times headroom, counting those that are there already."""
     shift = int(jitter * len(tier))
-    keyed = [
-        (
-            ((c.lineages if c.lineages > c.in_flight else c.in_flight) + 1)
-            / (c.weight * c.headroom + _LEAST),
-            (index + shift) % len(tier),
-            c,
-        )
-        for index, c in enumerate(tier)
-    ]
-    keyed.sort()
-    return [c for _, _, c in keyed]
+    return sorted([*tier[shift:], *tier[:shift]], key=_strain)
 
 
 def by_headroom(tier: Sequence[Candidate], cursor: int, jitter: float) -> list[Candidate]:
@@ -218,19 +219,15 @@ def choose(
     `pin` is the account of its conversation, `stand_in` who helped out last, `away` whether that was just
     now; `cursor` counts new conversations, `jitter` (0 to 1) decides between equals.
     """
-    refused: dict[str, str] = {}
-    eligible: list[Candidate] = []
-    for candidate in candidates:
-        word = refusal(candidate, demand)
-        if word:
-            refused[candidate.name] = word
-        else:
-            eligible.append(candidate)
+    words = [(refusal(candidate, demand), candidate) for candidate in candidates]
+    eligible = [candidate for word, candidate in words if not word]
+    refused = {candidate.name: word for word, candidate in words if word}
     ranked = _ranked(strategy, eligible, cursor, jitter)
     if pin is not None and pin in ranked:
-        order = (pin, *(name for name in ranked if name != pin))
+        ranked.remove(pin)
         move: Move = "returned" if away else "stayed"
-        return Choice(order, f"{'back' if away else 'stays'} on {pin}", move, refused=refused)
+        why = f"back on {pin}" if away else f"stays on {pin}"
+        return Choice((pin, *ranked), why, move, refused=refused)
     if not ranked:
         return _nobody(candidates, demand, refused, now)
     if pin is not None:
@@ -239,7 +236,7 @@ def choose(
     first = next(candidate for candidate in eligible if candidate.name == ranked[0])
     whose = "new session" if demand.affinity is not None else "no session"
     why = f"{whose}: {first.name} by {strategy}, room {first.headroom:.2f}"
-    return Choice(ranked, why, "new", keep_pin=False, refused=refused)
+    return Choice(tuple(ranked), why, "new", keep_pin=False, refused=refused)
 
 
 def patience(demand: Demand) -> float:
@@ -256,21 +253,20 @@ def patience(demand: Demand) -> float:
     return min(HOLD_SECONDS, demand.lost_nano / SECOND_NANO)
 
 
-def _ranked(strategy: Strategy, eligible: Sequence[Candidate], cursor: int, jitter: float) -> tuple[str, ...]:
+def _ranked(strategy: Strategy, eligible: Sequence[Candidate], cursor: int, jitter: float) -> list[str]:
     """The eligible by strategy, higher priorities before lower ones."""
     rank = STRATEGIES[strategy]
-    tiers: dict[int, list[Candidate]] = {}
-    for candidate in eligible:
-        tiers.setdefault(candidate.priority, []).append(candidate)
-    return tuple(
-        [c.name for level in sorted(tiers, reverse=True) for c in rank(tiers[level], cursor, jitter)]
-    )
+    levels = {candidate.priority for candidate in eligible}
+    if len(levels) <= 1:
+        return [candidate.name for candidate in rank(eligible, cursor, jitter)] if eligible else []
+    tiers = [[one for one in eligible if one.priority == level] for level in sorted(levels, reverse=True)]
+    return [candidate.name for tier in tiers for candidate in rank(tier, cursor, jitter)]
 
 
 def _without(
     pin: str,
     pinned: Candidate | None,
-    ranked: tuple[str, ...],
+    ranked: list[str],
     demand: Demand,
     refused: Mapping[str, str],
     stand_in: str | None,
@@ -278,23 +274,22 @@ def _without(
 ) -> Choice:
     """The choice of a conversation whose own account may not be asked, but others may."""
     word = refused.get(pin, "removed")
-    helped = stand_in is not None and stand_in in ranked
-    if helped and stand_in is not None:
-        ranked = (stand_in, *(name for name in ranked if name != stand_in))
+    helped = stand_in in ranked
+    order = tuple(sorted(ranked, key=lambda name: name != stand_in))
     if word in _UNFIT:
-        return Choice(ranked, f"{pin} is unfit ({word}): {ranked[0]} serves", "unfit", refused=refused)
+        return Choice(order, f"{pin} is unfit ({word}): {order[0]} serves", "unfit", refused=refused)
     back = None if pinned is None or word in _LASTING else _back(pinned, word, now)
     if back is None or back - now > KEEP_SECONDS:
-        why = f"{pin} is out ({word}): moved to {ranked[0]}, {demand.cached_tokens} cached tokens lost"
-        return Choice(ranked, why, "moved", keep_pin=False, lost_nano=demand.lost_nano, refused=refused)
+        why = f"{pin} is out ({word}): moved to {order[0]}, {demand.cached_tokens} cached tokens lost"
+        return Choice(order, why, "moved", keep_pin=False, lost_nano=demand.lost_nano, refused=refused)
     wait = back - now
     # Who helped out last has the conversation in its cache too: no reason to wait.
     if not helped and wait <= patience(demand) - demand.waited:
         why = f"{pin} is back in {wait:.1f} s ({word}): cheaper than {demand.cached_tokens} cached tokens"
-        return Choice(ranked, why, "stand_in", hold_until=back, lost_nano=demand.lost_nano, refused=refused)
-    why = f"{pin} rests for {math.ceil(wait)} s ({word}): {ranked[0]} stands in"
+        return Choice(order, why, "stand_in", hold_until=back, lost_nano=demand.lost_nano, refused=refused)
+    why = f"{pin} rests for {math.ceil(wait)} s ({word}): {order[0]} stands in"
     lost = 0 if helped else demand.lost_nano
-    return Choice(ranked, why, "stand_in", lost_nano=lost, refused=refused)
+    return Choice(order, why, "stand_in", lost_nano=lost, refused=refused)
 
 
 def _nobody(

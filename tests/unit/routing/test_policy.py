@@ -24,7 +24,7 @@ from dragoman.routing.policy import (
 
 NOW = 1_795_780_800.0
 MODEL = "gpt-5.5"
-SOL = {"fresh_nano": 5000, "cached_nano": 500}
+SOL: dict[str, Any] = {"fresh_nano": 5000, "cached_nano": 500}
 
 
 def account(name: str, **fields: Any) -> Candidate:
@@ -120,9 +120,9 @@ def test_jitter_decides_between_equals_alone() -> None:
     equals = [account("a"), account("b"), account("c")]
     assert [pick(*equals, jitter=jitter).order[0] for jitter in (0.0, 0.34, 0.67, 0.99)] == [
         "a",
+        "b",
         "c",
-        "b",
-        "b",
+        "c",
     ]
     assert pick(account("a", headroom=0.9), account("b"), jitter=0.99).order[0] == "b"
 

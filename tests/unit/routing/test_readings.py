@@ -114,14 +114,14 @@ def test_a_named_family_is_a_meter_of_its_own() -> None:
 
 def test_the_buckets_of_the_public_api() -> None:
     told = {
-        "x-ratelimit-limit-requests": "500",
-        "x-ratelimit-remaining-requests": "400",
+        "x-ratelimit-limit-requests": "400",
+        "x-ratelimit-remaining-requests": "300",
         "x-ratelimit-reset-requests": "12s",
         "x-ratelimit-limit-tokens": "1000",
         "x-ratelimit-remaining-tokens": "0",
     }
     assert from_headers(told, NOW) == [
-        Window("requests", 60, pytest.approx(0.2), NOW + 12, NOW, "header"),
+        Window("requests", 60, 0.25, NOW + 12, NOW, "header"),
         Window("tokens", 60, 1.0, None, NOW, "header"),
     ]
     assert from_headers({"x-ratelimit-limit-requests": "0", "x-ratelimit-remaining-requests": "1"}, NOW) == []

@@ -183,7 +183,8 @@ def test_the_least_used_account_for_every_request_would_move_them_all_the_time()
     """What the replay would look like without affinity: the shape is able to show the harm."""
     played = replay("abc", seed=3)
     accounts = played.accounts
-    moved, last = 0, {}
+    moved = 0
+    last: dict[str, str] = {}
     clock = random.Random(3)
     seen = {name: upstream.used for name, upstream in accounts.items()}
     for step in range(600):
