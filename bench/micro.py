@@ -148,7 +148,8 @@ def _translate_all(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _pool(count: int) -> Pool:
     """Accounts with two usage windows each, none like the other."""
     pool = Pool(
-        Member(f"account-{number}", "chatgpt", weight=1 + number % 3, concurrency=8) for number in range(count)
+        Member(f"account-{number}", "chatgpt", weight=1 + number % 3, concurrency=8)
+        for number in range(count)
     )
     for number in range(count):
         windows = {
