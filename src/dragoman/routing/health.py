@@ -74,6 +74,7 @@ REMEDIES: dict[Cause, Remedy] = {
     Cause.OVERLOADED: Remedy("model", "overloaded", 1.0, 60.0, REPEATED, obeys=True),
     # 92 of 100 such accounts serve again within three seconds; doubling would only keep them away.
     Cause.BURST: Remedy("account", "burst", 2.5, 2.5, blame="quota"),
+    # The public API counts per model; a ChatGPT account that is used up says so by its quota.
     Cause.RATE_LIMIT: Remedy("model", "rate limit", 10.0, 60.0, obeys=True, blame="quota"),
     Cause.QUOTA: Remedy("account", "quota", 120.0, 3600.0, obeys=True, blame="quota"),
     Cause.CREDENTIALS: Remedy("account", "credentials refused", 60.0, 3600.0, blame="login"),

@@ -128,12 +128,18 @@ class Pins:
 
     def _tell(self, affinity: str, pin: Pin) -> None:
         pin.told_at = pin.used_at
-        self._changed[affinity] = Kept(affinity, pin.account, pin.used_at)
+        self._note(Kept(affinity, pin.account, pin.used_at))
 
     def _forget(self, affinity: str) -> None:
         pin = self._pins.pop(affinity)
         self._uncount(affinity)
-        self._changed[affinity] = Kept(affinity, None, pin.used_at)
+        self._note(Kept(affinity, None, pin.used_at))
+
+    def _note(self, kept: Kept) -> None:
+        """Keeps a change until it is asked for; without a store nobody ever asks."""
+        self._changed[kept.affinity] = kept
+        if len(self._changed) > 2 * self._size:
+            del self._changed[next(iter(self._changed))]
 
     def _count(self, affinity: str, account: str) -> None:
         if self._live.get(affinity) != account:

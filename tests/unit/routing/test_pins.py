@@ -102,6 +102,15 @@ def test_a_sweep_lets_go_of_the_idle() -> None:
     assert {kept.account for kept in pins.changed()} == {None}
 
 
+def test_what_nobody_asks_for_is_bounded() -> None:
+    pins = Pins(3)
+    for number in range(50):
+        pins.put(str(number), "a", NOW + number)
+    changed = pins.changed()
+    assert len(changed) == 6
+    assert {kept.affinity for kept in changed if kept.account} == {"47", "48", "49"}
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["put", "use", "get", "load", "sweep"]),

@@ -245,6 +245,31 @@ def test_calls_of_the_outage_are_few() -> None:
     assert len(refused) == 1
 
 
+@pytest.mark.parametrize("names", ["a", "abc"])
+def test_accounts_that_come_back_together_are_not_stormed(names: str) -> None:
+    """reliability R8: two calls at most per account in the first second; who waits is served in the end."""
+    played = replay(names, seed=9, sessions=60)
+    ends = NOW + 606
+    for upstream in played.accounts.values():
+        upstream.down = (NOW + 600, ends)
+    calls: dict[str, list[float]] = {name: [] for name in names}
+    started = played.pool.started
+
+    def counted(name: str, now: float, *, model: str, affinity: str | None = None) -> Lease:
+        calls[name].append(now)
+        return started(name, now, model=model, affinity=affinity)
+
+    played.pool.started = counted  # type: ignore[method-assign]
+    played.run(660)
+    for name in names:
+        back = [at for at in calls[name] if at >= ends]
+        assert len([at for at in back if at < back[0] + 1]) <= 2
+        assert len([at for at in calls[name] if NOW + 600 <= at < ends]) <= 1
+    # Only the very requests that met a refusal everywhere were told of it.
+    assert played.unserved <= len(names)
+    assert all(turn.at < NOW + 600 or turn.at >= ends for turn in played.turns)
+
+
 @pytest.mark.parametrize(
     ("weights", "names"), [((1, 1, 1), "abc"), ((1, 2, 3), "abc"), ((3, 1, 1, 1), "abcd")]
 )
