@@ -21,6 +21,13 @@ def test_a_pin_is_kept_for_a_day_after_its_last_use() -> None:
     assert pins.get("t", NOW) is None
 
 
+def test_a_use_that_is_noted_late_takes_nothing_away() -> None:
+    pins = Pins()
+    pin = pins.put("s", "a", NOW)
+    pins.use("s", NOW - 60)
+    assert pin.used_at == NOW
+
+
 def test_the_longest_unused_go_first() -> None:
     pins = Pins(3)
     for name in "abc":

@@ -175,7 +175,35 @@ def test_a_full_account_is_waited_for_while_that_is_cheaper() -> None:
     assert not pool.may_start(home, MODEL, NOW)
     pool.ended(lease)
     assert pool.may_start(home, MODEL, NOW)
-    assert pool.select(wanted, NOW).order[0] == home
+    # To be held is not to be away.
+    freed = pool.select(wanted, NOW)
+    assert (freed.order[0], freed.move) == (home, "stayed")
+
+
+def test_parallel_requests_of_a_session_have_one_stand_in() -> None:
+    """B106: also before the first of them is answered."""
+    pool = Pool(members("a", "b", "c", "d"))
+    home = turn(pool, NOW).order[0]
+    pool.heard(home, UpstreamFailure(Cause.RATE_LIMIT, resets_at=NOW + 60), NOW, MODEL)
+    helpers = []
+    for _ in range(5):
+        helpers.append(pool.select(demand(), NOW + 1).order[0])
+        pool.started(helpers[-1], NOW + 1, model=MODEL, affinity="s")
+    assert len(set(helpers)) == 1
+
+
+def test_calls_that_begin_at_one_moment_are_told_apart() -> None:
+    pool = Pool(members("a"))
+    turn(pool, NOW, outcome=failure(Cause.RATE_LIMIT, 5))
+    turn(pool, NOW + 5)
+    first, _ = (pool.started("a", NOW + 7, model=MODEL) for _ in range(2))
+    assert not pool.may_start("a", MODEL, NOW + 9)
+    # It is over twice, but makes room for one.
+    pool.report(first, failure(Cause.REQUEST), NOW + 8)
+    pool.ended(first)
+    assert pool.may_start("a", MODEL, NOW + 9)
+    pool.started("a", NOW + 9, model=MODEL)
+    assert not pool.may_start("a", MODEL, NOW + 9)
 
 
 def test_all_accounts_spent_is_an_honest_wait() -> None:
