@@ -157,6 +157,13 @@ def test_an_event_of_a_named_meter_is_kept_apart(names: dict[str, Any], meter: s
     assert [window.meter for window in from_event(event, NOW)] == [meter]
 
 
+def test_a_slot_that_says_nothing_is_passed_over() -> None:
+    limits_told = {"primary": {"used_percent": 5}, "secondary": {"used_percent": 6, "window_minutes": 300}}
+    assert [window.used for window in from_event({"rate_limits": limits_told}, NOW)] == [0.06]
+    assert from_event({"rate_limits": "junk"}, NOW) == []
+    assert from_usage({"additional_rate_limits": {}}, NOW) == []
+
+
 def test_the_usage_page() -> None:
     document = {
         "plan_type": "plus",
