@@ -48,7 +48,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class AccountSpec:
-    """What is decided about an account. `weight` above 0; `priority`: the lowest goes first."""
+    """What is decided about an account. Of `priority` the highest goes first; `group` "" for none."""
 
     name: str
     kind: Kind
@@ -57,7 +57,7 @@ class AccountSpec:
     plan: str | None = None
     weight: float = 1.0
     priority: int = 0
-    group: str | None = None
+    group: str = ""
     concurrency: int | None = None
     models: tuple[str, ...] | None = None
 
@@ -76,7 +76,7 @@ class StoredAccount:
     status: Status
     weight: float
     priority: int
-    group: str | None
+    group: str
     concurrency: int | None
     models: tuple[str, ...] | None
     created_at: float
@@ -260,7 +260,7 @@ class Accounts:
         *,
         weight: float,
         priority: int,
-        group: str | None,
+        group: str,
         concurrency: int | None,
         models: Sequence[str] | None,
     ) -> StoredAccount:

@@ -265,7 +265,7 @@ accounts = Table(
     Column("status", String(16), nullable=False),
     Column("weight", Float, nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("group", String(64)),
+    Column("group", String(64), nullable=False),
     Column("concurrency", Integer),
     Column("models", Text),
     Column("created_at", Float, nullable=False),

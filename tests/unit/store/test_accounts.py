@@ -61,7 +61,7 @@ async def test_what_is_added_is_listed_and_its_credentials_are_sealed(
         4,
         1.0,
         0,
-        None,
+        "",
     )
     assert await accounts.credentials(work.id) == TOKENS
     assert await accounts.credentials(paid.id) == key
@@ -145,7 +145,7 @@ async def test_operators_pause_resume_change_and_remove(accounts: Accounts, data
     decided: dict[str, Any] = {
         "weight": 0.5,
         "priority": -1,
-        "group": None,
+        "group": "",
         "concurrency": None,
         "models": [],
     }

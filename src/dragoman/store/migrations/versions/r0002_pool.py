@@ -37,7 +37,7 @@ def _accounts() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("weight", sa.Float(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
-        sa.Column("group", sa.String(length=64), nullable=True),
+        sa.Column("group", sa.String(length=64), nullable=False),
         sa.Column("concurrency", sa.Integer(), nullable=True),
         sa.Column("models", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
