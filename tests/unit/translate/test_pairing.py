@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.translate.messages.pairing import Pairs, pair, refuse
+from dragoman.translate.pairing import Pairs, pair, refuse
 from dragoman.wire.errors import Refused
 
 

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.translate.messages.tool_names import LIMIT, Names, short_name
+from dragoman.translate.tool_names import LIMIT, Names, short_name
 
 LONG = "mcp__server__" + "x" * 80
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100)

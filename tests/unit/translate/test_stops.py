@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.translate.messages.stops import PrefixStripper, StopScanner
+from dragoman.translate.stops import PrefixStripper, StopScanner
 
 
 def scan(sequences: tuple[str, ...], *pieces: str) -> tuple[str, str | None]:

@@ -6,8 +6,13 @@ its own step in front, so that a valid request never pays for paths.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_URL = re.compile(r"https?://[^\s/][^\s]*", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_SAMPLE = 128
 
 
 class Flaw(Exception):
@@ -73,15 +78,28 @@ def check_whole(holder: Mapping[str, Any], name: str, least: int) -> int | None:
     return value
 
 
-def check_fraction(holder: Mapping[str, Any], name: str) -> None:
-    """A number between 0 and 1 that may be absent or null."""
+def check_between(holder: Mapping[str, Any], name: str, least: int, most: int) -> None:
+    """A number in a range that may be absent or null."""
     value = holder.get(name)
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Flaw(name, "must be a number")
-    if not 0 <= value <= 1:
-        raise Flaw(name, "must be between 0 and 1")
+    if not least <= value <= most:
+        raise Flaw(name, f"must be between {least} and {most}")
+
+
+def check_url(holder: Mapping[str, Any], name: str) -> None:
+    """An http or https URL: nothing else is passed on to be fetched."""
+    url = holder.get(name)
+    if not isinstance(url, str) or not _URL.fullmatch(url):
+        raise Flaw(name, "must be an http or https URL")
+
+
+def is_base64(data: str) -> bool:
+    """Whether a text looks like base64: of a long one the ends are looked at, the upstream decodes it."""
+    sample = data if len(data) <= 2 * _SAMPLE else data[:_SAMPLE] + data[-_SAMPLE:]
+    return data.isascii() and _BASE64.fullmatch(sample) is not None
 
 
 def check_word(holder: Mapping[str, Any], name: str, words: tuple[str, ...]) -> Any:

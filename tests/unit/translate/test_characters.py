@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.translate.messages.characters import join
+from dragoman.translate.characters import join
 
 
 @pytest.mark.parametrize(
