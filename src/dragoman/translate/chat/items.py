@@ -35,12 +35,17 @@ class ChatMessage(Message):
 
 
 class ChatCall(FunctionCall):
-    """A call whose arguments reach the client exactly as the model wrote them, so it can replay them."""
+    """A call whose arguments reach the client as the model wrote them, so that it can replay them."""
 
     __slots__ = ()
 
     def _head(self, name: str) -> None:
         """No argument is left out."""
+
+    def _tail(self) -> None:
+        """A call that ended without a word of arguments has none; clients parse what they get."""
+        if (self._ended or self.done) and not self._arguments.pieces:
+            self.blocks.json("{}")
 
 
 class ChatSearch(Whole):

@@ -17,7 +17,7 @@ from dragoman.translate.chat.plan import ChatContext
 from dragoman.translate.chat.usage import told
 from dragoman.translate.messages.causes import UpstreamFailure
 from dragoman.translate.messages.outcome import Outcome
-from dragoman.translate.messages.stream import ROWS, ResponsesToMessages, Row, State, transitions
+from dragoman.translate.messages.stream import ROWS, ResponsesToMessages, State, transitions
 from dragoman.wire.errors import Failure
 
 __all__ = ["TRANSITIONS", "ChatContext", "ResponsesToChat", "State"]
@@ -50,11 +50,10 @@ class ResponsesToChat(ResponsesToMessages):
     def _closing(self, details: str | None) -> list[Event]:
         writer, outcome = self._blocks, self._outcome
         outcome.stop_reason = finish_reason(outcome, legacy=self.context.plan.legacy)
-        if outcome.service_tier is not None:
-            writer.frame["service_tier"] = outcome.service_tier
-        last = [writer.chunk({}, outcome.stop_reason)]
+        tier = {} if outcome.service_tier is None else {"service_tier": outcome.service_tier}
+        last = [writer.chunk({}, outcome.stop_reason) | tier]
         if self.context.plan.include_usage:
-            last.append({**writer.frame, "choices": [], "usage": told(outcome.usage)})
+            last.append({**writer.frame, **tier, "choices": [], "usage": told(outcome.usage)})
         return last
 
     def _tell(self, failure: UpstreamFailure) -> Failure:
@@ -83,7 +82,5 @@ def finish_reason(outcome: Outcome, *, legacy: bool) -> str:
 _WEIGHED = ("response.output_text.delta", "response.text.delta")
 _OWN: dict[str, Any] = dict.fromkeys(_WEIGHED, ResponsesToChat._weighed_delta)
 
-TRANSITIONS = transitions(
-    Row(row.event, _OWN.get(row.event, row.handler), row.states, row.after) for row in ROWS
-)
+TRANSITIONS = transitions([row._replace(handler=_OWN.get(row.event, row.handler)) for row in ROWS])
 ResponsesToChat.transitions = TRANSITIONS

@@ -10,7 +10,7 @@ Contracts: OpenAI's Responses streaming events, Anthropic's Messages streaming e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
@@ -429,7 +429,7 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def transitions(rows: Iterable[Row]) -> Transitions:
+def transitions(rows: Sequence[Row]) -> Transitions:
     """The table by state. Of two rows for one event and state the later counts."""
     return {
         state: {row.event: (row.handler, row.after or state) for row in rows if state in row.states}
