@@ -182,6 +182,7 @@ FILES = st.just(
 )
 TEXT_PARTS: st.SearchStrategy[Event] = TEXTS.map(lambda text: {"type": "text", "text": text})
 PARTS = st.one_of(TEXT_PARTS, TEXT_PARTS, IMAGES, FILES)
+CONTENTS: st.SearchStrategy[Any] = st.one_of(TEXTS, st.lists(PARTS, max_size=3))
 
 
 class _Talk:
@@ -193,19 +194,13 @@ class _Talk:
         self.open: list[str] = []
 
     def question(self) -> list[Event]:
-        results = [
-            {
-                "role": "tool",
-                "tool_call_id": call_id,
-                "content": self.draw(TEXTS | st.lists(PARTS, max_size=3)),
-            }
-            for call_id in self.open
+        results: list[Event] = [
+            {"role": "tool", "tool_call_id": call_id, "content": self.draw(CONTENTS)} for call_id in self.open
         ]
         self.open = []
-        if results and self.draw(st.booleans()):
+        if self.draw(st.booleans()) and results:
             return results
-        content = self.draw(TEXTS | st.lists(PARTS, max_size=3))
-        return [*results, {"role": "user", "content": content}]
+        return [*results, {"role": "user", "content": self.draw(CONTENTS)}]
 
     def answer(self) -> Event:
         calls = []

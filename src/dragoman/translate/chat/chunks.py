@@ -82,8 +82,7 @@ class Chunks(Blocks):
             self.out.append(self.chunk({"annotations": [annotation]}))
 
     def json(self, partial: str) -> None:
-        if not self.over:
-            self._call({"arguments": partial})
+        self._call({"arguments": partial})
 
     def delta(self, delta: Event) -> None:
         if delta["type"] == "thinking_delta" and not self.over:  # the seal has no place in this dialect
