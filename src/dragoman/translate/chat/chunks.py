@@ -24,6 +24,8 @@ _REFUSAL = {"type": "refusal"}
 class Chunks(Blocks):
     """The client's side of one answer. `calls` counts the calls that were begun."""
 
+    # Without __slots__, because GuardedChunks has a second parent with slots of its own.
+
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0

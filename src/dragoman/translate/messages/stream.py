@@ -4,7 +4,8 @@ TRANSITIONS[state][event type] is (handler, next state). Types that no row names
 a known type where its state has no row is a fault of the peer. The automaton decides order and endings:
 blocks strictly one after the other, `message_start` with the first thing to show, the stop reason only
 with the upstream's last word in hand, and never a good end after a cut. Whose turn it is stands in lineup,
-what an item becomes in message, calls, thinking and citations, how blocks are written in blocks.
+what an item becomes in message, calls, thinking and citations, how blocks are written in blocks. Another
+dialect of the same answer (chat/stream) says the same in its own words, which are a section of their own.
 Contracts: OpenAI's Responses streaming events, Anthropic's Messages streaming events.
 """
 
