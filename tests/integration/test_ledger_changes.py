@@ -81,6 +81,24 @@ async def test_a_key_comes_turns_and_goes(stage: Stage) -> None:
     assert (await stage.ask("sk-drg-of-the-file")).status == 200
 
 
+async def test_to_revoke_the_only_key_leaves_the_door_shut(tmp_path: Path, database_url: str) -> None:
+    """Without a key in the configuration, too: the gateway was keyless once, and is not any more."""
+    async with upstream() as up:
+        account = {"name": "a", "kind": "openai", "base_url": up.url, "api_key": "sk-upstream"}
+        settings = {"accounts": [account], "database": {"url": database_url}}
+        async with gateway(tmp_path, settings, stored=True) as house:
+            store = house.assembly.store
+            assert store is not None
+            stage = Stage(house, up, store)
+            assert (await stage.ask("whatever")).status == 200, "no key was ever made"
+            _, text = await store.keys.create(KeySpec("only"), time.time())
+            await stage.until_status("whatever", 401)
+            assert (await stage.ask(text)).status == 200
+            await store.keys.revoke("only", time.time())
+            await stage.until_status(text, 401)
+            assert (await stage.ask("whatever")).status == 401
+
+
 async def test_an_expired_key_is_unknown(stage: Stage) -> None:
     _, text = await stage.store.keys.create(KeySpec("brief", expires_at=time.time() + 2), time.time())
     await stage.until_status(text, 200)

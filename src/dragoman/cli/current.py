@@ -50,7 +50,7 @@ class Current:
         """Makes a snapshot effective. Raises StoreError when sums cannot be read."""
         principals = {mark: _principal(key, until) for mark, until, key in snapshot.digests}
         await self._limit({key.spec.name: key.spec.limits for _, _, key in snapshot.digests})
-        self._keys.read(principals)
+        self._keys.read(principals, keyed=snapshot.keyed)
         self._house.aliases = (*_aliases(snapshot.aliases), *self._file_aliases)
         self._prices.replace(_prices(snapshot.prices), self._file_prices)
 

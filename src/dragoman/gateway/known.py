@@ -43,24 +43,30 @@ class KnownKeys:
         self._monotonic = monotonic
         self._fixed = {digest(pepper, key): principal for key, principal in fixed}
         self._stored: dict[bytes, Principal] = {}
+        self._keyed = bool(self._fixed)
         self._ages = stored
         self._patience = STALE_SECONDS if serve_known else DOUBT_SECONDS
         self._read_at = monotonic()
 
     @property
     def keyless(self) -> bool:
-        """Whether there is no key at all: then every caller of this machine is served."""
-        return not self._fixed and not self._stored
+        """Whether there never was a key: then every caller of this machine is served."""
+        return not self._keyed
 
-    def read(self, principals: Mapping[bytes, Principal] | None = None) -> None:
-        """The store answered: here is its list, by digest; None when it has not changed."""
+    def read(self, principals: Mapping[bytes, Principal] | None = None, *, keyed: bool = False) -> None:
+        """The store answered: here is its list, by digest; None when it has not changed.
+
+        `keyed` says that keys were made, even if all were revoked: to revoke the last one must not open the
+        door to everybody.
+        """
         self._read_at = self._monotonic()
         if principals is not None:
             self._stored = dict(principals)
+            self._keyed = bool(self._fixed) or keyed or bool(principals)
 
     def authenticate(self, headers: Mapping[str, str]) -> Principal:
         """The principal of the presented key. Raises Refused(AUTHENTICATION or UNAVAILABLE)."""
-        if not self._fixed and not self._stored and not self._aged(DOUBT_SECONDS):
+        if not self._keyed and not self._aged(DOUBT_SECONDS):
             return ANONYMOUS
         key = presented(headers)
         if not key:

@@ -180,6 +180,11 @@ async def digests(connection: AsyncConnection, now: float) -> list[tuple[bytes, 
     return found
 
 
+async def ever(connection: AsyncConnection) -> bool:
+    """Whether any key was ever made; revoked ones are kept."""
+    return await connection.scalar(select(keys.c.id).limit(1)) is not None
+
+
 async def _one(connection: AsyncConnection, name: str) -> ClientKey:
     rows = (await connection.execute(select(keys).where(or_(keys.c.name == name, keys.c.id == name)))).all()
     if not rows:

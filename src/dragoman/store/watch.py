@@ -28,6 +28,7 @@ class Snapshot:
 
     digests   the presentable keys, see clientkeys.digests
     accounts  all, with what is kept of those of the configuration file; their tokens may be new as well
+    keyed     whether a client key was ever made here, be it revoked since
     """
 
     revision: int = -1
@@ -35,6 +36,7 @@ class Snapshot:
     aliases: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     accounts: Sequence[StoredAccount] = ()
+    keyed: bool = False
 
 
 class Watch:
@@ -78,6 +80,7 @@ class Watch:
                         await names.read_aliases(connection),
                         await names.read_prices(connection),
                         await accounts.read(connection),
+                        await clientkeys.ever(connection),
                     )
             if snapshot is not None:
                 await self._changed(snapshot)

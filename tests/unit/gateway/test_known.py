@@ -83,6 +83,19 @@ def test_stored_keys_come_and_go_with_what_was_read() -> None:
     assert caught.value.failure.kind is Kind.AUTHENTICATION
 
 
+def test_to_revoke_the_last_key_opens_nothing() -> None:
+    keys = Clocks().known(stored=True)
+    assert keys.keyless
+    keys.read({}, keyed=True)
+    assert not keys.keyless
+    for headers in ({}, _shown("sk-drg-laptop")):
+        with pytest.raises(Refused) as caught:
+            keys.authenticate(headers)
+        assert caught.value.failure.kind is Kind.AUTHENTICATION
+    keys.read(None)
+    assert not keys.keyless
+
+
 def test_a_key_ends_at_its_date() -> None:
     clocks = Clocks()
     keys = clocks.known(("sk-drg-short", replace(LAPTOP, expires_at=clocks.wall + 10)))

@@ -75,6 +75,7 @@ async def test_a_revoked_key_is_gone(database: Database) -> None:
     listener = Listener(database)
     await listener.watch.look()
     assert listener.snapshots[0].digests == []
+    assert listener.snapshots[0].keyed
 
 
 async def test_it_goes_on_after_failures_and_tells_kinds_only(database: Database) -> None:
