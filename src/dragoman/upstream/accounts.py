@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from dragoman.gateway.ports import Account
 from dragoman.translate.messages.plan import UpstreamKind
-from dragoman.upstream.client import Road
+from dragoman.upstream.roads import Road
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +72,4 @@ def _road(account: StaticAccount) -> Road:
         headers["openai-organization"] = account.organization
     if account.project:
         headers["openai-project"] = account.project
-    return Road(account.base_url, headers)
+    return Road(account.base_url, headers, pool=account.kind)
