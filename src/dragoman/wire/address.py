@@ -1,4 +1,4 @@
-"""Whether an address may be an upstream's: http or https, no credentials in it, no metadata service behind it.
+"""Whether an address may be an upstream's: http or https, without credentials, no metadata service behind it.
 
 It judges the text alone; it never looks a name up.
 """
