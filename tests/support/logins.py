@@ -13,7 +13,7 @@ from dragoman.simulator.server import Running
 FAR = 4_000_000_000
 
 
-def jwt(exp: float | None = FAR, auth: dict[str, Any] | None = None, **claims: Any) -> str:
+def jwt(exp: float | str | None = FAR, auth: dict[str, Any] | None = None, **claims: Any) -> str:
     """A token whose payload says this. `auth` is the object under OpenAI's own claim."""
     said = {**claims, **({} if exp is None else {"exp": exp}), **({} if auth is None else {CLAIM: auth})}
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in ({"alg": "none"}, said)]
