@@ -97,6 +97,18 @@ MARKS = (
     Mark("P10", "relay p99 beside 200 KB bodies", "beside_200k", "relay.p99", 5, 2, unit="ms"),
     Mark("P10", "relay p99 beside 2 MB bodies", "beside_2000k", "relay.p99", 40, 20, unit="ms"),
     # At 1,000,000 rows in the full run; at fewer in the quick one.
+    Mark("ledger", "rows lost at 200 requests/s", "sustained", "rows_lost", 0, 0),
+    Mark(
+        "ledger",
+        "p99 that the ledger adds at 200 requests/s",
+        "sustained",
+        "p99",
+        20,
+        5,
+        "unledgered",
+        "difference",
+        "ms",
+    ),
     Mark("P13", "first page of the request log", "ledger", "first_page_ms", 50, 10, unit="ms"),
     Mark("P13", "slowest filter of the request log", "ledger", "slowest_filter_ms", 50, 25, unit="ms"),
 )

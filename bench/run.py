@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import bodies, ledger, marks, tables, tls
+from bench import bodies, ledger, marks, sustained, tables, tls
 from bench.gateways import OWN, ROOT, Spec, peer
 from bench.machine import Cores, busy_seconds, describe, free_port, own_seconds
 from bench.measure import Driver, Gateway, Unusable, Upstream, build, cold_start, import_time
@@ -118,6 +118,7 @@ def _measure(
             gateways.append(gateway)
         for gateway in gateways:
             driver.warm_up(gateway)
+        _sustained(options, gateways, recorder)
         _rounds(options, driver, gateways, recorder)
         if not options.quick and not options.only:
             notes += tls.measure(driver, upstream, files, cores, recorder.add, FOLDER, stack)
@@ -178,6 +179,16 @@ def _starts(
         _progress("reading the request log")
         count = ledger.QUICK_ROWS if options.quick else ledger.FULL_ROWS
         recorder.add("dragoman", "ledger", 0, ledger.measure(count, cores.gateway))
+
+
+def _sustained(options: argparse.Namespace, gateways: list[Gateway], recorder: Recorder) -> None:
+    """A steady rate on dragoman with and without its ledger."""
+    seconds = sustained.QUICK_SECONDS if options.quick else sustained.FULL_SECONDS
+    for gateway in gateways:
+        if gateway.name in ("dragoman", "unledgered"):
+            _progress(f"{sustained.RATE} requests a second on {gateway.name}")
+            folder = FOLDER / "gateways" / gateway.name
+            recorder.add(gateway.name, "sustained", 0, sustained.measure(gateway, folder, seconds))
 
 
 def _rounds(options: argparse.Namespace, driver: Driver, gateways: list[Gateway], recorder: Recorder) -> None:

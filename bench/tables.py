@@ -124,6 +124,12 @@ TABLES: dict[str, Sequence[tuple[str, Metric]]] = {
         ("held_1000", Metric("left", "upstream streams left 2 s after the clients", ratio=False)),
         ("held_1000", Metric("gone_s", "all gone after s", ratio=False)),
     ),
+    "200 requests a second, as they come": (
+        ("sustained", Metric("requests", "requests", ratio=False)),
+        ("sustained", Metric("p50", "p50 ms", ratio=False)),
+        ("sustained", Metric("p99", "p99 ms", ratio=False)),
+        ("sustained", Metric("rows_lost", "rows lost", ratio=False)),
+    ),
     "Start and memory": (
         ("idle", Metric("memory_mb", "idle MB")),
         ("cold", Metric("seconds", "cold start s")),

@@ -258,9 +258,9 @@ def cli_page() -> str:
     """Verbs and their options."""
     from typer.main import get_command
 
-    from dragoman.cli.__main__ import app
+    from dragoman.cli.__main__ import application
 
-    root: Any = get_command(app)
+    root: Any = get_command(application())
     parts = [
         HEAD,
         "# Command line\n",

@@ -111,7 +111,10 @@ def test_a_rotation_killed_at_any_moment_leaves_an_installation_that_starts(verb
 def test_the_command_line_stays_light() -> None:
     """The start of every verb: nothing heavy is imported before a verb is called."""
     heavy = "sqlalchemy alembic fastapi genai_prices cryptography pydantic aiohttp uvicorn orjson"
-    code = "import sys, dragoman.cli.__main__; print([n for n in sys.argv[1].split() if n in sys.modules])"
+    code = (
+        "import sys, dragoman.cli.__main__ as m; m.application(); "
+        "print([n for n in sys.argv[1].split() if n in sys.modules])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, heavy], capture_output=True, text=True, check=True, timeout=60
     )

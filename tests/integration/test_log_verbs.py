@@ -239,7 +239,11 @@ def test_the_log_is_read_while_the_gateway_runs(tmp_path: Path) -> None:
 def test_the_command_line_stays_light() -> None:
     """Nothing of the store is imported before a verb asks for it."""
     heavy = "{'sqlalchemy', 'aiosqlite', 'pydantic', 'dragoman.settings'}"
-    command = [sys.executable, "-c", f"import sys, dragoman.cli.__main__; print(*{heavy} & set(sys.modules))"]
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys, dragoman.cli.__main__ as m; m.application(); print(*{heavy} & set(sys.modules))",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=True)
     assert done.stdout.strip() == ""
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dragoman.cli.__main__ import app
+from dragoman.cli.__main__ import application
 from tests.support.gateway import COMMAND, bare_environment
 
 WAIT = 60.0
@@ -54,7 +54,7 @@ class Verbs:
 
     def __call__(self, *arguments: str, code: int = 0, stdin: str | None = None) -> Said:
         environment: Mapping[str, str | None] = {"DRAGOMAN_CONFIG": None, **self.environment}
-        result = CliRunner().invoke(app, [*arguments, *self.where()], input=stdin, env=environment)
+        result = CliRunner().invoke(application(), [*arguments, *self.where()], input=stdin, env=environment)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         said = Said(result.exit_code, result.stdout, result.stderr)

@@ -77,10 +77,10 @@ def test_every_setting_named_in_the_guides_exists() -> None:
 def test_every_verb_and_option_has_its_place() -> None:
     from typer.main import get_command
 
-    from dragoman.cli.__main__ import app
+    from dragoman.cli.__main__ import application
 
     page = (reference.REFERENCE / "cli.md").read_text(encoding="utf-8")
-    root: object = get_command(app)
+    root: object = get_command(application())
     commands = list(reference.verbs(root))
     assert commands
     for name, command in commands:

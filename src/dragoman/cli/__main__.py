@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,20 +10,25 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
-from dragoman.cli import alias, claude, config, db, key, keyring_verbs, log, price, token, usage
-from dragoman.cli.doctor import verb as doctor
 from dragoman.cli.options import Config, DataDir, plainly
 
-app = typer.Typer(
-    name="dragoman",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    help="Claude Code and every Anthropic client on OpenAI models.",
-)
+# Verb -> the module that has it, as `app` or by `register`. What stands below is always there.
+_VERBS = {
+    "claude": "claude",
+    "doctor": "doctor.verb",
+    "config": "config",
+    "log": "log",
+    "usage": "usage",
+    "key": "key",
+    "alias": "alias",
+    "token": "token",
+    "price": "price",
+    "db": "db",
+    "secrets": "keyring_verbs",
+}
+_OWN = ("serve", "simulate", "version")
 
 
-@app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
@@ -39,7 +45,6 @@ def serve(
         raise typer.Exit(verb.run(host, port, config, data_dir, may_be_open=i_know_this_is_open))
 
 
-@app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8788,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -66,28 +71,36 @@ def read_scenario(path: Path) -> object:
     return jsonio.parse(path.read_bytes())
 
 
-@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(f"dragoman {__version__} (Python {sys.version.split()[0]})")
 
 
-claude.register(app)
-doctor.register(app)
-config.register(app)
-app.add_typer(log.app, name="log")
-app.command()(usage.usage)
-app.add_typer(key.app, name="key")
-app.add_typer(alias.app, name="alias")
-app.add_typer(token.app, name="token")
-app.add_typer(price.app, name="price")
-app.add_typer(db.app, name="db")
-app.add_typer(keyring_verbs.app, name="secrets")
+def application(only: str | None = None) -> typer.Typer:
+    """The command line. With the name of one verb just that is added: others cost time, and memory that
+    `serve` would keep."""
+    app = typer.Typer(
+        name="dragoman",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        help="Claude Code and every Anthropic client on OpenAI models.",
+    )
+    for own in (serve, simulate, version):
+        app.command()(own)
+    wanted = {only: _VERBS[only]} if only in _VERBS else {} if only in _OWN else _VERBS
+    for name, place in wanted.items():
+        verb = importlib.import_module(f"dragoman.cli.{place}")
+        if isinstance(group := getattr(verb, "app", None), typer.Typer):
+            app.add_typer(group, name=name)
+        else:
+            verb.register(app)
+    return app
 
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    application(sys.argv[1] if len(sys.argv) > 1 else None)()
 
 
 if __name__ == "__main__":

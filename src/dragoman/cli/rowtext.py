@@ -126,6 +126,8 @@ def _costs(row: Row) -> str:
     if row["usage_source"] == "none":
         return ""
     told = dollars(row["cost_usd"])
+    if row["service_tier"] not in (None, "default", "auto"):
+        told += f" at tier {row['service_tier']}"
     if row["cost_usd"] is None:
         told = f"unknown: {row['upstream_model'] or 'the model'} has no price"
     if row["anthropic_cost_usd"] is not None:

@@ -22,7 +22,7 @@ from dragoman.cli.start import Start, resolve
 from dragoman.cli.store import Store, opened
 from dragoman.settings import Settings, SettingsError, load
 from dragoman.store.clientkeys import StoreConflict
-from dragoman.store.engine import StoreError
+from dragoman.store.engine import StoreDown, StoreError
 from dragoman.store.health import Health
 from dragoman.store.people import People
 from dragoman.store.tokens import Tokens
@@ -136,7 +136,7 @@ async def _setup_token(settings: Settings, store: Store) -> str | None:
         return None
     try:
         made = await tokens.make_setup(time.time(), given)
-    except StoreConflict:  # another process of this database was first, and shows it
+    except (StoreConflict, StoreDown):  # another process was first and shows it, or the file is locked now
         return None
     return None if given else made
 

@@ -26,6 +26,11 @@ _BY: dict[str, Dimension] = {
 }
 
 
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command()(usage)
+
+
 def usage(
     since: Annotated[
         str, typer.Option("--since", help="From when on: 24h or 7d ago, or 2026-07-31; in whole hours, UTC.")

@@ -128,7 +128,7 @@ class Admission:
             return
         used = Consumption(row.input_tokens, row.cached_tokens, row.written_tokens, row.output_tokens)
         if (price := self.prices.upstream(row.upstream_model)) is not None:
-            row.cost_nano = cost(price, used)
+            row.cost_nano = cost(price, used, row.service_tier)
         if (price := self.prices.anthropic(row.requested_model)) is not None:
             row.anthropic_cost_nano = cost(price, used)
 

@@ -33,6 +33,7 @@ from dragoman.wire.errors import Failure
 
 BYTES_PER_TOKEN = 3.7
 DISTRUSTED = 4096
+TIER = 16  # characters of the upstream's word for it
 IGNORED = 32  # fields that are named in a row; a client may invent more
 # Where an upstream routes by headers, all of them carry the value of the lane.
 _LANE_HEADERS: Mapping[str, tuple[str, ...]] = {"chatgpt": ("session-id", "thread-id", "x-client-request-id")}
@@ -272,6 +273,7 @@ class MessagesTurn:
         row.input_tokens, row.cached_tokens = usage.total_input, usage.cached
         row.written_tokens, row.output_tokens = usage.written, usage.output
         row.reasoning_tokens, row.usage_source = usage.reasoning, usage.source
+        row.service_tier = None if outcome.service_tier is None else outcome.service_tier[:TIER]
         self._house.recall.remember(self._principal.tenant, outcome.arguments)
         if self._prefix is not None and self._account is not None and usage.source != "none":
             self._remember(self._prefix, self._account, row, usage)

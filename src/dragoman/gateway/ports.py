@@ -164,6 +164,7 @@ class Row:
     anthropic_cost_nano: int | None = None
     route: str = "messages"
     uid: str = ""
+    service_tier: str | None = None
 
 
 class Ledger(Protocol):

@@ -122,6 +122,7 @@ requests = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("usage_source", String(16), nullable=False),
+    Column("service_tier", String(16)),
     Column("cost_nano", BigInteger),
     Column("anthropic_cost_nano", BigInteger),
     Column("queue_ms", Float),

@@ -38,7 +38,7 @@ FIELDS = (
     *("stop_reason", "input_tokens", "cached_tokens", "written_tokens", "output_tokens", "reasoning_tokens"),
     *("usage_source", "cost_usd", "anthropic_cost_usd", "queue_ms", "connect_ms", "first_byte_ms"),
     *("first_token_ms", "duration_ms", "ignored_fields", "cache_verdict", "cache_story", "repaired"),
-    *("dropped_reasoning", "stream", "route"),
+    *("dropped_reasoning", "stream", "route", "service_tier"),
 )
 _STORED = {"cost_usd": "cost_nano", "anthropic_cost_usd": "anthropic_cost_nano"}
 _COLUMNS = [requests.c[_STORED.get(name, name)] for name in FIELDS]

@@ -94,7 +94,7 @@ def test_the_clients_own_argument_counts() -> None:
     [(None, 100), ("opus", 200), ("sonnet", 100), ("haiku", 50), ("default", 100), ("gpt-4.1", 1_047_576)],
 )
 def test_the_window_is_that_of_the_conversation(argument: str | None, window: int) -> None:
-    """The smaller of two that it may use; side calls of the haiku tier do not count."""
+    """behaviours T13: the smaller of two that it may use; side calls of the haiku tier do not count."""
     served = {"claude-opus-5-5": 200, "claude-sonnet-5-5": 100, "claude-haiku-5-5": 50}
     assert decided(Wish(argument=argument), served=served).window == window
 

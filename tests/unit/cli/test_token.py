@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from typer.testing import CliRunner, Result
 
-from dragoman.cli.__main__ import app
+from dragoman.cli.__main__ import application
 from dragoman.cli.store import Store, opened
 from dragoman.settings import load
 from dragoman.store import audit
@@ -29,7 +29,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(data: Path, *words: str) -> Result:
-    return CliRunner().invoke(app, ["token", *words, "--data-dir", str(data)])
+    return CliRunner().invoke(application(), ["token", *words, "--data-dir", str(data)])
 
 
 def look(data: Path, question: Callable[[Store], Awaitable[T]]) -> T:

@@ -19,7 +19,9 @@ class Catalogue:
     """Knows one upstream model and one of Anthropic's."""
 
     def price(self, model: str) -> Price | None:
-        return Price(Rates(1_000_000, 100_000, 1_000_000, 4_000_000)) if model == "gpt-5.5" else None
+        fast = {"priority": Rates(2_000_000, 200_000, 2_000_000, 8_000_000)}
+        base = Rates(1_000_000, 100_000, 1_000_000, 4_000_000)
+        return Price(base, tiers=fast) if model == "gpt-5.5" else None
 
     def anthropic(self, model: str) -> Price | None:
         return Price(Rates(2_000_000, 200_000, 2_000_000, 8_000_000)) if model == "claude-x" else None
@@ -180,6 +182,14 @@ def test_both_prices_are_filled_in_where_they_are_known() -> None:
     other.requested_model = "gpt-made-up"
     gate.admission.price(used(other, 1000, 10))
     assert _costs(other) == (None, None)
+
+
+def test_the_tier_that_served_decides_the_price() -> None:
+    gate = Gate()
+    _, row = gate.enter()
+    used(row, 1000, 10).service_tier = "priority"
+    gate.admission.price(row)
+    assert row.cost_nano == 2_080_000
 
 
 def _costs(row: Row) -> tuple[int | None, int | None]:

@@ -101,6 +101,7 @@ async def test_a_row_is_read_as_it_was_written(database: Database) -> None:
         "dropped_reasoning": 2,
         "stream": True,
         "route": "messages",
+        "service_tier": None,
     }
     assert list(first) == list(walk.FIELDS)
     assert second["cost_usd"] is None

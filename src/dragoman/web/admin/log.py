@@ -67,6 +67,7 @@ class LogRow(BaseModel):
     dropped_reasoning: int
     stream: bool
     route: str
+    service_tier: str | None
 
 
 class LogPage(BaseModel):

@@ -139,6 +139,7 @@ def _requests() -> None:
         sa.Column("output_tokens", sa.BigInteger(), nullable=False),
         sa.Column("reasoning_tokens", sa.BigInteger(), nullable=False),
         sa.Column("usage_source", sa.String(length=16), nullable=False),
+        sa.Column("service_tier", sa.String(length=16), nullable=True),
         sa.Column("cost_nano", sa.BigInteger(), nullable=True),
         sa.Column("anthropic_cost_nano", sa.BigInteger(), nullable=True),
         sa.Column("queue_ms", sa.Float(), nullable=True),
