@@ -120,3 +120,23 @@ def test_the_summary_is_asked_for_unless_thinking_is_disabled() -> None:
     assert reasoning_field({"thinking": {"type": "disabled"}}, "none", target()) == {"effort": "none"}
     assert reasoning_field({}, None, target(model="gpt-oss-20b")) == {}
     assert reasoning_field({}, "high", target(model="gpt-4.1")) == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [("low", "low"), ("high", "medium"), ("max", "medium"), (None, "medium")],
+)
+def test_a_keys_ceiling_bounds_whatever_was_chosen(asked: str | None, sent: str) -> None:
+    """A request that names nothing leaves the choice to the model: that is bounded, too."""
+    request = {} if asked is None else {"output_config": {"effort": asked}}
+    assert wanted_effort(request, target(), policy(max_effort="medium")) == sent
+
+
+def test_a_ceiling_below_the_models_own_choice_is_sent() -> None:
+    assert wanted_effort({}, target(), policy(max_effort="low")) == "low"
+
+
+def test_what_a_key_enforces_goes_before_everything() -> None:
+    request = {"output_config": {"effort": "high"}}
+    assert wanted_effort(request, target(), policy(enforced_effort="low")) == "low"
+    assert wanted_effort(request, target(), policy(enforced_effort="high", max_effort="low")) == "low"
