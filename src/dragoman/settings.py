@@ -309,9 +309,9 @@ class ChatGPT(Section):
         default="dragoman", min_length=1, description="Sent as `originator`: the name of this client."
     )
     client_version: str = Field(
-        default="0.144.0",
-        min_length=1,
-        description="Sent as `version`; the backend hides models from clients that it takes for too old.",
+        default="",
+        description="Sent as `version`; empty sends this gateway's own. A Codex version where the backend "
+        "refuses models to clients that it takes for too old.",
     )
 
     @field_validator("base_url", "issuer")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dragoman import __version__
 from dragoman.simulator import server
 from dragoman.simulator.server import Running
 from dragoman.simulator.state import State
@@ -86,7 +87,7 @@ async def test_text_goes_through_and_the_backend_is_told_who_calls(tmp_path: Pat
     sent = fields(first)
     assert first.path == "/backend-api/codex/responses"
     assert sent["chatgpt-account-id"] == "one"
-    assert (sent["originator"], sent["version"]) == ("dragoman", "0.144.0")
+    assert (sent["originator"], sent["version"]) == ("dragoman", __version__)
     assert sent["user-agent"].startswith("dragoman/")
     assert sent["accept"] == "text/event-stream"
     # Also without a session of the client the value is derived: a new one every turn is worse than none.

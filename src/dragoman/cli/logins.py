@@ -14,7 +14,7 @@ from dragoman.settings import Settings
 from dragoman.telemetry import logs
 from dragoman.upstream.accounts import StaticAccounts
 from dragoman.upstream.calls import Calls
-from dragoman.upstream.chatgpt import Backend, Presented, dressing
+from dragoman.upstream.chatgpt import CATALOGUE_VERSION, Backend, Presented, dressing
 from dragoman.upstream.memory import MemoryTokens
 from dragoman.upstream.oauth import Issuer, Problem
 from dragoman.upstream.refresh import TokenKeeper
@@ -64,7 +64,11 @@ def logins(settings: Settings, accounts: StaticAccounts, logger: logs.Logger) ->
         jitter=random.SystemRandom().random,
         lost=lost,
     )
-    presented = Presented(chatgpt.originator, chatgpt.client_version)
+    presented = Presented(
+        chatgpt.originator,
+        chatgpt.client_version or __version__,
+        chatgpt.client_version or CATALOGUE_VERSION,
+    )
     roads = LiveRoads(keeper, dressing(presented))
     for name, road in accounts.roads.items():
         roads.put(name, road)

@@ -19,22 +19,20 @@ from dragoman.upstream.authfile import Login
 from dragoman.upstream.calls import CallFailed, Reply
 from dragoman.upstream.roads import Road, Roads
 
-BASE_URL = "https://chatgpt.com/backend-api"
-ISSUER = "https://auth.openai.com"
-# The public client of Codex; it is no secret.
-CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
-# The catalogue hides models from clients that it takes for too old.
-CLIENT_VERSION = "0.144.0"
+# The catalogue hides models from clients that it takes for too old; this is the version it is asked for with
+# where the operator names none.
+CATALOGUE_VERSION = "0.144.0"
 USAGE_PAUSES = (0.5, 2.0)
 _AGAIN = frozenset({408, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """As whom the gateway calls: header values."""
+    """As whom the gateway calls: values of headers, and of the catalogue's query."""
 
-    originator: str = "dragoman"
-    client_version: str = CLIENT_VERSION
+    originator: str
+    version: str
+    catalogue_version: str = CATALOGUE_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def dressing(presented: Presented) -> Callable[[str, str, Login], Road]:
         headers = {
             "authorization": f"Bearer {login.access_token}",
             "originator": presented.originator,
-            "version": presented.client_version,
+            "version": presented.version,
         }
         if login.account_id is not None:
             headers["chatgpt-account-id"] = login.account_id
@@ -101,7 +99,7 @@ class Backend:
 
     async def fetch_models(self, account: str, etag: str | None = None) -> Page:
         """The catalogue for this account; `document` is None where it is still that of `etag`."""
-        version = quote(self._presented.client_version, safe="")
+        version = quote(self._presented.catalogue_version, safe="")
         wanted = {"if-none-match": etag} if etag else {}
         page = await self._page(account, f"/codex/models?client_version={version}", wanted)
         if page.document is not None and not isinstance(page.document.get("models"), list):

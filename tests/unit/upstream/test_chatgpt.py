@@ -27,7 +27,7 @@ LOGIN = login_of(jwt(FAR, jti="one"), "rt-one", None, account_id="acct-1")
 
 
 def test_the_headers_are_those_of_the_backend_and_name_no_account_that_has_no_id() -> None:
-    dress = dressing(Presented("dragoman", "1.2.3"))
+    dress = dressing(Presented("dragoman", "1.2.3", "9"))
     road = dress("one", "http://host/backend-api", LOGIN)
     assert str(road.target) == "http://host/backend-api/codex/responses"
     assert road.count is None
@@ -67,7 +67,7 @@ async def place() -> AsyncIterator[Place]:
     keeper = TokenKeeper(
         Issuer(calls, running.url, "app_x", now), store, now=now, monotonic=now, jitter=lambda: 0.0
     )
-    presented = Presented("dragoman", "0.144.0")
+    presented = Presented("dragoman", "1.2.3")
     roads = LiveRoads(keeper, dressing(presented))
     store.put("one", LOGIN)
     roads.put_login("one", f"{running.url}/backend-api", LOGIN)

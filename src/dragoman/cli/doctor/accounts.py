@@ -102,7 +102,9 @@ def _ask(answer: Answer, visit: Visit) -> None:
         return
     url = f"{account.base_url}/models"
     if account.kind == "chatgpt" and visit.settings is not None:
-        version = quote(visit.settings.chatgpt.client_version, safe="")
+        from dragoman.upstream.chatgpt import CATALOGUE_VERSION
+
+        version = quote(visit.settings.chatgpt.client_version or CATALOGUE_VERSION, safe="")
         url = f"{account.base_url}/codex/models?client_version={version}"
     ca_file = None if visit.settings is None else visit.settings.upstream.ca_file
     try:
