@@ -70,9 +70,9 @@ docs: $(VENV)/.dev ## rewrite the generated reference pages
 
 cover: $(VENV)/.dev ## branch coverage of the pure core from its own unit tests; fails below 100 %
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 0 -p no:randomly tests/unit/wire tests/unit/translate tests/unit/cache tests/unit/budget
+	$(BIN)/coverage run -m pytest -q -n 0 -p no:randomly tests/unit/wire tests/unit/translate tests/unit/cache tests/unit/budget tests/unit/routing
 	$(BIN)/coverage combine -q
-	$(BIN)/coverage report --include='*/dragoman/wire/*,*/dragoman/translate/*,*/dragoman/cache/*,*/dragoman/budget/*' --skip-covered --show-missing --fail-under=100
+	$(BIN)/coverage report --include='*/dragoman/wire/*,*/dragoman/translate/*,*/dragoman/cache/*,*/dragoman/budget/*,*/dragoman/routing/*' --skip-covered --show-missing --fail-under=100
 
 matrix: $(VENV)/.dev ## the unit tests on every other CPython >= 3.11 that is found
 	sh scripts/matrix.sh

@@ -16,6 +16,8 @@ from dragoman.budget.limits import Amounts, Limit, Meters, Reservation
 from dragoman.budget.pricing import Consumption, Price, Rates, cost
 from dragoman.cache.lineage import lineage
 from dragoman.cache.prefix import compare, digest
+from dragoman.routing.policy import Demand
+from dragoman.routing.pool import Member, Outcome, Pool
 from dragoman.translate.capability import capability
 from dragoman.translate.messages.count import measure
 from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
@@ -30,6 +32,7 @@ _ROUNDS = 5
 _MODEL = "gpt-5.1"
 _SEED = b"bench" * 8
 _EVENTS = 1000
+_NOW = 1_795_780_800.0
 
 
 class Row(NamedTuple):
@@ -97,6 +100,10 @@ def _rows() -> Iterator[Row]:
     price = Price(Rates(1_250_000, 125_000, 1_250_000, 10_000_000))
     used = Consumption(15_603, 15_104, 0, 900)
     yield Row("cost of a request", lambda: cost(price, used))
+    for count in (1, 10, 100):
+        yield Row(f"choice among {count} accounts, new session", _choice(count, None))
+        yield Row(f"choice among {count} accounts, pinned session", _choice(count, "session"))
+    yield Row("a call from choice to end, 100 accounts", _call(100))
 
 
 def _plan(request: dict[str, Any]) -> Plan:
@@ -136,6 +143,42 @@ def _relay(chunks: list[bytes]) -> None:
 def _translate_all(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     answer = _answer()
     return [said for event in events for said in answer.feed(event)]
+
+
+def _pool(count: int) -> Pool:
+    """Accounts with two usage windows each, none like the other."""
+    pool = Pool(
+        Member(f"account-{number}", "chatgpt", weight=1 + number % 3, concurrency=8)
+        for number in range(count)
+    )
+    for number in range(count):
+        windows = {
+            f"{slot}_window": {
+                "used_percent": number % 90,
+                "limit_window_seconds": seconds,
+                "reset_after_seconds": seconds / 2,
+            }
+            for slot, seconds in (("primary", 18_000), ("secondary", 604_800))
+        }
+        pool.usage(f"account-{number}", {"rate_limit": windows}, _NOW)
+    return pool
+
+
+def _choice(count: int, affinity: str | None) -> Callable[[], Any]:
+    pool, demand = _pool(count), Demand(_MODEL, affinity=affinity, cached_tokens=15_104)
+    return lambda: pool.select(demand, _NOW, 0.3)
+
+
+def _call(count: int) -> Callable[[], Any]:
+    pool, demand, outcome = _pool(count), Demand(_MODEL, affinity="session"), Outcome()
+
+    def call() -> None:
+        name = pool.select(demand, _NOW, 0.3).order[0]
+        lease = pool.started(name, _NOW, model=_MODEL, affinity="session")
+        pool.report(lease, outcome, _NOW)
+        pool.ended(lease)
+
+    return call
 
 
 def _meters() -> Meters:

@@ -247,7 +247,7 @@ async def test_another_account_takes_over_and_gets_its_own_credentials(tmp_path:
 
 
 async def test_for_an_account_of_another_kind_the_request_is_translated_anew(tmp_path: Path) -> None:
-    """B104: instructions move, what the kind takes comes back, sealed reasoning of another owner goes."""
+    """Instructions move, what the kind takes comes back, sealed reasoning of another owner goes."""
     rules = [
         {"match": {"account": "one", "nth": {"from": 2}}, "preset": "503_overloaded"},
         {"steps": [{"reasoning": {"summary": ["Hm"], "tokens": 64}}, {"message": {"text": "Well."}}]},

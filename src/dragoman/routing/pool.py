@@ -1,0 +1,428 @@
+"""All accounts of one process with what is known of them, and whose conversation is where.
+
+It decides when a snapshot is out of date, when a conversation changes hands, and what a finished call says
+about its account. It chooses by policy.py and never talks to an upstream or a store. One event loop owns a
+pool; `now` is epoch seconds of a clock that does not jump (wall clock at the start plus monotonic time).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dragoman.routing.health import Blame, Health
+from dragoman.routing.pins import Kept, Pin, Pins
+from dragoman.routing.policy import Candidate, Choice, Demand, Strategy, choose
+from dragoman.routing.quota import (
+    Credits,
+    Quotas,
+    Window,
+    credits_from,
+    from_event,
+    from_headers,
+    from_usage,
+)
+from dragoman.translate.messages.failure import UpstreamFailure
+
+Status = Literal["active", "paused", "needs_login", "dead"]
+
+# Headroom moves with time: a snapshot is made anew after so long, also where nothing happened.
+SNAPSHOT_SECONDS = 5.0
+# An account on its way back is looked at that often.
+PROBING_SECONDS = 0.1
+# A reading that shows room again is believed where it came so long after the refusal.
+SETTLED_SECONDS = 30.0
+# Snapshots are kept for so many models; names may be client text.
+_MODELS = 16
+
+_STATUS_WHY: dict[Status, str] = {
+    "paused": "paused",
+    "needs_login": "login needed",
+    "dead": "account closed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account as its operator keeps it; the fields are those of policy.Candidate.
+
+    version  changes when the account was logged in anew or changed by its operator, not when a token was
+             refreshed: what was held against the account is forgotten then
+    """
+
+    name: str
+    kind: str
+    tag: str = ""
+    models: frozenset[str] | None = None
+    plan: str | None = None
+    group: str = ""
+    weight: float = 1.0
+    priority: int = 0
+    concurrency: int | None = None
+    status: Status = "active"
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call told: a failure, or (None) content; headers in any case, the last rate limit event."""
+
+    failure: UpstreamFailure | None = None
+    headers: Mapping[str, str] | None = None
+    event: Mapping[str, Any] | None = None
+
+
+class AccountState:
+    """One account: as kept, what is left of it, how it is doing, what it is doing."""
+
+    __slots__ = ("health", "in_flight", "member", "quotas", "served_at")
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.quotas = Quotas()
+        self.health = Health()
+        self.in_flight = 0
+        self.served_at: float | None = None
+
+
+@dataclass(slots=True)
+class Lease:
+    """One call under way on one account, from `Pool.started` to `Pool.ended`.
+
+    answered  it has brought content;  open  it was not given back yet
+    """
+
+    account: str
+    model: str
+    affinity: str | None
+    began: float
+    state: AccountState | None = field(repr=False)
+    answered: bool = False
+    open: bool = True
+
+
+class _View:
+    """The snapshot for one model: a candidate per account, and when each is out of date by itself."""
+
+    __slots__ = ("candidates", "dirty", "due", "first_due")
+
+    def __init__(self, size: int) -> None:
+        self.candidates: list[Candidate] = [_NOBODY] * size
+        self.due = [0.0] * size
+        self.first_due = 0.0
+        self.dirty: set[int] = set(range(size))
+
+
+_NOBODY = Candidate("", "")
+_OVERLOAD: Blame = "overload"
+
+
+class Pool:
+    """The accounts, their state, and the pins."""
+
+    def __init__(
+        self, members: Iterable[Member] = (), *, strategy: Strategy = "affinity", pins: int = 20_000
+    ) -> None:
+        self.strategy: Strategy = strategy
+        self.pins = Pins(pins)
+        self._states: dict[str, AccountState] = {}
+        self._index: dict[str, int] = {}
+        self._views: OrderedDict[str, _View] = OrderedDict()
+        self._cursor = 0
+        self._last = 0.0
+        self.replace(members)
+
+    def replace(self, members: Iterable[Member]) -> None:
+        """Takes over what the operator keeps. Who stays keeps its state, unless its version changed."""
+        states: dict[str, AccountState] = {}
+        for member in members:
+            state = self._states.get(member.name) or AccountState(member)
+            if state.member.version != member.version or state.member.kind != member.kind:
+                state.health.revive()
+            state.member = member
+            states[member.name] = state
+        self._states = states
+        self._index = {name: index for index, name in enumerate(states)}
+        self._views.clear()
+
+    # -- before a call -----------------------------------------------------------------------------------
+
+    def candidates(self, now: float, model: str) -> Sequence[Candidate]:
+        """The snapshot of all accounts for a model; it may be up to five seconds old in its headroom."""
+        self.pins.sweep(now)
+        if self.pins.moved:
+            for name in self.pins.moved:
+                self._touched(name)
+            self.pins.moved.clear()
+        view = self._views.get(model)
+        if view is None:
+            view = self._views[model] = _View(len(self._states))
+            if len(self._views) > _MODELS:
+                self._views.popitem(last=False)
+        else:
+            self._views.move_to_end(model)
+        if now >= view.first_due:
+            view.dirty.update(index for index, due in enumerate(view.due) if now >= due)
+        if view.dirty:
+            states = list(self._states.values())
+            for index in view.dirty:
+                view.candidates[index], view.due[index] = self._snapshot(states[index], now, model)
+            view.dirty.clear()
+            view.first_due = min(view.due)
+        return view.candidates
+
+    def select(self, demand: Demand, now: float, jitter: float = 0.0) -> Choice:
+        """Whom to ask for a request; a conversation without an account is given one. `jitter` is 0 to 1."""
+        candidates = self.candidates(now, demand.model)
+        affinity = demand.affinity
+        pin = None if affinity is None else self.pins.get(affinity, now)
+        choice = choose(
+            self.strategy,
+            candidates,
+            demand,
+            now=now,
+            pin=None if pin is None else pin.account,
+            stand_in=None if pin is None else pin.stand_in,
+            away=pin is not None and pin.away,
+            cursor=self._cursor,
+            jitter=jitter,
+        )
+        if choice.hold_until is None and choice.order:
+            self._settle(affinity, pin, choice, now)
+        return choice
+
+    def may_start(self, name: str, model: str, now: float) -> bool:
+        """Whether an account that was chosen a while ago may still be asked."""
+        state = self._states.get(name)
+        if state is None or state.member.status != "active":
+            return False
+        bound = state.member.concurrency
+        room = bound is None or state.in_flight < bound
+        spent = state.quotas.exhausted(model, now) is not None
+        return room and not spent and state.health.may_start(now, model)
+
+    def started(self, name: str, now: float, *, model: str, affinity: str | None = None) -> Lease:
+        """A call begins, without a pause since it was chosen.
+
+        Its lease has one owner, who gives it back with `ended` on every way out.
+        """
+        # No two calls begin at the same moment: health knows its test calls by when they began.
+        self._last = began = now if now > self._last else math.nextafter(self._last, math.inf)
+        state = self._states.get(name)
+        if state is not None:
+            state.in_flight += 1
+            state.health.started(began, model)
+            self._touched(name)
+        return Lease(name, model, affinity, began, state)
+
+    # -- after a call ------------------------------------------------------------------------------------
+
+    def report(self, lease: Lease, outcome: Outcome, now: float, jitter: float = 0.0) -> None:
+        """What a call told: at its first content, at its failure, and again where its end tells more limits.
+
+        A second success of one call counts for nothing.
+        """
+        state, failure = lease.state, outcome.failure
+        if state is None:
+            return
+        if failure is None:
+            if not lease.answered:
+                lease.answered = True
+                state.served_at = now
+                state.health.succeeded(now, lease.model, began=lease.began)
+                self._answered(lease, now)
+        else:
+            state.health.failed(
+                failure.cause,
+                now,
+                retry_after=failure.retry_after,
+                resets_at=failure.resets_at,
+                model=lease.model,
+                metered=state.quotas.metered(lease.model),
+                began=lease.began,
+                jitter=jitter,
+            )
+        self._learn(state, *_told(outcome, now), now)
+
+    def ended(self, lease: Lease) -> None:
+        """A call is over, however it ended. Giving a lease back twice does nothing."""
+        if not lease.open:
+            return
+        lease.open = False
+        if lease.state is not None:
+            lease.state.in_flight -= 1
+            lease.state.health.ended(lease.model, lease.began)
+            self._touched(lease.account)
+
+    def usage(self, name: str, document: Mapping[str, Any], now: float) -> None:
+        """Takes in the usage page of an account. No conversation moves for it."""
+        if (state := self._states.get(name)) is not None:
+            self._learn(state, from_usage(document, now), credits_from(document, now), now)
+
+    def heard(self, name: str, failure: UpstreamFailure, now: float, model: str | None = None) -> None:
+        """Takes in what another process was told about an account, as if it had happened here."""
+        if (state := self._states.get(name)) is not None:
+            metered = state.quotas.metered(model)
+            until = failure.resets_at
+            state.health.failed(failure.cause, now, resets_at=until, model=model, metered=metered)
+            self._touched(name)
+
+    # -- what survives, and what is shown ----------------------------------------------------------------
+
+    def load(self, pins: Iterable[Kept], now: float) -> None:
+        """Takes over the pins that a store kept, or that another process changed."""
+        self.pins.load(pins, now)
+
+    def pins_changed(self) -> list[Kept]:
+        """The pins that a store has not been told yet."""
+        return self.pins.changed()
+
+    def in_flight(self) -> dict[str, int]:
+        """Calls under way by account; all 0 where nothing runs."""
+        return {name: state.in_flight for name, state in self._states.items()}
+
+    def describe(self, now: float) -> list[dict[str, Any]]:
+        """Every account for the operator: what it is, its state and until when, its quota, its work."""
+        return [self._describe(state, now) for state in self._states.values()]
+
+    def _describe(self, state: AccountState, now: float) -> dict[str, Any]:
+        member, health = state.member, state.health
+        why, _ = health.why(now)
+        shown: str = health.state(now)
+        until = health.until(now)
+        spent = state.quotas.exhausted(None, now)
+        if member.status != "active":
+            shown, until, why = member.status, None, _STATUS_WHY[member.status]
+        elif shown == "ok" and spent is not None:
+            shown, until, why = "cooling", spent, "quota"
+        paid = state.quotas.credits
+        return {
+            "name": member.name,
+            "kind": member.kind,
+            "plan": member.plan,
+            "group": member.group,
+            "weight": member.weight,
+            "priority": member.priority,
+            "concurrency": member.concurrency,
+            "state": shown,
+            "why": why,
+            "until": until,
+            "models_resting": {
+                model: {"why": word, "until": end} for model, (word, end) in health.resting(now).items()
+            },
+            "in_flight": state.in_flight,
+            "lineages": self.pins.live.get(member.name, 0),
+            "headroom": round(state.quotas.headroom(now), 4),
+            "windows": state.quotas.rows(now),
+            "credits": None
+            if paid is None
+            else {"has": paid.has, "unlimited": paid.unlimited, "balance": paid.balance},
+            "served_at": state.served_at,
+        }
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _snapshot(self, state: AccountState, now: float, model: str) -> tuple[Candidate, float]:
+        """A candidate, and when it is out of date by itself."""
+        member, health = state.member, state.health
+        usable, due = True, now + SNAPSHOT_SECONDS
+        until: float | None = None
+        why, blame = "", _OVERLOAD
+        spent = state.quotas.exhausted(model, now)
+        if member.status != "active":
+            usable, why, blame = False, _STATUS_WHY[member.status], "login"
+        elif (shown := health.state(now, model)) != "ok":
+            usable = health.may_start(now, model)
+            why, blame = health.why(now, model)
+            until = None if usable else health.until(now, model)
+            soon = now + PROBING_SECONDS
+            due = min(due, soon if until is None else max(until, soon))
+            if shown in ("needs_login", "dead"):
+                spent = None
+        if spent is not None and member.status == "active":
+            usable, why, blame = False, "quota", "quota"
+            until = spent if until is None else max(spent, until)
+            due = min(due, spent)
+        return (
+            Candidate(
+                member.name,
+                member.kind,
+                member.tag,
+                member.models,
+                member.plan,
+                member.group,
+                member.weight,
+                member.priority,
+                state.in_flight,
+                member.concurrency,
+                self.pins.live.get(member.name, 0),
+                state.quotas.headroom(now, model),
+                usable,
+                until,
+                why,
+                blame,
+            ),
+            due,
+        )
+
+    def _settle(self, affinity: str | None, pin: Pin | None, choice: Choice, now: float) -> None:
+        """Notes where the conversation goes."""
+        self._cursor += choice.move == "new"
+        if affinity is None:
+            return
+        if pin is None or not choice.keep_pin:
+            self.pins.put(affinity, choice.order[0], now)
+            return
+        self.pins.use(affinity, now)
+        if choice.move in ("stand_in", "unfit"):
+            pin.stand_in = choice.order[0]
+        if choice.move != "unfit":
+            pin.away = choice.move == "stand_in"
+
+    def _answered(self, lease: Lease, now: float) -> None:
+        """A conversation was answered somewhere: there it is cached from now on."""
+        if lease.affinity is None:
+            return
+        pin = self.pins.get(lease.affinity, now)
+        if pin is None:
+            return
+        if pin.account == lease.account:
+            pin.warm = True
+        elif pin.warm:
+            pin.stand_in = lease.account
+        else:
+            # It never was where it was meant to be: it belongs to whom it found.
+            self.pins.put(lease.affinity, lease.account, now, warm=True)
+
+    def _learn(
+        self, state: AccountState, windows: Sequence[Window], paid: Credits | None, now: float
+    ) -> None:
+        state.quotas.learn(windows, paid)
+        for model, since in state.health.spent_since():
+            quotas = state.quotas
+            settled = quotas.seen_since(since + SETTLED_SECONDS, model)
+            if settled and quotas.exhausted(model, now) is None:
+                state.health.recovered(now, model)
+        self._touched(state.member.name)
+
+    def _touched(self, name: str) -> None:
+        index = self._index.get(name)
+        if index is not None:
+            for view in self._views.values():
+                view.dirty.add(index)
+
+
+def _told(outcome: Outcome, now: float) -> tuple[list[Window], Credits | None]:
+    """What a call told of the account's limits."""
+    windows: list[Window] = []
+    paid = None
+    if outcome.headers:
+        windows = from_headers(outcome.headers, now)
+        paid = credits_from(outcome.headers, now)
+    if outcome.event:
+        windows += from_event(outcome.event, now)
+        paid = credits_from(outcome.event, now) or paid
+    return windows, paid
