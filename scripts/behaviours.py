@@ -60,7 +60,7 @@ def _tests() -> Iterator[tuple[str, str]]:
                 continue
             if node.name.startswith("test_") and node.name not in runners:
                 yield f"{place}::{node.name}", ast.get_docstring(node) or ""
-    for note in sorted((tests / "golden").glob("*/*/note.md")):
+    for note in sorted((tests / "golden").rglob("note.md")):
         yield note.parent.relative_to(tests).as_posix(), note.read_text(encoding="utf-8")
 
 

@@ -6,9 +6,7 @@ One short round of each runs in `make test`; `make soak` runs twenty.
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
-import json
 import os
 import random
 import resource
@@ -27,7 +25,7 @@ from dragoman.cli.store import opened
 from dragoman.settings import Settings
 from dragoman.store import backup
 from dragoman.store.tables import requests
-from tests.support.crowd import KEY, Crowd, brisk, crowd
+from tests.support.crowd import KEY, Crowd, agree, brisk, crowd
 from tests.support.databases import Cluster
 from tests.support.gateway import Gateway, gateway
 from tests.support.house import fetch
@@ -80,21 +78,6 @@ def _seen(up: Upstream, count: int) -> bool:
 def ready(house: Gateway) -> dict[str, Any]:
     found: dict[str, Any] = fetch(f"{house.url}/readyz")
     return found
-
-
-def agree(people: Crowd, rows: list[dict[str, Any]], up: Upstream) -> None:
-    """Exactly one row for each request that was accepted; what the client saw the end of counts as that."""
-    by_id = collections.Counter(row["request_id"] for row in rows)
-    assert [name for name, count in by_id.items() if count != 1] == []
-    found = {row["request_id"]: row for row in rows}
-    for told in people.told:
-        if told.complete:
-            row = found[told.request_id]
-            assert (row["outcome"], row["input_tokens"], row["output_tokens"]) == ("ok", 100, 7)
-        elif told.status == 200:
-            assert told.request_id in found
-    sent = {json.dumps(seen.body["input"][-1]).split("crowd-")[1].split('"')[0] for seen in up.seen}
-    assert {f"crowd-{number}" for number in sent} <= set(found), "what was sent upstream has a row"
 
 
 @contextlib.contextmanager

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import itertools
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
-from tests.support.upstream import Talk, completed, created, delta
+from tests.support.upstream import Talk, Upstream, completed, created, delta
 
 KEY = "sk-drg-crowd-key"
 
@@ -77,3 +80,18 @@ async def brisk(talk: Talk) -> None:
     await asyncio.sleep(0.01)
     await talk.events(delta(" there"), completed(output=7, total=100))
     await talk.end()
+
+
+def agree(people: Crowd, rows: list[dict[str, Any]], up: Upstream) -> None:
+    """Exactly one row for each request that was accepted; what the client saw the end of counts as that."""
+    by_id = collections.Counter(row["request_id"] for row in rows)
+    assert [name for name, count in by_id.items() if count != 1] == []
+    found = {row["request_id"]: row for row in rows}
+    for told in people.told:
+        if told.complete:
+            row = found[told.request_id]
+            assert (row["outcome"], row["input_tokens"], row["output_tokens"]) == ("ok", 100, 7)
+        elif told.status == 200:
+            assert told.request_id in found
+    sent = {json.dumps(seen.body["input"][-1]).split("crowd-")[1].split('"')[0] for seen in up.seen}
+    assert {f"crowd-{number}" for number in sent} <= set(found), "what was sent upstream has a row"

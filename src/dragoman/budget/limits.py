@@ -76,14 +76,16 @@ class Meter:
     """The state of one limit of one key: what is settled in its window, and what open requests hold.
 
     A reservation counts from its admission until it is settled or released, in whichever window that falls; a
-    settled amount counts from the time of settlement. Figures below zero count as zero.
+    settled amount counts from the time of settlement. Figures below zero count as zero. `elsewhere` is what
+    open requests of other processes hold, as last heard.
     """
 
-    __slots__ = ("_window", "held", "limit")
+    __slots__ = ("_window", "elsewhere", "held", "limit")
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
         self.held = 0
+        self.elsewhere = 0
         self._window = window(limit.per)
 
     def load(self, parts: Iterable[tuple[float, int]]) -> None:
@@ -96,11 +98,11 @@ class Meter:
 
     def remaining(self, now: float) -> int:
         """What is neither settled nor held; never below zero."""
-        return max(0, self.limit.max - self._window.total(now) - self.held)
+        return max(0, self._left(now))
 
     def reserve(self, wanted: int, now: float) -> int | None:
         """Holds what is wanted or, where less remains, all of that. None where nothing remains."""
-        left = self.limit.max - self._window.total(now) - self.held
+        left = self._left(now)
         if left <= 0:
             return None
         kept = min(left, max(0, wanted))
@@ -129,7 +131,7 @@ class Meter:
             return None
         frees = self._window.frees_at(self.limit.max, now)
         if frees is None:
-            return now + _SOON if self.held else now
+            return now + _SOON if self.held + self.elsewhere else now
         return max(now, frees)
 
     def retry_at(self, now: float) -> float | None:
@@ -141,10 +143,11 @@ class Meter:
 
     def line(self, now: float) -> Line:
         """The limit as it stands."""
-        used = self._window.total(now)
-        return Line(
-            self.limit, used, self.held, max(0, self.limit.max - used - self.held), self.resets_at(now)
-        )
+        used, held = self._window.total(now), self.held + self.elsewhere
+        return Line(self.limit, used, held, max(0, self.limit.max - used - held), self.resets_at(now))
+
+    def _left(self, now: float) -> int:
+        return self.limit.max - self._window.total(now) - self.held - self.elsewhere
 
 
 class Reservation:

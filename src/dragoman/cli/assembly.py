@@ -34,7 +34,9 @@ from dragoman.gateway.ports import Ledger, Upstream
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
+from dragoman.store.notify import Listener
 from dragoman.store.retention import Retention
+from dragoman.store.sharing import Sharing
 from dragoman.store.watch import Watch
 from dragoman.telemetry import logs
 from dragoman.telemetry.lag import LagSampler
@@ -177,9 +179,9 @@ async def assemble(
     pool.start()
     mount = None
     if store is not None:
-        watch = await _follow(store, house, keys, prices, start, health)
+        watch, together = await _follow(store, house, keys, prices, start, health)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases))
-        jobs += [mount, watch, _sweep(store, settings, logger)]
+        jobs += [mount, *together, watch, _sweep(store, settings, logger)]
     app = App(
         house,
         logger,
@@ -269,9 +271,13 @@ def _address(url: str) -> tuple[str, int]:
 
 async def _follow(
     store: Store, house: House, keys: KnownKeys, prices: Prices, start: Start, health: Health
-) -> Watch:
-    """Takes in what the store says now, and keeps the house equal to it from then on."""
-    current = Current(store, house, keys, prices, start.prices, start.limits, time.time)
+) -> tuple[Watch, list[Job]]:
+    """Takes in what the store says now, and keeps the house equal to it from then on.
+
+    With the watch come the jobs that several processes on one PostgreSQL need.
+    """
+    sharing = _sharing(store, house, health) if store.database.dialect == "postgresql" else None
+    current = Current(store, house, keys, prices, start.prices, start.limits, time.time, sharing)
 
     def answered() -> None:
         keys.read()
@@ -288,7 +294,27 @@ async def _follow(
     house.journal = store.writer
     store.writer.start()
     watch.start()
-    return watch
+    if sharing is None:
+        return watch, []
+    listener = Listener(store.database, watch.wake)
+    listener.start()
+    sharing.start()
+    return watch, [listener, sharing]
+
+
+def _sharing(store: Store, house: House, health: Health) -> Sharing:
+    """Limits over all processes of one database; on SQLite there is one."""
+    sharing = Sharing(
+        store.database,
+        store.writer,
+        store.journal.boot,
+        lambda: house.admission.keys,
+        now=time.time,
+        looked=lambda: health.well("limits_shared"),
+        failed=lambda why: health.ill("limits_shared", why),
+    )
+    store.writer.witness = sharing
+    return sharing
 
 
 def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccount]:

@@ -16,6 +16,7 @@ from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.ports import Principal
 from dragoman.store import usage
 from dragoman.store.clientkeys import ClientKey
+from dragoman.store.sharing import Sharing
 from dragoman.store.watch import Snapshot
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.wire.errors import Refused
@@ -33,6 +34,7 @@ class Current:
         file_prices: Mapping[str, Price],
         fixed: Mapping[str, Sequence[Limit]],
         wall: Callable[[], float],
+        sharing: Sharing | None = None,
     ) -> None:
         self._store = store
         self._house = house
@@ -42,6 +44,7 @@ class Current:
         self._fixed = {name: tuple(limits) for name, limits in fixed.items()}
         self._file_aliases = tuple(house.aliases)
         self._wall = wall
+        self._sharing = sharing
 
     async def adopt(self, snapshot: Snapshot) -> None:
         """Makes a snapshot effective. Raises StoreError when sums cannot be read."""
@@ -66,9 +69,12 @@ class Current:
             now = self._wall()
             sums: dict[tuple[str, Limit], list[tuple[float, int]]] = {}
             if fresh:
-                async with self._store.database.read() as connection:
+                async with self._store.database.snapshot() as connection:
                     for name, limit in fresh:
                         sums[name, limit] = await usage.settled(connection, name, limit, now)
+                    if self._sharing is not None:
+                        # What comes after this moment is added to what the sums say of it.
+                        await self._sharing.mark(connection, wanted)
             for name, bound in wanted.items():
                 for meter in limits[name].replace(bound):
                     parts = sums.get((name, meter.limit), [])

@@ -57,9 +57,9 @@ class NotingDatabase(Database):
             yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, durable: bool = False) -> AsyncIterator[AsyncConnection]:
         """A transaction that ends with the entry."""
-        async with self._inner.write() as connection:
+        async with self._inner.write(durable=durable) as connection:
             yield connection
             await note(connection, self._entry)
 

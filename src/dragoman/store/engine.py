@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Table, event, text
+from sqlalchemy import ColumnElement, Float, Table, cast, event, literal_column, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -24,12 +24,13 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 Dialect = Literal["sqlite", "postgresql"]
 BUSY_SECONDS = 5.0
 STATEMENT_SECONDS = 30.0
 READERS = 4
+_SYNC = {"FULL": "PRAGMA synchronous=FULL", "NORMAL": "PRAGMA synchronous=NORMAL"}
 
 
 class StoreError(Exception):
@@ -90,11 +91,47 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction, committed at the end, rolled back on any error. Raises StoreDown."""
+    async def write(self, *, durable: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A transaction, committed at the end, rolled back on any error. Raises StoreDown.
+
+        A `durable` one is on the disk itself when it has ended, and everything committed before it too: it
+        survives the machine, others the process. For what cannot be had again, such as a refreshed token.
+        """
         with _plain_errors():
-            async with self._writer.begin() as connection:
+            if not durable:
+                async with self._writer.begin() as connection:
+                    yield connection
+                return
+            async with self._writer.connect() as connection:
+                # SQLite takes the level only between transactions, PostgreSQL for one.
+                await self._sync(connection, "FULL")
+                try:
+                    async with connection.begin():
+                        if self.dialect == "postgresql":
+                            await connection.execute(text("SET LOCAL synchronous_commit = on"))
+                        yield connection
+                finally:
+                    await self._sync(connection, "NORMAL")
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose queries all see the same moment. Raises StoreDown."""
+        with _plain_errors():
+            async with self._reader.connect() as connection:
+                if self.dialect == "postgresql":
+                    await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
                 yield connection
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[Any]:
+        """The driver's own connection to PostgreSQL, outside the pool, for as long as the block runs."""
+        engine = self._postgres(poolclass=NullPool)
+        try:
+            with _plain_errors():
+                async with engine.connect() as connection:
+                    yield (await connection.get_raw_connection()).driver_connection
+        finally:
+            await engine.dispose()
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -130,14 +167,23 @@ class Database:
         event.listen(engine.sync_engine, "begin", beginning)
         return engine
 
-    def _postgres(self) -> AsyncEngine:
+    async def _sync(self, connection: AsyncConnection, level: str) -> None:
+        if self.dialect == "sqlite":
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            cursor = await driver.execute(_SYNC[level])
+            await cursor.close()
+
+    def _postgres(self, **pool: Any) -> AsyncEngine:
+        pool = pool or {
+            "pool_size": READERS,
+            "max_overflow": 2,
+            "pool_timeout": self._busy,
+            "pool_pre_ping": True,
+        }
         try:
             return create_async_engine(
                 self.url,
-                pool_size=READERS,
-                max_overflow=2,
-                pool_timeout=self._busy,
-                pool_pre_ping=True,
+                **pool,
                 connect_args={
                     "timeout": self._busy,
                     "command_timeout": STATEMENT_SECONDS,
@@ -191,6 +237,13 @@ def driver(dialect: str) -> Any:
     """The dialect of the driver in use, to compile statements for it."""
     name = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}[dialect]
     return importlib.import_module(f"sqlalchemy.dialects.{dialect}.{name}").dialect()
+
+
+def clock(dialect: str) -> ColumnElement[float]:
+    """The database's own clock in epoch seconds: one for all hosts, whatever their own clocks say."""
+    if dialect == "sqlite":
+        return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float)
+    return cast(literal_column("extract(epoch FROM clock_timestamp())"), Float)
 
 
 async def ping(database: Database) -> None:

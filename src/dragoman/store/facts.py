@@ -9,14 +9,16 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, cast, select, update
+from sqlalchemy import Integer, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store.engine import Database, StoreError, insertion
 from dragoman.store.ring import Ring
-from dragoman.store.tables import meta, users
+from dragoman.store.tables import accounts, meta, users
 
 SEALED = ("root", "pepper")
+# Where PostgreSQL tells of a new revision.
+CHANNEL = "dragoman"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +65,32 @@ async def revision(connection: AsyncConnection) -> int:
 
 
 async def bump(connection: AsyncConnection) -> None:
-    """Tells every process to read again what it keeps in memory; belongs into the changing transaction."""
+    """Tells every process to read again what it keeps in memory; belongs into the changing transaction.
+
+    On PostgreSQL those that listen (notify.py) hear of it as soon as it is committed.
+    """
     # In one statement: of two first changes at the same time neither may fail for the other's sake.
     grown = cast(cast(meta.c.value, Integer) + 1, meta.c.value.type)
     first = insertion(connection.dialect.name, meta).values(name="revision", value="1")
-    await connection.execute(first.on_conflict_do_update(index_elements=["name"], set_={"value": grown}))
+    change = first.on_conflict_do_update(index_elements=["name"], set_={"value": grown})
+    if connection.dialect.name == "postgresql":
+        now = await connection.scalar(change.returning(meta.c.value))
+        await connection.execute(select(func.pg_notify(CHANNEL, now)))
+    else:
+        await connection.execute(change)
 
 
 async def reseal(database: Database, ring: Ring) -> int:
     """Seals everything that an older key sealed with the newest one; returns how much there was."""
     renewed = 0
     async with database.write() as connection:
-        for table, name, column in ((meta, meta.c.name, meta.c.value), (users, users.c.id, users.c.totp)):
-            query = select(name, column).where(column.is_not(None))
+        for table, name, column in (
+            (meta, meta.c.name, meta.c.value),
+            (users, users.c.id, users.c.totp),
+            (accounts, accounts.c.id, accounts.c.sealed),
+        ):
+            # Locked: a token refreshed meanwhile must not be overwritten by the one before it.
+            query = select(name, column).where(column.is_not(None)).order_by(name).with_for_update()
             if table is meta:
                 query = query.where(meta.c.name.in_(SEALED))
             for record, sealed in (await connection.execute(query)).all():

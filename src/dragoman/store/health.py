@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Health:
-    """Parts by name (`db_read`, `db_write`, `journal`); `told` is called once for each change."""
+    """Parts by name (`db_read`, `db_write`, `journal`, `limits_shared`); `told` is called once a change."""
 
     def __init__(self, told: Callable[[str, str | None], None] = lambda part, why: None) -> None:
         self._ill: dict[str, str] = {}

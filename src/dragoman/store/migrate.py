@@ -16,7 +16,7 @@ from dragoman.store.engine import Database, StoreError
 from dragoman.store.tables import metadata
 
 # Oldest first; a test compares them with the files of migrations/versions.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 _LOCK = 0x6472676D  # "drgm"
 

@@ -129,19 +129,17 @@ def ended(values: dict[str, Any]) -> float:
     return float(values["time"]) + (values["duration_ms"] or 0.0) / 1000
 
 
+def counted(values: dict[str, Any]) -> tuple[int, str, str]:
+    """Where the sums have a row that was counted: hour, key and requested model."""
+    # A name that led nowhere is a client's free text: it does not get a line of its own in the sums.
+    requested = values["requested_model"] if values["upstream_model"] else ""
+    return int(ended(values)) // HOUR * HOUR, values["key"], requested
+
+
 def _sums(batch: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     sums: dict[tuple[Any, ...], dict[str, Any]] = {}
     for values in batch:
-        # A name that led nowhere is a client's free text: it does not get a line of its own in the sums.
-        requested = values["requested_model"] if values["upstream_model"] else ""
-        place = (
-            int(ended(values)) // HOUR * HOUR,
-            values["key"],
-            requested,
-            values["upstream_model"],
-            values["account"],
-            values["outcome"],
-        )
+        place = (*counted(values), values["upstream_model"], values["account"], values["outcome"])
         total = sums.get(place)
         if total is None:
             total = sums[place] = dict(zip(_DIMENSIONS, place, strict=True)) | dict.fromkeys(_SUMS, 0)

@@ -248,3 +248,71 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Index("ix_audit_time_id", "time", "id"),
 )
+
+# Accounts of the pool. `identity` is what makes an account the same one when it is seen again; `sealed` holds
+# its credentials under the record `accounts:<id>`; `refresh_mark` stands for the refresh token in there and,
+# of an account of the configuration file, `origin_mark` for the one that the file had.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("base_url", String(512), nullable=False),
+    Column("identity", String(256), nullable=False, unique=True),
+    Column("email", String(320)),
+    Column("plan", String(64)),
+    Column("status", String(16), nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("group", String(64), nullable=False),
+    Column("concurrency", Integer),
+    Column("models", Text),
+    Column("created_at", Float, nullable=False),
+    Column("last_refresh", Float),
+    Column("access_expires_at", Float),
+    Column("note", String(256)),
+    Column("sealed", Text, nullable=False),
+    Column("refresh_mark", LargeBinary(32)),
+    Column("origin_mark", LargeBinary(32)),
+)
+
+# What was last heard of an account's quota: one row per meter and length of window.
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("account_id", String(96), primary_key=True),
+    Column("meter", String(64), primary_key=True),
+    Column("seconds", BigInteger, primary_key=True, autoincrement=False),
+    Column("used", Float, nullable=False),
+    Column("resets_at", Float),
+    Column("seen_at", Float, nullable=False, index=True),
+)
+
+# Which account a conversation is bound to; the affinity is a hash.
+pins = Table(
+    "pins",
+    metadata,
+    Column("affinity", String(64), primary_key=True),
+    Column("account", String(64), nullable=False),
+    Column("pinned_at", Float, nullable=False),
+    Column("used_at", Float, nullable=False, index=True),
+)
+
+# What one process at a time may do, and until when it is believed to live.
+claims = Table(
+    "claims",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+# The processes that serve on this database, and what their requests in flight hold of limits (JSON).
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("boot", String(32), primary_key=True),
+    Column("holds", Text, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)

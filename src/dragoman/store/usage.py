@@ -6,8 +6,8 @@ rows. Consumption counts at the time a request ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,17 @@ SLIDING = {"minute": 60.0, "hour": 3600.0, "5h": 18_000.0}
 # No request lasts longer; a row that began earlier cannot have ended inside a sliding window.
 _LONGEST = 86_400.0
 _BUCKETS = 60
+# More names than this are sorted out here instead of in the query.
+_MOST_NAMED = 500
+NOTHING = Amounts(0, 0, 0, 0)
+
+
+class Cell(NamedTuple):
+    """One place of the hourly sums: the hour's begin, a key's name, a requested model."""
+
+    hour: int
+    key: str
+    model: str
 
 
 async def settled(connection: AsyncConnection, key: str, limit: Limit, now: float) -> list[tuple[float, int]]:
@@ -31,17 +42,41 @@ async def settled(connection: AsyncConnection, key: str, limit: Limit, now: floa
 def pending(waiting: Iterable[dict[str, Any]], key: str, limit: Limit) -> list[tuple[float, int]]:
     """The same of rows that the database does not have yet."""
     return [
-        (
-            ended(values),
-            Amounts(1, values["input_tokens"], values["output_tokens"], values["cost_nano"] or 0).of(
-                limit.measure
-            ),
-        )
+        (ended(values), used(values).of(limit.measure))
         for values in waiting
         if values["key"] == key
         and values["usage_source"] != "none"
         and limit.matches(values["requested_model"])
     ]
+
+
+async def cells(connection: AsyncConnection, keys: Collection[str], since: float) -> dict[Cell, Amounts]:
+    """The hourly sums of some keys from the hour of `since` on: what changes in them was used meanwhile."""
+    query = (
+        select(
+            usage_hours.c.hour,
+            usage_hours.c.key,
+            usage_hours.c.requested_model,
+            func.sum(usage_hours.c.counted),
+            func.sum(usage_hours.c.input_tokens),
+            func.sum(usage_hours.c.output_tokens),
+            func.sum(usage_hours.c.cost_nano),
+        )
+        .where(usage_hours.c.hour >= int(since) // HOUR * HOUR)
+        .group_by(usage_hours.c.hour, usage_hours.c.key, usage_hours.c.requested_model)
+    )
+    if len(keys) <= _MOST_NAMED:
+        query = query.where(usage_hours.c.key.in_(keys))
+    wanted = frozenset(keys)
+    rows = (await connection.execute(query)).all()
+    return {Cell(*row[:3]): _amounts(row[3:]) for row in rows if row.key in wanted}
+
+
+def used(values: dict[str, Any]) -> Amounts:
+    """What a row counts for; nothing where nothing was used."""
+    if values["usage_source"] == "none":
+        return NOTHING
+    return Amounts(1, values["input_tokens"], values["output_tokens"], values["cost_nano"] or 0)
 
 
 async def _sliding(

@@ -1,17 +1,20 @@
-"""Keeps what a process holds in memory equal to the store: keys, limits, aliases and prices.
+"""Keeps what a process holds in memory equal to the store: keys, limits, aliases, prices and accounts.
 
-It asks twice a second for the revision and reads everything again when that has grown, so a revoked key or
-a new limit is effective within a second in every process. It also tells whether the store answers at all.
+It asks twice a second for the revision, and when it is woken, and reads everything again when that has grown,
+so a revoked key or a new limit is effective within a second in every process. It also tells whether the store
+answers at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dragoman.store import clientkeys, facts, names
+from dragoman.store import accounts, clientkeys, facts, names
+from dragoman.store.accounts import StoredAccount
 from dragoman.store.clientkeys import ClientKey
 from dragoman.store.engine import Database, StoreError
 
@@ -21,12 +24,17 @@ _Digests = list[tuple[bytes, float | None, ClientKey]]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the store said at one revision. `digests` are the presentable keys, see clientkeys.digests."""
+    """What the store said at one revision.
+
+    digests   the presentable keys, see clientkeys.digests
+    accounts  all, with what is kept of those of the configuration file; their tokens may be new as well
+    """
 
     revision: int = -1
     digests: _Digests = field(default_factory=list)
     aliases: Mapping[str, str] = field(default_factory=dict)
     prices: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    accounts: Sequence[StoredAccount] = ()
 
 
 class Watch:
@@ -54,6 +62,7 @@ class Watch:
         self._seconds = seconds
         self._revision = -1
         self._looking = asyncio.Lock()
+        self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def look(self) -> None:
@@ -68,11 +77,16 @@ class Watch:
                         await clientkeys.digests(connection, self._now()),
                         await names.read_aliases(connection),
                         await names.read_prices(connection),
+                        await accounts.read(connection),
                     )
             if snapshot is not None:
                 await self._changed(snapshot)
                 self._revision = revision
             self._answered()
+
+    def wake(self) -> None:
+        """Something has changed: looks at once instead of at its time."""
+        self._woken.set()
 
     def start(self) -> None:
         """Looks again and again until `stop`."""
@@ -87,7 +101,10 @@ class Watch:
 
     async def _loop(self) -> None:
         while True:
-            await asyncio.sleep(self._seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._woken.wait()
+            self._woken.clear()
             try:
                 await self.look()
             except StoreError as error:

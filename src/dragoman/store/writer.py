@@ -11,7 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.gateway.ports import Row, StoreFigures
 from dragoman.store import clientkeys, rows
@@ -27,6 +29,16 @@ USED_SECONDS = 60.0
 BOUND_ROWS = 50_000
 BOUND_BYTES = 64 * 1024 * 1024
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)
+
+
+class Witness(Protocol):
+    """Sees rows on their way, in the order of the methods; the lock of `still` is held in the last two."""
+
+    def recorded(self, values: dict[str, Any]) -> None: ...
+
+    async def storing(self, connection: AsyncConnection, batch: Sequence[dict[str, Any]]) -> None: ...
+
+    def stored(self, batch: Sequence[dict[str, Any]], refused: Sequence[dict[str, Any]]) -> None: ...
 
 
 class Writer:
@@ -56,6 +68,7 @@ class Writer:
         self._told: dict[str, float] = {}
         self._doubt = False
         self.figures: StoreFigures | None = None
+        self.witness: Witness | None = None
         self.written = 0
         self.dropped_texts = 0
         self.refused = 0
@@ -82,6 +95,8 @@ class Writer:
                 self.figures.dropped_texts(1)
         self._journal.end(row.uid, values)
         self._waiting.append(values)
+        if self.witness is not None:
+            self.witness.recorded(values)
         if row.key:
             self._used[row.key] = row.time
         self._news.set()
@@ -105,8 +120,9 @@ class Writer:
 
     async def flush(self) -> None:
         """Writes everything that waits now. Raises StoreError."""
-        async with self._lock:
-            while self._waiting:
+        while self._waiting:
+            # One batch at a time: whoever needs it still comes in between, however much there is to write.
+            async with self._lock:
                 await self._write()
 
     @asynccontextmanager
@@ -179,26 +195,35 @@ class Writer:
             self._health.ill("journal", self._journal.fault)
 
     async def _write(self) -> None:
+        """One batch; nothing where another has written it meanwhile."""
         batch = [self._waiting[index] for index in range(min(BATCH, len(self._waiting)))]
+        refused: list[dict[str, Any]] = []
+        if not batch:
+            return
         try:
             async with self._database.write() as connection:
                 await rows.add(connection, batch, doubt=self._doubt)
+                if self.witness is not None:
+                    await self.witness.storing(connection, batch)
             self._doubt = False
         except StoreError:
             self._doubt = True  # a commit whose answer was lost may have happened
             raise
         except Exception:
             self._doubt = True
-            await self._write_singly(batch)
+            refused = await self._write_singly(batch)
         for _ in batch:
             self._waiting.popleft()
+        if self.witness is not None:
+            self.witness.stored(batch, refused)
         self.written += len(batch)
         if self.figures is not None:
             self.figures.written(len(batch))
         self._journal.stored(values["uid"] for values in batch)
 
-    async def _write_singly(self, batch: Sequence[dict[str, Any]]) -> None:
-        """One row that the database will not take must not keep the others out."""
+    async def _write_singly(self, batch: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """One row that the database will not take must not keep the others out; returns those."""
+        refused = []
         for values in batch:
             for form in (values, rows.compacted(values)):
                 try:
@@ -211,6 +236,8 @@ class Writer:
                     self._health.ill("row", f"{values['uid']}: {type(error).__name__}")
             else:
                 self.refused += 1
+                refused.append(values)
+        return refused
 
     async def _tell_used(self) -> None:
         """When a key was used last is written once a minute at most."""

@@ -31,7 +31,7 @@ class Capability:
     assistant_parts   replayed assistant text is a list of output_text parts, not a plain string
     phase             replayed assistant messages carry `phase`
     max_output_tokens, sampling, sampling_unthinking, service_tier, priority, safety_identifier, cache_key,
-    max_tool_calls, store, include, parallel, text_format
+    max_tool_calls, store, include, parallel, text_format, verbosity, logprobs
                       the field of that name may be sent (sampling_unthinking: at effort none only;
                       priority: the faster service tier)
     tool_choice       values other than `auto` may be sent
@@ -67,6 +67,8 @@ class Capability:
     include: bool
     parallel: bool
     text_format: bool
+    verbosity: bool
+    logprobs: bool
     tool_choice: bool
     allowed_tools: bool
     additional_tools: bool
@@ -154,6 +156,8 @@ def capability(kind: str, profile: ModelProfile, learnt: frozenset[str] = frozen
         phase=profile.phase,
         sampling=profile.sampling and not backend,
         sampling_unthinking=not backend,
+        verbosity=profile.family.startswith("gpt-5"),
+        logprobs=not backend,
         additional_tools=api and profile.family in _ADDITIONAL_TOOLS,
         images=profile.images,
         files=profile.files,
@@ -189,7 +193,9 @@ _LEARNT: dict[str, dict[str, Any]] = {
     "prompt_cache_retention": {"retention": ()},
     "reasoning": {"reasoning": False, "efforts": (), "summary": False},
     "reasoning.summary": {"summary": False},
-    "text": {"text_format": False},
+    "text": {"text_format": False, "verbosity": False},
+    "text.verbosity": {"verbosity": False},
+    "top_logprobs": {"logprobs": False},
     "text.format": {"text_format": False},
     "tool_choice": {"tool_choice": False, "allowed_tools": False},
     "additional_tools": {"additional_tools": False},

@@ -126,7 +126,7 @@ TABLE: dict[Kind, Row] = {
 class Failure:
     """Why a request ends without its answer. `retry_after` in seconds; None lets the client choose.
 
-    `fields` are further header fields of the answer, as pairs.
+    `fields` are further header fields of the answer, as pairs; `param` is the field that is at fault.
     """
 
     kind: Kind
@@ -135,6 +135,7 @@ class Failure:
     should_retry: bool | None = None
     error_code: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    param: str | None = None
 
     @property
     def status(self) -> int:
@@ -161,10 +162,11 @@ class Failure:
         return envelope
 
     def openai(self, param: str | None = None) -> dict[str, Any]:
-        """OpenAI's envelope."""
+        """OpenAI's envelope. `param` names the field where the Failure itself does not."""
         row = TABLE[self.kind]
         code = self.error_code or row.openai_code
-        return {"error": {"message": self.message, "type": row.openai, "param": param, "code": code}}
+        at = self.param if param is None else param
+        return {"error": {"message": self.message, "type": row.openai, "param": at, "code": code}}
 
 
 class Refused(Exception):
@@ -176,5 +178,6 @@ class Refused(Exception):
 
 
 def invalid(path: str, problem: str) -> Refused:
-    """A 400 that names the field, Anthropic style: `messages.2.content.0.text: must be a string`."""
-    return Refused(Failure(Kind.INVALID_REQUEST, f"{path}: {problem}" if path else problem))
+    """A 400 that names the field: `messages.2.content.0.text: must be a string`."""
+    message = f"{path}: {problem}" if path else problem
+    return Refused(Failure(Kind.INVALID_REQUEST, message, param=path or None))

@@ -132,3 +132,16 @@ def encode(event: dict[str, Any]) -> bytes:
 def encode_all(events: list[dict[str, Any]]) -> bytes:
     """All events of a chunk as one piece, because one write costs as much as one event."""
     return b"".join(map(encode, events))
+
+
+def encode_data(chunk: dict[str, Any]) -> bytes:
+    """One frame without a name, as the streams of Chat Completions have them."""
+    return b"data: %b\n\n" % jsonio.dump_line(chunk)
+
+
+def encode_chunks(chunks: list[dict[str, Any]]) -> bytes:
+    """All chunks of a write as one piece."""
+    return b"".join(map(encode_data, chunks))
+
+
+DONE = b"data: [DONE]\n\n"

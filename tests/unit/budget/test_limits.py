@@ -52,6 +52,36 @@ def test_a_reservation_takes_what_is_wanted_or_all_that_remains() -> None:
     assert meter.remaining(NOW) == 400
 
 
+def test_what_other_processes_hold_is_not_free_here() -> None:
+    """Issue 5, 8: it is shown as held, and waited for like the own requests in flight."""
+    meter = Meter(Limit("tokens", "day", 1000))
+    meter.elsewhere = 700
+    assert meter.remaining(NOW) == 300
+    assert meter.line(NOW)[1:4] == (0, 700, 300)
+    assert meter.reserve(600, NOW) == 300
+    assert meter.line(NOW)[1:4] == (0, 1000, 0)
+    assert meter.reserve(1, NOW) is None
+    assert meter.retry_at(NOW) == NOW + 1
+    meter.release(300)
+    meter.elsewhere = 1200
+    assert meter.remaining(NOW) == 0
+    assert meter.reserve(1, NOW) is None
+    meter.elsewhere = 0
+    assert meter.remaining(NOW) == 1000
+
+
+def test_a_sliding_window_that_others_fill_is_asked_again_in_a_moment() -> None:
+    meter = Meter(Limit("requests", "minute", 3))
+    meter.elsewhere = 3
+    assert meter.resets_at(NOW) == NOW + 1
+    meters = Meters([meter.limit])
+    next(iter(meters)).elsewhere = 3
+    assert refused(meters).wait_seconds == 1
+    # Other limits with the same measure and window keep what was heard; it is told anew soon anyway.
+    meters.replace([Limit("requests", "minute", 4)])
+    assert taken(meters).parts[0][1] == 1
+
+
 def test_a_request_counts_with_its_true_size_also_above_the_limit() -> None:
     """B93: 1,050 tokens of a limit of 1,000; the next request is refused."""
     meter = Meter(Limit("tokens", "day", 1000))

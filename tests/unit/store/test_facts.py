@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 
 from dragoman.gateway.credentials import digest
 from dragoman.store import facts
+from dragoman.store.accounts import Accounts, AccountSpec, Credentials
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.facts import SEALED
 from dragoman.store.ring import Ring
@@ -108,3 +109,22 @@ async def test_the_revision_grows_with_the_change_or_not_at_all(database: Databa
             await facts.bump(connection)
             raise RuntimeError
     assert await revision() == 3
+
+
+async def test_a_token_that_is_refreshed_during_a_rotation_stays(database: Database) -> None:
+    """Whichever is first, the account ends with the newer token."""
+    texts = ["old"]
+    spec = AccountSpec("work", "chatgpt", "https://chatgpt.test/backend-api")
+    tokens = Credentials(refresh_token="refresh-0", account_id="acc-1")
+    account = (await Accounts(database, Ring(texts), b"pepper").add(spec, tokens, 50.0)).account
+    for number in range(5):
+        before = Accounts(database, Ring(texts), b"pepper")
+        texts = [f"new-{number}", *texts]
+        anew = Credentials(refresh_token=f"refresh-{number + 1}", account_id="acc-1")
+        mark = before.mark(f"refresh-{number}")
+        _, saved = await asyncio.gather(
+            facts.reseal(database, Ring(texts)),
+            before.save_tokens(account.id, anew, expires_at=None, last_refresh=60.0, expected_refresh=mark),
+        )
+        assert saved
+        assert await Accounts(database, Ring(texts), b"pepper").credentials(account.id) == anew

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, inspect, select, text
 
-from dragoman.store import migrate
+from dragoman.gateway.ports import Row
+from dragoman.store import facts, migrate, rows
+from dragoman.store.accounts import Accounts, AccountSpec, Credentials
+from dragoman.store.backup import problems
 from dragoman.store.engine import Database, StoreError
-from dragoman.store.tables import aliases, metadata
+from dragoman.store.ring import Ring
+from dragoman.store.tables import aliases, meta, metadata, requests, usage_hours
 
 
 def _differences(connection: Connection) -> list[object]:
@@ -73,21 +75,70 @@ async def test_an_unknown_target_is_named(database: Database) -> None:
         await migrate.move(database, "nowhere")
 
 
-async def test_an_older_database_waits_for_leave_and_sqlite_is_copied_first(
-    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def _filled_at_0001(database: Database) -> None:
+    """A database as the first version left it: made by its own step, with rows in it."""
+    await migrate.move(database, "0001")
     async with database.write() as connection:
         await connection.execute(insert(aliases).values(name="kept", target="gpt-5.5", position=1))
-    monkeypatch.setattr(migrate, "HEAD", "0002")
-    with pytest.raises(StoreError, match="dragoman db upgrade"):
+        await rows.add(connection, [rows.columns(Row("req_1", 50.0, uid="boot-1"))])
+        await facts.bump(connection)
+    await facts.unlock(database, Ring(["text"]), b"text")
+
+
+async def _kept(database: Database) -> tuple[object, ...]:
+    async with database.read() as connection:
+        return (
+            (await connection.execute(select(aliases))).all(),
+            (await connection.execute(select(requests))).all(),
+            (await connection.execute(select(usage_hours))).all(),
+            (await connection.execute(select(meta).order_by(meta.c.name))).all(),
+        )
+
+
+async def test_an_older_database_waits_for_leave_and_sqlite_is_copied_first(
+    empty_database: Database,
+) -> None:
+    """Rows stay as they are; the copy is a whole database of the revision before, for its owner alone."""
+    database = empty_database
+    await _filled_at_0001(database)
+    before = await _kept(database)
+    with pytest.raises(StoreError, match="revision 0001, this version needs 0002: dragoman db upgrade"):
         await migrate.prepare(database, automatic=False)
+    assert await migrate.revision(database) == "0001"
     copy = await migrate.prepare(database)
+    assert await migrate.revision(database) == migrate.HEAD
+    assert await _kept(database) == before
+    async with database.read() as connection:
+        assert await connection.run_sync(_differences) == []
+    assert await migrate.prepare(database) is None
     if database.file is None:
         assert copy is None
         return
     assert copy is not None
+    assert copy.name == f"{database.file.name}.before-0002-from-0001"
     assert copy.stat().st_mode & 0o777 == 0o600
+    assert await problems(copy) == []
     kept = Database(database.url.set(database=str(copy)))
-    async with kept.read() as connection:
-        assert await connection.scalar(select(aliases.c.name)) == "kept"
+    assert await migrate.revision(kept) == "0001"
+    assert await _kept(kept) == before
+    # It is as good as the original: brought up, it is the same database.
+    assert await migrate.prepare(kept) is not None
+    assert await _kept(kept) == before
     await kept.close()
+
+
+async def test_the_pool_can_go_again_and_the_rest_stays(empty_database: Database) -> None:
+    """B101: down to 0001 and up, with rows."""
+    await _filled_at_0001(empty_database)
+    before = await _kept(empty_database)
+    await migrate.move(empty_database, "0002")
+    await Accounts(empty_database, Ring(["text"]), b"pepper").add(
+        AccountSpec("paid", "openai", "https://api.test/v1"), Credentials(api_key="sk-1"), 50.0
+    )
+    await migrate.move(empty_database, "0001")
+    async with empty_database.read() as connection:
+        assert "accounts" not in await connection.run_sync(_names)
+    await migrate.move(empty_database, "head")
+    assert await Accounts(empty_database, Ring(["text"]), b"pepper").listed() == []
+    after = await _kept(empty_database)
+    assert after[:3] == before[:3]

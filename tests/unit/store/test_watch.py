@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from dragoman.store.accounts import Accounts, AccountSpec, Credentials
 from dragoman.store.clientkeys import ClientKeys, KeySpec
 from dragoman.store.engine import Database, StoreDown
 from dragoman.store.names import Aliases, PriceOverrides
+from dragoman.store.ring import Ring
 from dragoman.store.watch import Snapshot, Watch
 
 
 class Listener:
     """Keeps what a watch says."""
 
-    def __init__(self, database: Database, now: float = 100.0) -> None:
+    def __init__(self, database: Database, now: float = 100.0, seconds: float = 0.01) -> None:
         self.snapshots: list[Snapshot] = []
         self.answers = 0
         self.failures: list[str] = []
@@ -27,7 +29,7 @@ class Listener:
             changed=self._changed,
             answered=self._answered,
             failed=self.failures.append,
-            seconds=0.01,
+            seconds=seconds,
         )
 
     async def _changed(self, snapshot: Snapshot) -> None:
@@ -99,4 +101,26 @@ async def test_it_goes_on_after_failures_and_tells_kinds_only(database: Database
     listener.broken = False
     await until(lambda: listener.snapshots)
     await listener.watch.stop()
+    await listener.watch.stop()
+
+
+async def test_accounts_are_part_of_what_is_read(database: Database) -> None:
+    accounts = Accounts(database, Ring(["text"]), b"pepper")
+    listener = Listener(database)
+    await listener.watch.look()
+    spec = AccountSpec("paid", "openai", "https://api.test/v1")
+    made = await accounts.add(spec, Credentials(api_key="sk-1"), 50.0)
+    await listener.watch.look()
+    assert [snapshot.accounts for snapshot in listener.snapshots] == [[], [made.account]]
+
+
+async def test_it_looks_at_once_when_it_is_woken(database: Database) -> None:
+    listener = Listener(database, seconds=3600.0)
+    listener.watch.start()
+    for number in range(1, 4):
+        await Aliases(database).set(f"a{number}", "gpt-5.5")
+        listener.watch.wake()
+        async with asyncio.timeout(30):
+            while len(listener.snapshots) < number:
+                await asyncio.sleep(0.01)
     await listener.watch.stop()

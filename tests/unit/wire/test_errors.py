@@ -88,6 +88,8 @@ def test_a_refusal_carries_its_failure_and_names_the_path() -> None:
     """B80, D27."""
     refused = invalid("messages.2.content.0.text", "must be a string")
     assert isinstance(refused, Refused)
-    assert refused.failure == Failure(Kind.INVALID_REQUEST, "messages.2.content.0.text: must be a string")
+    assert refused.failure == Failure(
+        Kind.INVALID_REQUEST, "messages.2.content.0.text: must be a string", param="messages.2.content.0.text"
+    )
     assert str(refused) == "messages.2.content.0.text: must be a string"
     assert invalid("", "the body must be an object").failure.message == "the body must be an object"

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dragoman.translate.capability import Capability
 from dragoman.translate.messages import search
 from dragoman.translate.messages.arguments import trimmed
 from dragoman.translate.messages.content import text_part
 from dragoman.translate.messages.notes import SILENT, note
-from dragoman.translate.messages.pairing import Pairs
 from dragoman.translate.messages.plan import Policy, Target
 from dragoman.translate.messages.questions import TOOL_CHANGES, upstream_call_id
 from dragoman.translate.messages.reasoning import Opened, open_item
 from dragoman.translate.messages.transcript import Item, Transcript
+from dragoman.translate.pairing import Pairs
 from dragoman.wire import jsonio
 from dragoman.wire.responses import AssistantMessage
 
@@ -77,13 +78,7 @@ class Answers:
     def _say(self, text: str, *, is_commentary: bool) -> None:
         if not text:
             return
-        capability = self._target.capability
-        item: AssistantMessage = {"type": "message", "role": "assistant", "content": text}
-        if capability.assistant_parts:
-            item["content"] = [{"type": "output_text", "text": text}]
-        if capability.phase:
-            item["phase"] = "commentary" if is_commentary else "final_answer"
-        self._transcript.produce({**item})
+        self._transcript.produce(spoken(text, self._target.capability, is_commentary=is_commentary))
 
     def _call(self, block: Block, number: int, place: int) -> None:
         transcript, call_id = self._transcript, block["id"]
@@ -189,6 +184,16 @@ _HANDLERS: dict[str, Callable[[Answers, Block, str], None]] = {
     "compaction": Answers._compaction,
     **dict.fromkeys(TOOL_CHANGES, Answers._change_tools),
 }
+
+
+def spoken(text: str, capability: Capability, *, is_commentary: bool) -> Item:
+    """A text that the model said, as the upstream takes it back."""
+    item: AssistantMessage = {"type": "message", "role": "assistant", "content": text}
+    if capability.assistant_parts:
+        item["content"] = [{"type": "output_text", "text": text}]
+    if capability.phase:
+        item["phase"] = "commentary" if is_commentary else "final_answer"
+    return {**item}
 
 
 def _last_call(blocks: Sequence[Block]) -> int:

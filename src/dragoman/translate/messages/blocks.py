@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dragoman.translate.messages.stops import PrefixStripper, StopScanner
+from dragoman.translate.stops import PrefixStripper, StopScanner
 
 Event = dict[str, Any]
 
@@ -36,6 +36,10 @@ class Blocks:
             self._open({"type": "text", "text": ""})
         delta = {"type": "text_delta", "text": text}
         self.out.append({"type": "content_block_delta", "index": self.index, "delta": delta})
+
+    def refuse(self, text: str) -> None:
+        """Text of a refusal, which Anthropic shows like any other."""
+        self.text(text)
 
     def end_text(self) -> None:
         """The current text block is over."""

@@ -47,8 +47,7 @@ def _blocks(item: dict[str, Any], context: AnswerContext, outcome: Outcome) -> l
     """The call and its result. Counts the search; one beyond the client's limit gets an error as result."""
     action = item.get("action")
     action = action if isinstance(action, dict) else {}
-    if action.get("type", "search") == "search":
-        outcome.web_searches += 1
+    outcome.web_searches += is_search(item)
     outcome.searches_shown += 1
     call_id = f"srvtoolu_{''.join(filter(str.isalnum, context.message_id))[-40:]}_{outcome.searches_shown}"
     limit = context.plan.web_search_max
@@ -66,6 +65,12 @@ def _blocks(item: dict[str, Any], context: AnswerContext, outcome: Outcome) -> l
         ),
         _Block({"type": "web_search_tool_result", "tool_use_id": call_id, "content": content}),
     ]
+
+
+def is_search(item: dict[str, Any]) -> bool:
+    """Whether a finished web_search_call was a search, not a visit to a page that was found."""
+    action = item.get("action")
+    return not isinstance(action, dict) or action.get("type", "search") == "search"
 
 
 def citation(annotation: dict[str, Any], text: str, context: AnswerContext) -> dict[str, Any] | None:

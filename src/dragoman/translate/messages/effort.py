@@ -20,7 +20,7 @@ _BEYOND = "xhigh"
 # Tokens below which a model at this effort may use up its whole limit before it says a word.
 FLOORS = {"none": 0, "minimal": 128, "low": 512, "medium": 2_048, "high": 2_048, "xhigh": 2_048, "max": 2_048}
 _LEAST = 16  # what the upstream takes at least
-_SUMMARIES = ("auto", "concise", "detailed")
+SUMMARIES = ("auto", "concise", "detailed")
 BUDGET_LEAST = 1024
 
 
@@ -101,6 +101,14 @@ def limits(request: Mapping[str, Any], effort: str | None, target: Target) -> Li
     return Limits(effort, limit, asked if limit > asked else None)
 
 
+def samples(limit: Limits, target: Target) -> bool:
+    """Whether sampling parameters may be sent: always, or where the model answers without thinking."""
+    capability = target.capability
+    if capability.sampling:
+        return True
+    return capability.sampling_unthinking and (limit.effort or target.profile.default_effort) == "none"
+
+
 def _floor(effort: str | None) -> int:
     return FLOORS[effort] if effort is not None else 0
 
@@ -114,5 +122,5 @@ def reasoning_field(request: Mapping[str, Any], effort: str | None, target: Targ
         field["effort"] = effort
     if target.capability.summary and (request.get("thinking") or {}).get("type") != "disabled":
         wanted = (request.get("reasoning") or {}).get("summary")
-        field["summary"] = wanted if wanted in _SUMMARIES else "auto"
+        field["summary"] = wanted if wanted in SUMMARIES else "auto"
     return field

@@ -94,16 +94,22 @@ _FIGURE = re.compile(r"(?<![\w.\-])(\d{1,3}(?:,\d{3})+|\d{4,})(?![\w\-]|[.,]\d)"
 
 
 def _too_long(text: str, tokens: int | None, window: int | None) -> str:
-    """The wording that clients recognise and answer with a compaction.
+    """The wording that clients recognise and answer with a compaction."""
+    found = figures(text, tokens, window)
+    if found is None:
+        return "prompt is too long: it exceeds the context window of the model"
+    return f"prompt is too long: {found[0]} tokens > {found[1]} maximum"
+
+
+def figures(text: str, tokens: int | None, window: int | None) -> tuple[int, int] | None:
+    """Tokens of a prompt that is too long, and the window; None where the window is not known.
 
     The upstream's own two figures if it gave them, else the estimate and the window. That the prompt is
     longer than the window is known, so an estimate below it is raised to the least that is true.
     """
-    figures = [n for n in (int(found.replace(",", "")) for found in _FIGURE.findall(text)) if n >= 1000]
-    if len(figures) >= 2 and max(figures) > min(figures):
-        tokens, window = max(figures), min(figures)
-    elif len(figures) == 1 and window is None:
-        window = figures[0]
-    if window is None:
-        return "prompt is too long: it exceeds the context window of the model"
-    return f"prompt is too long: {max(tokens or 0, window + 1)} tokens > {window} maximum"
+    named = [n for n in (int(found.replace(",", "")) for found in _FIGURE.findall(text)) if n >= 1000]
+    if len(named) >= 2 and max(named) > min(named):
+        tokens, window = max(named), min(named)
+    elif len(named) == 1 and window is None:
+        window = named[0]
+    return None if window is None else (max(tokens or 0, window + 1), window)

@@ -12,11 +12,11 @@ from typing import Any
 
 from dragoman.translate.messages.answers import Answers, compaction_of
 from dragoman.translate.messages.content import Content, text_part
-from dragoman.translate.messages.pairing import pair, refuse
 from dragoman.translate.messages.plan import Policy, Target
 from dragoman.translate.messages.questions import Questions
 from dragoman.translate.messages.tools import Offer
 from dragoman.translate.messages.transcript import Transcript
+from dragoman.translate.pairing import pair, refuse
 
 PREFILL = (
     "Your answer has already begun with the text below. Continue exactly where it ends, without repeating it."

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dragoman.translate.characters import REPLACEMENT, join
 from dragoman.translate.messages.blocks import Blocks
-from dragoman.translate.messages.characters import REPLACEMENT, join
 from dragoman.translate.messages.context import AnswerContext
 from dragoman.translate.messages.outcome import Outcome
 

@@ -8,6 +8,7 @@ turn, and what only the terminal event has is added. What an item becomes is its
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from dragoman.translate.messages.blocks import Blocks
@@ -33,9 +34,26 @@ ItemType = TypeVar("ItemType", bound=Item)
 class Lineup:
     """All items of one answer. `head` is the one whose turn it is."""
 
-    __slots__ = ("_blocks", "_by_id", "_by_index", "_context", "_items", "_outcome", "_queue", "head")
+    __slots__ = (
+        "_blocks",
+        "_by_id",
+        "_by_index",
+        "_context",
+        "_items",
+        "_kinds",
+        "_outcome",
+        "_queue",
+        "head",
+    )
 
-    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
+    def __init__(
+        self,
+        context: AnswerContext,
+        blocks: Blocks,
+        outcome: Outcome,
+        kinds: Mapping[str, type[Item]] = KINDS,
+    ) -> None:
+        self._kinds = kinds
         self._context = context
         self._blocks = blocks
         self._outcome = outcome
@@ -72,7 +90,7 @@ class Lineup:
 
     def added(self, event: Event) -> None:
         """An item is announced."""
-        raw, kind = item_of(event)
+        raw, kind = self._read(event)
         if kind is None:
             return
         item_id, index = name(raw.get("id")), place(event)
@@ -91,7 +109,7 @@ class Lineup:
 
     def done(self, event: Event) -> None:
         """An item has its last shape."""
-        raw, kind = item_of(event)
+        raw, kind = self._read(event)
         if kind is None:
             tally(self._outcome.hidden, str(raw["type"]))
             return
@@ -152,7 +170,7 @@ class Lineup:
         """
         found: list[tuple[int, Event, type[Item]]] = []
         for position, raw in enumerate(output if isinstance(output, list) else ()):
-            kind = KINDS.get(str(raw.get("type"))) if isinstance(raw, dict) else None
+            kind = self._kinds.get(str(raw.get("type"))) if isinstance(raw, dict) else None
             # Unfinished reasoning is sealed half, or not at all: it cannot be replayed.
             if kind is not None and (whole or kind is not Reasoning):
                 found.append((position, raw, kind))
@@ -171,6 +189,13 @@ class Lineup:
                 seen.remove(item)
             self.finish(item, raw)
 
+    def _read(self, event: Event) -> tuple[Event, type[Item] | None]:
+        """The item of an event, and what it is here; None for items the client's dialect has no word for."""
+        item = event.get("item")
+        if not isinstance(item, dict) or not isinstance(item.get("type"), str):
+            raise PeerError(f"{event['type']} without an item")
+        return item, self._kinds.get(item["type"])
+
     # -- who is who ----------------------------------------------------------------------------------
 
     def _guess(self, kind: type[Item], item_id: str | None, index: int | None) -> Item | None:
@@ -187,7 +212,10 @@ class Lineup:
     def _make(
         self, kind: type[ItemType], item_id: str | None, index: int | None, position: int | None = None
     ) -> ItemType:
-        item = kind(self._context, self._blocks, self._outcome)
+        made = self._kinds.get(kind.kind)
+        item = (made if made is not None and issubclass(made, kind) else kind)(
+            self._context, self._blocks, self._outcome
+        )
         if position is None:
             position = index if index is not None else self._items[-1].order[0] if self._items else 0
         item.order = (position, len(self._items))
@@ -201,14 +229,6 @@ class Lineup:
             self._by_id[item_id] = item
         if index is not None:
             self._by_index[index] = item
-
-
-def item_of(event: Event) -> tuple[Event, type[Item] | None]:
-    """The item of an event, and what it is here; None for items the client's dialect has no word for."""
-    item = event.get("item")
-    if not isinstance(item, dict) or not isinstance(item.get("type"), str):
-        raise PeerError(f"{event['type']} without an item")
-    return item, KINDS.get(item["type"])
 
 
 def name(value: Any) -> str | None:

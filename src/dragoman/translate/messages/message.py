@@ -87,9 +87,13 @@ class Message(Item):
         if not all(isinstance(value, str | int | None) for value in mark) or mark in part.cited:
             return
         part.cited.add(mark)
-        found = citation(annotation, str(part.text), self.context)
+        found = self._cited(annotation, str(part.text))
         if found is not None:
             self._put(index, found)
+
+    def _cited(self, annotation: dict[str, Any], text: str) -> dict[str, Any] | None:
+        """An annotation of a part with this text in the client's words; None where it has none."""
+        return citation(annotation, text, self.context)
 
     def finish(self, item: dict[str, Any]) -> None:
         content = item.get("content")
@@ -136,6 +140,9 @@ class Message(Item):
                 self.blocks.end_text()
             self._current = index
         if isinstance(piece, str):
-            self.blocks.text(piece)
+            if self._parts[index].refusal:
+                self.blocks.refuse(piece)
+            else:
+                self.blocks.text(piece)
         else:
             self.blocks.cite(piece)

@@ -13,8 +13,8 @@ from typing import Any
 
 from dragoman.translate.messages.content import ORPHAN, Part, text_part
 from dragoman.translate.messages.notes import SILENT
-from dragoman.translate.messages.pairing import Pairs
 from dragoman.translate.messages.transcript import Transcript
+from dragoman.translate.pairing import Pairs
 
 Block = Mapping[str, Any]
 

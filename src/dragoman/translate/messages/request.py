@@ -17,6 +17,7 @@ from dragoman.translate.messages.effort import (
     Limits,
     limits,
     reasoning_field,
+    samples,
     shown_thinking,
     wanted_effort,
 )
@@ -131,7 +132,7 @@ def _body(
         include.append(search.INCLUDE)
     uses = offer.searches.get("max_uses") if offer.searches is not None else None
     only_search = offer.hosted == ["web_search"] and capability.max_tool_calls
-    sampling = capability.sampling or (capability.sampling_unthinking and _thinks_not(limit, target))
+    sampling = samples(limit, target)
     fields: dict[str, Any] = {
         "model": target.model,
         "instructions": instructions,
@@ -151,15 +152,10 @@ def _body(
         "service_tier": _tier(request, capability),
         "prompt_cache_key": identity.prompt_cache_key if capability.cache_key else None,
         "prompt_cache_options": options,
-        "prompt_cache_retention": _retention(request, capability),
+        "prompt_cache_retention": retention(request, capability),
         "safety_identifier": identity.safety_identifier if capability.safety_identifier else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _thinks_not(limit: Limits, target: Target) -> bool:
-    """Whether the model will answer without thinking, so that it takes sampling parameters."""
-    return (limit.effort or target.profile.default_effort) == "none"
 
 
 def _tier(request: Mapping[str, Any], capability: Capability) -> str | None:
@@ -168,7 +164,8 @@ def _tier(request: Mapping[str, Any], capability: Capability) -> str | None:
     return _TIERS.get(request.get("service_tier") or "") if capability.service_tier else None
 
 
-def _retention(request: Mapping[str, Any], capability: Capability) -> str | None:
+def retention(request: Mapping[str, Any], capability: Capability) -> str | None:
+    """The cache retention that the client wants, where the upstream takes it."""
     for name in ("prompt_cache_retention", "promptCacheRetention"):
         wanted = (request.get(name) or "").strip()
         if wanted:
@@ -184,8 +181,11 @@ def _schema(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _schema_hint(schema: Mapping[str, Any] | None, capability: Capability) -> str:
-    if schema is None or capability.text_format:
-        return ""
+    return "" if schema is None or capability.text_format else schema_hint(schema)
+
+
+def schema_hint(schema: Mapping[str, Any]) -> str:
+    """What is said to the model where the upstream takes no format."""
     return f"{SCHEMA_HINT}\n{jsonio.dump_text(schema)}"
 
 

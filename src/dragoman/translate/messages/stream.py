@@ -4,23 +4,24 @@ TRANSITIONS[state][event type] is (handler, next state). Types that no row names
 a known type where its state has no row is a fault of the peer. The automaton decides order and endings:
 blocks strictly one after the other, `message_start` with the first thing to show, the stop reason only
 with the upstream's last word in hand, and never a good end after a cut. Whose turn it is stands in lineup,
-what an item becomes in message, calls, thinking and citations, how blocks are written in blocks.
+what an item becomes in message, calls, thinking and citations, how blocks are written in blocks. Another
+dialect of the same answer (chat/stream) says the same in its own words, which are a section of their own.
 Contracts: OpenAI's Responses streaming events, Anthropic's Messages streaming events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from dragoman.translate.messages.blocks import blocks
+from dragoman.translate.messages.blocks import Blocks, blocks
 from dragoman.translate.messages.calls import CustomCall, FunctionCall
 from dragoman.translate.messages.context import WINDOW_BETA, AnswerContext
 from dragoman.translate.messages.failure import Cause, UpstreamFailure, from_event, to_client
 from dragoman.translate.messages.frame import closing, opening
-from dragoman.translate.messages.items import PeerError
-from dragoman.translate.messages.lineup import Lineup, name
+from dragoman.translate.messages.items import Item, PeerError
+from dragoman.translate.messages.lineup import KINDS, Lineup, name
 from dragoman.translate.messages.message import Message
 from dragoman.translate.messages.outcome import Outcome, tally
 from dragoman.translate.messages.thinking import Reasoning
@@ -50,6 +51,10 @@ class State(StrEnum):
     ENDED = "ended"
 
 
+Handler = Callable[[Any, Event], None]
+Transitions = dict[State, dict[str, tuple[Handler, State]]]
+
+
 class ResponsesToMessages:
     """Translates one attempt's answer. `feed` every event, then `close` at the end of the bytes.
 
@@ -61,7 +66,6 @@ class ResponsesToMessages:
     """
 
     def __init__(self, context: AnswerContext, *, started: bool = False) -> None:
-        plan = context.plan
         self.context = context
         self.started = started
         self.finished = False
@@ -69,12 +73,33 @@ class ResponsesToMessages:
         self.failure: UpstreamFailure | None = None
         self.told: Failure | None = None
         self.state = State.WAITING
-        self._rows = TRANSITIONS[State.WAITING]
+        self._rows = self.transitions[State.WAITING]
         self._outcome = Outcome()
-        self._blocks = blocks(plan.stop_sequences, plan.visible_cap, plan.prefill, context.count)
+        self._blocks = self._writer()
         self._content = False  # something of the answer itself was written
         self._final = False  # the upstream's terminal event is in hand
-        self._lineup = Lineup(context, self._blocks, self._outcome)
+        self._lineup = Lineup(context, self._blocks, self._outcome, self.kinds)
+
+    # -- the client's dialect: what another one says in its own words ---------------------------------
+
+    transitions: ClassVar[Transitions]
+    kinds: ClassVar[Mapping[str, type[Item]]] = KINDS
+
+    def _writer(self) -> Blocks:
+        plan = self.context.plan
+        return blocks(plan.stop_sequences, plan.visible_cap, plan.prefill, self.context.count)
+
+    def _opening(self) -> Event:
+        return opening(self.context, self._outcome.service_tier)
+
+    def _closing(self, details: str | None) -> list[Event]:
+        return closing(self.context, self._outcome, details)
+
+    def _tell(self, failure: UpstreamFailure) -> Failure:
+        return to_client(failure, tokens=self.context.input_estimate, window=self.context.window)
+
+    def _error(self, failure: Failure) -> Event:
+        return failure.anthropic()
 
     # -- the four doors ------------------------------------------------------------------------------
 
@@ -105,7 +130,7 @@ class ResponsesToMessages:
         self.finished = True
         self.told = failure
         self._enter(State.ENDED)
-        return [failure.anthropic()]
+        return [self._error(failure)]
 
     def close(self) -> list[Event]:
         """The upstream's bytes are at their end; without a terminal event that is a cut."""
@@ -304,7 +329,7 @@ class ResponsesToMessages:
 
     def _start(self) -> Event:
         self.started = True
-        return opening(self.context, self._outcome.service_tier)
+        return self._opening()
 
     def _cut_short(self) -> None:
         """Visible output reached a stop sequence or the cap: the answer ends here, whatever comes."""
@@ -318,7 +343,7 @@ class ResponsesToMessages:
         outcome.stop_reason, outcome.stop_sequence = reason, sequence
         if outcome.usage.source != "measured":
             outcome.usage = estimated(self.context.input_estimate, outcome.output_bytes)
-        self._blocks.out += closing(self.context, outcome, details)
+        self._blocks.out += self._closing(details)
         self.finished = True
 
     def _break(self, failure: UpstreamFailure) -> None:
@@ -327,12 +352,12 @@ class ResponsesToMessages:
         self.finished = True
         self._enter(State.ENDED)
         if self._content or self._blocks.out:
-            self.told = to_client(failure, tokens=self.context.input_estimate, window=self.context.window)
-            self._blocks.out.append(self.told.anthropic())
+            self.told = self._tell(failure)
+            self._blocks.out.append(self._error(self.told))
 
     def _enter(self, state: State) -> None:
         self.state = state
-        self._rows = TRANSITIONS[state]
+        self._rows = self.transitions[state]
 
     def _read(self, response: Event) -> None:
         self._final = True
@@ -346,9 +371,6 @@ class ResponsesToMessages:
         outcome.response_id = name(response.get("id")) or outcome.response_id
         outcome.response_model = name(response.get("model")) or outcome.response_model
         outcome.service_tier = name(response.get("service_tier")) or outcome.service_tier
-
-
-Handler = Callable[[ResponsesToMessages, Event], None]
 
 
 class Row(NamedTuple):
@@ -407,10 +429,17 @@ ROWS: tuple[Row, ...] = (
     Row("response.failed", _TO._late, (State.STOPPED,), State.ENDED),
 )
 
-TRANSITIONS: dict[State, dict[str, tuple[Handler, State]]] = {
-    state: {row.event: (row.handler, row.after or state) for row in ROWS if state in row.states}
-    for state in State
-}
+
+def transitions(rows: Sequence[Row]) -> Transitions:
+    """The table by state. Of two rows for one event and state the later counts."""
+    return {
+        state: {row.event: (row.handler, row.after or state) for row in rows if state in row.states}
+        for state in State
+    }
+
+
+TRANSITIONS = transitions(ROWS)
+ResponsesToMessages.transitions = TRANSITIONS
 
 KNOWN = frozenset(row.event for row in ROWS)
 

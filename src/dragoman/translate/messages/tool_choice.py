@@ -16,7 +16,7 @@ from dragoman.translate.messages.tools import Offer
 from dragoman.wire.errors import invalid
 
 _WORDS = {"auto": "auto", "any": "required", "none": "none"}
-_HINTS = {
+HINTS = {
     "required": "Answer with a call of one of the tools.",
     "none": "Answer without calling any tool.",
 }
@@ -45,7 +45,7 @@ def choose(
         return _forced(choice["name"], tools, offer, capability, policy)
     word = _WORDS[kind]
     if not capability.tool_choice:
-        return Choice("auto", _HINTS.get(word, ""))
+        return Choice("auto", HINTS.get(word, ""))
     if offer.removed and word != "none" and capability.allowed_tools:
         left = [_named(tool) for tool in _all(tools, offer) if tool.get("name") not in offer.removed]
         return Choice({"type": "allowed_tools", "mode": word, "tools": left})

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dragoman.translate.capability import Capability
 from dragoman.translate.messages import search
 from dragoman.translate.messages.plan import Policy, Target
 from dragoman.translate.messages.structured import is_strict
-from dragoman.translate.messages.tool_names import Names, short_name
 from dragoman.translate.messages.typed_tools import client_side
+from dragoman.translate.tool_names import Names, short_name
 from dragoman.wire import jsonio
 from dragoman.wire.errors import invalid
 
@@ -112,7 +113,8 @@ class Offer:
         if described is not None:
             description, schema = described(tool)
         elif isinstance(tool.get("input_schema"), dict):
-            description, schema = tool.get("description"), self._parameters(tool["input_schema"])
+            description = tool.get("description")
+            schema = parameters(tool["input_schema"], self._target.capability)
         else:
             return None
         made: dict[str, Any] = {"type": "function", "name": self.names.add(tool["name"])}
@@ -125,16 +127,6 @@ class Offer:
             if not made["strict"]:
                 self.ignored.append(f"{path}.strict")
         return made
-
-    def _parameters(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """The client's schema itself, or a mended copy with the missing members at its end."""
-        if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
-            schema = {**schema, "type": "object"}
-            if not isinstance(schema.get("properties"), dict):
-                schema["properties"] = {}
-        if not self._target.capability.any_schema and any(word in schema for word in _COMBINATORS):
-            schema = {word: value for word, value in schema.items() if word not in _COMBINATORS}
-        return schema
 
     def _web_search(self, tool: Mapping[str, Any], path: str) -> None:
         if not self._target.capability.web_search:
@@ -218,6 +210,17 @@ class Offer:
         if not self._target.capability.additional_tools:
             tools += [self.deferred[name] for name in self.loaded]
         return stable_order(tools, order) if order else tools
+
+
+def parameters(schema: dict[str, Any], capability: Capability) -> dict[str, Any]:
+    """The client's schema itself, or a mended copy with the missing members at its end."""
+    if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
+        schema = {**schema, "type": "object"}
+        if not isinstance(schema.get("properties"), dict):
+            schema["properties"] = {}
+    if not capability.any_schema and any(word in schema for word in _COMBINATORS):
+        schema = {word: value for word, value in schema.items() if word not in _COMBINATORS}
+    return schema
 
 
 def stable_order(tools: Sequence[dict[str, Any]], before: Sequence[str]) -> list[dict[str, Any]]:

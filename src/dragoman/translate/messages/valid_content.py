@@ -7,18 +7,19 @@ over instead.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dragoman.translate.messages.flaw import (
+from dragoman.translate.flaw import (
     Flaw,
     check_list,
     check_object,
     check_optional,
     check_string,
     check_text,
+    check_url,
     check_word,
+    is_base64,
 )
 from dragoman.translate.messages.notes import ASSISTANT_NOTES, RESULT_NOTES, SILENT, USER_NOTES
 from dragoman.translate.messages.valid_tools import check_tool
@@ -29,10 +30,6 @@ ROLES = ("user", "assistant", "system")
 MARKS = 4
 TTLS = ("5m", "1h")
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-_URL = re.compile(r"https?://[^\s/][^\s]*", re.IGNORECASE)
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-# Enough of a long text to know that it is base64; the upstream decodes it and judges the rest.
-_SAMPLE = 128
 
 
 class Content:
@@ -128,7 +125,7 @@ class Content:
             check_text(source, "media_type")
             _check_base64(source)
         elif kind == "url":
-            _check_url(source)
+            check_url(source, "url")
         else:
             self._other_source(kind)
 
@@ -139,7 +136,7 @@ class Content:
                 raise Flaw("media_type", "must be application/pdf")
             _check_base64(source)
         elif kind == "url":
-            _check_url(source)
+            check_url(source, "url")
         elif kind == "text":
             check_string(source, "data")
         elif kind == "content":
@@ -226,17 +223,8 @@ def _check_definition(tool: Block) -> None:
         raise flaw.under("definition") from None
 
 
-def _check_url(source: Block) -> None:
-    url = source.get("url")
-    if not isinstance(url, str) or not _URL.fullmatch(url):
-        raise Flaw("url", "must be an http or https URL")
-
-
 def _check_base64(source: Block) -> None:
-    data = check_text(source, "data")
-    whole = len(data) <= 2 * _SAMPLE
-    sample = data if whole else data[:_SAMPLE] + data[-_SAMPLE:]
-    if not data.isascii() or not _BASE64.fullmatch(sample):
+    if not is_base64(check_text(source, "data")):
         raise Flaw("data", "must be base64")
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dragoman.translate.messages.flaw import (
+from dragoman.translate.flaw import (
     Flaw,
     check_list,
     check_object,

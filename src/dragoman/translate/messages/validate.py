@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dragoman.translate.messages.effort import BUDGET_LEAST
-from dragoman.translate.messages.flaw import (
+from dragoman.translate.flaw import (
     Flaw,
-    check_fraction,
+    check_between,
     check_list,
     check_object,
     check_optional,
@@ -22,6 +21,7 @@ from dragoman.translate.messages.flaw import (
     check_whole,
     check_word,
 )
+from dragoman.translate.messages.effort import BUDGET_LEAST
 from dragoman.translate.messages.valid_content import Content
 from dragoman.translate.messages.valid_tools import check_choice, check_server, check_tool
 from dragoman.translate.models import EFFORTS, known_effort
@@ -119,8 +119,8 @@ def _check_servers(request: Request) -> set[str]:
 
 
 def _check_sampling(request: Request) -> None:
-    check_fraction(request, "temperature")
-    check_fraction(request, "top_p")
+    check_between(request, "temperature", 0, 1)
+    check_between(request, "top_p", 0, 1)
     check_whole(request, "top_k", 0)
     check_optional(request, "stream", bool, "a boolean")
     for place, text in enumerate(check_strings(request, "stop_sequences")):

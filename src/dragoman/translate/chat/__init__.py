@@ -1,0 +1,1 @@
+"""OpenAI's Chat Completions to Responses and back. Pure."""

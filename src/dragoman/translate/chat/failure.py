@@ -1,0 +1,26 @@
+"""What a client of Chat Completions is told of an upstream failure.
+
+The same table as everywhere, in OpenAI's envelope; only a prompt that is too long is told in the sentence
+by which OpenAI's clients know it. Nothing here decides what may be tried again.
+"""
+
+from __future__ import annotations
+
+from dragoman.translate.messages.failure import Cause, UpstreamFailure, figures
+from dragoman.translate.messages.failure import to_client as to_any_client
+from dragoman.wire.errors import Failure, Kind
+
+
+def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | None) -> Failure:
+    """What the client is told. `tokens` is the estimate of the prompt, `window` the model's maximum."""
+    if failure.cause is not Cause.CONTEXT:
+        return to_any_client(failure, tokens=tokens, window=window)
+    found = figures(failure.message, tokens, window)
+    if found is None:
+        sentence = "Your input exceeds the context window of this model. Please shorten the messages."
+    else:
+        sentence = (
+            f"This model's maximum context length is {found[1]} tokens. However, your messages resulted in "
+            f"{found[0]} tokens. Please reduce the length of the messages."
+        )
+    return Failure(Kind.CONTEXT_OVERFLOW, sentence, param="messages")
