@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from dragoman.wire import address
 
 PREFIX = "DRAGOMAN_"
 # Read by the command line itself, not part of the schema.
@@ -92,6 +100,10 @@ class Upstream(Section):
     user_agent: str = Field(
         default="",
         description="User-Agent sent upstream; empty presents this gateway by its name and version.",
+    )
+    allow_link_local: bool = Field(
+        default=False,
+        description="Permit accounts at link-local addresses and at cloud metadata services.",
     )
 
     @field_validator("user_agent")
@@ -215,18 +227,11 @@ def sendable(value: str) -> str:
     return value
 
 
-def _problem_of_address(value: str) -> str | None:
-    """What is wrong with an upstream's address, or None."""
-    try:
-        parts = urlsplit(value)
-        named = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        named = False
-    if not named or parts.scheme not in ("http", "https") or not re.fullmatch(r"[!-~]+", value):
-        return "must be an http or https address"
-    if parts.username is not None or parts.password is not None:
-        return "must hold no user name or password: use api_key"
-    return "must end before any ? or #" if parts.query or parts.fragment else None
+def _address(value: str) -> str:
+    """An upstream's address without its last slash. Raises ValueError."""
+    if (problem := address.problem(value)) is not None:
+        raise ValueError(problem)
+    return value.rstrip("/")
 
 
 class Account(Secret):
@@ -235,12 +240,20 @@ class Account(Secret):
     SECRET: ClassVar[str] = "api_key"
 
     name: str = Field(min_length=1, max_length=64, description="Name in logs and headers.")
-    kind: Literal["openai", "responses"] = Field(
+    kind: Literal["openai", "responses", "chatgpt"] = Field(
         default="openai",
-        description="`openai` for the OpenAI API, `responses` for any Responses-compatible server.",
+        description="`openai` for the OpenAI API, `responses` for any Responses-compatible server, "
+        "`chatgpt` for the login of a ChatGPT plan.",
     )
     base_url: str = Field(
-        default="https://api.openai.com/v1", description="Address up to and without `/responses`."
+        default="https://api.openai.com/v1",
+        description="Address up to and without `/responses`; for `chatgpt` up to and without `/codex`, "
+        "where `chatgpt.base_url` is the default.",
+    )
+    auth_file: Path | None = Field(
+        default=None,
+        description="For `chatgpt`: the `auth.json` of a Codex login that no other program uses. "
+        "It is read at the start and never written.",
     )
     api_key: str | None = Field(default=None, repr=False, description="The upstream's key.")
     api_key_env: str | None = Field(default=None, description="Environment variable that holds the key.")
@@ -252,19 +265,64 @@ class Account(Secret):
     )
 
     def _optional(self) -> bool:
-        return self.kind == "responses"  # local servers often want no key
+        return self.kind in ("responses", "chatgpt")  # local servers often want no key
+
+    @model_validator(mode="after")
+    def _login_or_key(self) -> Account:
+        if self.kind != "chatgpt":
+            if self.auth_file is not None:
+                raise ValueError('auth_file goes with kind = "chatgpt" only')
+            return self
+        if self.auth_file is None:
+            raise ValueError('kind = "chatgpt" needs auth_file, the auth.json that `codex login` writes')
+        for name in ("api_key", "api_key_env", "api_key_file", "organization", "project"):
+            if getattr(self, name) is not None:
+                raise ValueError(f'{name} does not go with kind = "chatgpt": its login is in auth_file')
+        return self
 
     @field_validator("base_url")
     @classmethod
     def _http(cls, value: str) -> str:
-        if (problem := _problem_of_address(value)) is not None:
-            raise ValueError(problem)
-        return value.rstrip("/")
+        return _address(value)
 
     @field_validator("api_key", "organization", "project")
     @classmethod
     def _sendable(cls, value: str | None) -> str | None:
         return None if value is None else sendable(value)
+
+
+class ChatGPT(Section):
+    """`[chatgpt]`: where accounts of ChatGPT plans are called and logged in, and as whom."""
+
+    base_url: str = Field(
+        default="https://chatgpt.com/backend-api", description="Address up to and without `/codex`."
+    )
+    issuer: str = Field(
+        default="https://auth.openai.com", description="The host that logs in and renews tokens."
+    )
+    client_id: str = Field(
+        default="app_EMoamEEZ73f0CkXaXp7hrann",
+        min_length=1,
+        description="OAuth client of the login; the default is the public one of Codex.",
+    )
+    originator: str = Field(
+        default="dragoman", min_length=1, description="Sent as `originator`: the name of this client."
+    )
+    client_version: str = Field(
+        default="",
+        description="Sent as `version`; empty sends this gateway's own. A Codex version where the backend "
+        "refuses models to clients that it takes for too old.",
+    )
+
+    @field_validator("base_url", "issuer")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        return _address(value)
+
+    @field_validator("client_id", "originator", "client_version")
+    @classmethod
+    def _sendable(cls, value: str) -> str:
+        return sendable(value)
 
 
 class Key(Secret):
@@ -332,8 +390,34 @@ class Settings(BaseSettings):
         default={},
         description="Upstream model (exact or glob) = table of USD per million tokens, before the catalogue.",
     )
+    chatgpt: ChatGPT = ChatGPT()
     accounts: list[Account] = Field(default=[], description="The upstreams, tried in the order listed.")
     keys: list[Key] = Field(default=[], description="The client keys.")
+
+    @field_validator("accounts")
+    @classmethod
+    def _addresses(cls, rows: list[Account], info: ValidationInfo) -> list[Account]:
+        """ChatGPT accounts are at the backend where they name no address; no address is forbidden."""
+        chatgpt, upstream = info.data.get("chatgpt"), info.data.get("upstream")
+        found = []
+        for row in rows:
+            if row.kind == "chatgpt" and "base_url" not in row.model_fields_set and chatgpt is not None:
+                row = row.model_copy(update={"base_url": chatgpt.base_url})
+            allowed = upstream is None or upstream.allow_link_local
+            if not allowed and (why := address.forbidden(row.base_url)) is not None:
+                raise ValueError(f"{row.name}: base_url: {why}; upstream.allow_link_local permits it")
+            found.append(row)
+        return found
+
+    @field_validator("chatgpt")
+    @classmethod
+    def _backend(cls, value: ChatGPT, info: ValidationInfo) -> ChatGPT:
+        upstream = info.data.get("upstream")
+        for name in ("base_url", "issuer"):
+            why = address.forbidden(getattr(value, name))
+            if why is not None and (upstream is None or not upstream.allow_link_local):
+                raise ValueError(f"{name}: {why}; upstream.allow_link_local permits it")
+        return value
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import logins
 from tests.support.buffering import buffering
 from tests.support.command import User, user
 from tests.support.gateway import Gateway, gateway
@@ -198,6 +199,26 @@ def test_what_a_server_says_about_the_account(
         found = of_accounts(someone, account("main", f"{url}/v1", kind=kind))
     assert levels(found, "account") == [level]
     assert told in found["account"][0]["sentence"]
+
+
+@pytest.mark.parametrize(("status", "level", "told"), [(200, "ok", "reached"), (401, "warn", "has renewed")])
+def test_the_login_of_a_plan_is_tried_at_its_catalogue(
+    someone: User, tmp_path: Path, status: int, level: str, told: str
+) -> None:
+    file = tmp_path / "auth.json"
+    file.write_text(json.dumps(logins.document("acct")))
+    with Answering(status, {}, '{"models": [{"slug": "gpt-5.5"}]}') as url:
+        row = {"name": "plan", "kind": "chatgpt", "base_url": url, "auth_file": str(file)}
+        found = of_accounts(someone, {**row, "models": ["gpt-5.5", "gpt-9"]})
+    assert levels(found, "account") == [level]
+    said = found["account"][0]
+    assert told in said["sentence"] + (said["fix"] or "")
+    if status == 200:
+        assert "gpt-9" in found["account-models"][0]["sentence"]
+    file.write_text('{"tokens": {}}')
+    broken = of_accounts(someone, row)
+    assert levels(broken, "account") == ["error"]
+    assert "refresh_token is missing" in broken["account"][0]["sentence"]
 
 
 def test_accounts_that_are_not_reached_say_why(someone: User) -> None:

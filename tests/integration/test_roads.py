@@ -11,7 +11,8 @@ import pytest
 
 from dragoman.gateway.ports import Account, UpstreamError
 from dragoman.translate.messages.failure import Cause
-from dragoman.upstream.client import HttpUpstream, Road
+from dragoman.upstream.client import HttpUpstream
+from dragoman.upstream.roads import Road
 from tests.support.upstream import Upstream, upstream
 
 CERTIFICATE = Path(__file__).parent.parent / "fixtures" / "localhost.pem"

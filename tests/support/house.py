@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import logins
 from tests.support.gateway import COMMAND, Gateway, Spawned, bare_environment, gateway, spawned
 
 KEY = "sk-drg-end-to-end-tests"
@@ -218,24 +219,57 @@ drain_seconds = 1
 {upstream}
 [models]
 "claude-*" = "{model}"
-[[accounts]]
-name = "simulated"
-kind = "openai"
-base_url = "{base}/v1"
-api_key = "sk-simulated"
+{account}
 [[keys]]
 name = "tests"
 key = "{key}"
 """
 
 
+API_ACCOUNT = """
+[[accounts]]
+name = "simulated"
+kind = "openai"
+base_url = "{base}/v1"
+api_key = "sk-simulated"
+"""
+CHATGPT_ACCOUNT = """
+[chatgpt]
+issuer = "{base}"
+[[accounts]]
+name = "simulated"
+kind = "chatgpt"
+base_url = "{base}/backend-api"
+auth_file = "{file}"
+"""
+
+
+def _account(sim: Simulator, place: Path, flavour: str) -> str:
+    """The account's table, which the simulator knows as well."""
+    if flavour == "api":
+        return API_ACCOUNT.format(base=sim.url)
+    login = logins.document("simulated")
+    tokens = login["tokens"]
+    known = {"access": tokens["access_token"], "refresh": tokens["refresh_token"]}
+    fetch(f"{sim.url}/__sim/accounts", {"id": "simulated", "kind": "codex", **known})
+    file = place / "auth.json"
+    file.write_text(json.dumps(login))
+    return CHATGPT_ACCOUNT.format(base=sim.url, file=file)
+
+
 @contextmanager
-def house(place: Path, contract: str = "A", *, server: str = "", upstream: str = "") -> Iterator[House]:
-    """Runs both. `server` and `upstream` are TOML lines for these tables."""
+def house(
+    place: Path, contract: str = "A", *, server: str = "", upstream: str = "", flavour: str = "api"
+) -> Iterator[House]:
+    """Runs both. `server` and `upstream` are TOML lines for these tables; `flavour` is api or chatgpt."""
     with ExitStack() as stack:
         sim = stack.enter_context(simulator(place / "simulator"))
         config = CONFIG.format(
-            server=server, upstream=upstream, model=UPSTREAM[contract], base=sim.url, key=KEY
+            server=server,
+            upstream=upstream,
+            model=UPSTREAM[contract],
+            account=_account(sim, place, flavour),
+            key=KEY,
         )
         inner = stack.enter_context(ExitStack())
 

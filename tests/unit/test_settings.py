@@ -84,6 +84,33 @@ def test_tables_come_as_json_from_the_environment(file: Path, monkeypatch: pytes
                 ("http://host/v1?key=1", "must end before any ? or #"),
             )
         ),
+        *(
+            (f'[[accounts]]\nname = "a"\napi_key = "k"\nbase_url = "{address}"', message)
+            for address, message in (
+                ("http://169.254.169.254/latest", "169.254.169.254 is a link-local address"),
+                ("http://[fd00:ec2::254]/v1", "is a metadata service; upstream.allow_link_local permits it"),
+                ("http://metadata.google.internal/v1", "is a metadata service"),
+                ("http://[fe80::1]/v1", "is a link-local address"),
+                ("http://0xa9fea9fe/v1", "is a link-local address"),
+            )
+        ),
+        ('[chatgpt]\nissuer = "http://169.254.169.254"', "chatgpt: issuer: 169.254.169.254 is a link-local"),
+        ('[chatgpt]\nbase_url = "ftp://x"', "chatgpt.base_url: must be an http or https address"),
+        ('[chatgpt]\noriginator = "a\\nb"', "chatgpt.originator: holds characters"),
+        ('[chatgpt]\nclient_id = ""', "chatgpt.client_id"),
+        ('[[accounts]]\nname = "a"\nkind = "chatgpt"', 'kind = "chatgpt" needs auth_file'),
+        (
+            '[[accounts]]\nname = "a"\nkind = "chatgpt"\nauth_file = "f"\napi_key = "k"',
+            'api_key does not go with kind = "chatgpt"',
+        ),
+        (
+            '[[accounts]]\nname = "a"\nkind = "chatgpt"\nauth_file = "f"\norganization = "o"',
+            'organization does not go with kind = "chatgpt"',
+        ),
+        (
+            '[[accounts]]\nname = "a"\napi_key = "k"\nauth_file = "f"',
+            'auth_file goes with kind = "chatgpt" only',
+        ),
         ('[[accounts]]\nname = "a"\napi_key = "k\\r\\nx: y"', "accounts.0.api_key: holds characters"),
         ('[[accounts]]\nname = "a"\napi_key = "k"\norganization = "a\\tb"', "accounts.0.organization: holds"),
         ('[upstream]\nuser_agent = "a\\nb"', "upstream.user_agent: holds characters"),
@@ -139,3 +166,35 @@ def test_a_local_server_needs_no_key(file: Path) -> None:
     account = load(file).accounts[0]
     assert account.api_key is None
     assert account.base_url == "http://127.0.0.1:9/v1"
+
+
+def test_a_chatgpt_account_is_at_the_backend_unless_it_says_otherwise(file: Path) -> None:
+    file.write_text(
+        """
+[chatgpt]
+base_url = "http://127.0.0.1:9/backend-api/"
+[[accounts]]
+name = "a"
+kind = "chatgpt"
+auth_file = "a.json"
+[[accounts]]
+name = "b"
+kind = "chatgpt"
+auth_file = "b.json"
+base_url = "http://127.0.0.1:8/"
+"""
+    )
+    settings = load(file)
+    assert [row.base_url for row in settings.accounts] == [
+        "http://127.0.0.1:9/backend-api",
+        "http://127.0.0.1:8",
+    ]
+    assert settings.chatgpt.issuer == "https://auth.openai.com"
+    file.write_text('[[accounts]]\nname = "a"\nkind = "chatgpt"\nauth_file = "a.json"')
+    assert load(file).accounts[0].base_url == "https://chatgpt.com/backend-api"
+
+
+def test_a_link_local_address_may_be_allowed(file: Path) -> None:
+    rows = '[[accounts]]\nname = "a"\napi_key = "k"\nbase_url = "http://169.254.1.1/v1"'
+    file.write_text(f"[upstream]\nallow_link_local = true\n{rows}")
+    assert load(file).accounts[0].base_url == "http://169.254.1.1/v1"

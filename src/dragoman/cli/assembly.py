@@ -19,9 +19,10 @@ from dragoman import __version__
 from dragoman.budget.pricing import Prices
 from dragoman.cache.recall import Recall
 from dragoman.cli import configured
-from dragoman.cli.configured import secret_of
+from dragoman.cli.configured import login_of, secret_of
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
+from dragoman.cli.logins import logins, user_agent
 from dragoman.cli.start import Start
 from dragoman.cli.store import Store
 from dragoman.gateway.admission import Admission
@@ -141,9 +142,10 @@ async def assemble(
 
         simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
     accounts = StaticAccounts(_accounts(settings, simulator), root)
+    pool = logins(settings, accounts, logger)
     upstream = HttpUpstream(
-        accounts.roads,
-        user_agent=settings.upstream.user_agent or f"dragoman/{__version__}",
+        pool.roads,
+        user_agent=user_agent(settings),
         connect_seconds=settings.upstream.connect_seconds,
         ca_file=None if settings.upstream.ca_file is None else str(settings.upstream.ca_file),
     )
@@ -173,7 +175,8 @@ async def assemble(
     lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
     lag.start()
     health = health or Health()
-    jobs: list[Job] = []
+    jobs: list[Job] = [pool]
+    pool.start()
     mount = None
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health)
@@ -326,6 +329,7 @@ def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccou
             row.organization,
             row.project,
             None if row.models is None else tuple(row.models),
+            login=login_of(row),
         )
         for row in settings.accounts
     ]

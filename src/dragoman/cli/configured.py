@@ -11,14 +11,17 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dragoman.budget.limits import Limit, parse_limit
 from dragoman.budget.pricing import Price, parse_price
 from dragoman.cli.secret import read
-from dragoman.settings import Key, Secret, Settings, SettingsError, sendable
+from dragoman.settings import Account, Key, Secret, Settings, SettingsError, sendable
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.wire.errors import Refused
+
+if TYPE_CHECKING:
+    from dragoman.upstream.authfile import Login
 
 # The aliases of the demo, where neither an account nor a model is configured.
 DEMO_MODELS = {"claude-*": "gpt-5.5@medium"}
@@ -56,6 +59,22 @@ def fit(value: str, where: str) -> str:
         return sendable(value)
     except ValueError as error:
         raise SettingsError(f"{where} {error}") from None
+
+
+def login_of(row: Account) -> Login | None:
+    """The login in an account's `auth_file`, None for an account with a key. Raises SettingsError."""
+    if row.auth_file is None:
+        return None
+    from dragoman.upstream.authfile import MOST_BYTES, AuthFileError, parse
+
+    where = f"accounts.{row.name}.auth_file: {row.auth_file}"
+    try:
+        with row.auth_file.open("rb") as file:
+            return parse(file.read(MOST_BYTES + 1))
+    except OSError as error:
+        raise SettingsError(f"{where}: {error.strerror}") from None
+    except AuthFileError as problem:
+        raise SettingsError(f"{where}: {problem}") from None
 
 
 def aliases(settings: Settings) -> tuple[Alias, ...]:
@@ -118,6 +137,7 @@ def problems(settings: Settings, data: Path) -> Iterator[str]:
     ]
     checks += [partial(parse_aliases, {pattern: target}) for pattern, target in settings.models.items()]
     checks += [partial(secret_of, row, f"accounts.{row.name}") for row in settings.accounts]
+    checks += [partial(login_of, row) for row in settings.accounts]
     checks += [partial(secret_of, row, f"keys.{row.name}") for row in settings.keys]
     checks += [partial(limits, row) for row in settings.keys]
     checks += [partial(price, name, table) for name, table in settings.prices.items()]

@@ -136,6 +136,8 @@ _KINDS: dict[str, dict[str, Any]] = {
 _ADDITIONAL_TOOLS = frozenset({"gpt-5.4", "gpt-5.4-pro", "gpt-5.5", "gpt-5.5-pro", "gpt-5.6"})
 _ONLY_LONG = frozenset({"gpt-5.5", "gpt-5.5-pro", "gpt-5.6"})
 _BOTH = ("in_memory", "24h")
+# Levels that the ChatGPT backend refuses, or is not known to take: the next higher one is asked for instead.
+_NOT_ON_BACKEND = frozenset({"none", "minimal"})
 # Levels that every reasoning model takes: what is left after a refused effort.
 _PLAIN_EFFORTS = frozenset({"low", "medium", "high"})
 
@@ -148,7 +150,7 @@ def capability(kind: str, profile: ModelProfile, learnt: frozenset[str] = frozen
     backend = kind == "chatgpt"
     known = Capability(
         system="developer" if api and profile.breakpoints else "instructions",
-        efforts=tuple(level for level in profile.efforts if not (backend and level == "minimal")),
+        efforts=tuple(level for level in profile.efforts if not (backend and level in _NOT_ON_BACKEND)),
         reasoning=profile.reasoning,
         summary=profile.reasoning and profile.summaries,
         phase=profile.phase,

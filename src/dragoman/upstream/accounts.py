@@ -1,6 +1,7 @@
 """The accounts of the configuration file, in the order listed.
 
-Implements the gateway's Accounts port and knows the roads (address and credentials) of its accounts.
+Implements the gateway's Accounts port, and knows address and credentials of its accounts: the roads of those
+with a key, the logins of the others.
 """
 
 from __future__ import annotations
@@ -12,21 +13,23 @@ from dataclasses import dataclass, field
 
 from dragoman.gateway.ports import Account
 from dragoman.translate.messages.plan import UpstreamKind
-from dragoman.upstream.client import Road
+from dragoman.upstream.authfile import Login
+from dragoman.upstream.roads import Road
 
 
 @dataclass(frozen=True, slots=True)
 class StaticAccount:
-    """One account as configured, with its key resolved."""
+    """One account as configured, with its key or login resolved."""
 
     name: str
     kind: UpstreamKind
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: str = field(default="", repr=False)
     organization: str | None = None
     project: str | None = None
     models: tuple[str, ...] | None = None
     simulated: bool = False
+    login: Login | None = None
 
 
 class StaticAccounts:
@@ -34,7 +37,12 @@ class StaticAccounts:
 
     def __init__(self, accounts: Sequence[StaticAccount], salt: bytes) -> None:
         self._accounts = [_account(account, salt) for account in accounts]
-        self.roads = {account.name: _road(account) for account in accounts}
+        self.roads = {account.name: _road(account) for account in accounts if account.login is None}
+        self.logins = {
+            account.name: (account.base_url, account.login)
+            for account in accounts
+            if account.login is not None
+        }
         self._listed = _listed(self._accounts)
 
     def candidates(self, model: str) -> Sequence[Account]:
@@ -57,8 +65,10 @@ def _listed(accounts: Sequence[Account]) -> frozenset[str] | None:
 
 
 def _account(account: StaticAccount, salt: bytes) -> Account:
-    # Sealed reasoning belongs to the organisation; where that is not named, to the key.
+    # Sealed reasoning belongs to the organisation; where that is not named, to the key or the login.
     owner = account.organization or account.api_key
+    if account.login is not None:
+        owner = account.login.identity
     tag = hmac.digest(salt, f"{account.base_url}\n{owner}".encode(), hashlib.sha256).hex()[:16]
     models = None if account.models is None else frozenset(account.models)
     return Account(account.name, account.kind, tag, models, account.simulated)
@@ -72,4 +82,4 @@ def _road(account: StaticAccount) -> Road:
         headers["openai-organization"] = account.organization
     if account.project:
         headers["openai-project"] = account.project
-    return Road(account.base_url, headers)
+    return Road(account.base_url, headers, pool=account.kind)

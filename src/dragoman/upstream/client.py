@@ -11,9 +11,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.request import getproxies, proxy_bypass
+from typing import Any, NamedTuple, Protocol
 
 import aiohttp
 from yarl import URL
@@ -22,6 +20,8 @@ from dragoman.gateway.ports import Account, UpstreamError
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
 from dragoman.upstream.post import Pool, read_some
+from dragoman.upstream.proxies import proxy_for
+from dragoman.upstream.roads import FixedRoads, Road, Roads
 from dragoman.wire import jsonio, sse
 
 ERROR_BODY_BYTES = 256 * 1024
@@ -31,24 +31,44 @@ KEEPALIVE_SECONDS = 75.0
 COUNT_SECONDS = 0.5
 # So long no kept connection is used after one of them, or a new one, was of no use.
 DOUBT_SECONDS = 2.0
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# Accounts whose streams tell of quotas, and the event that does.
+_TELLING_KIND = "chatgpt"
+_QUOTA_EVENT = "codex.rate_limits"
+# A 401 for one of these may be over with a new token.
+_RENEWABLE = frozenset({Cause.CREDENTIALS, Cause.LOGIN})
 
 
-@dataclass(frozen=True, slots=True)
-class Road:
-    """How one account is reached; `headers` hold its credentials and never leave this module."""
+class Observer(Protocol):
+    """Who reads what upstreams tell of quotas. Called inline: it never waits and never raises."""
 
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
+    def headers(self, account: Account, status: int, headers: Mapping[str, str]) -> None:
+        """The header fields of an answer, refusals included; names in any case, as the mapping finds them."""
+        ...
+
+    def event(self, account: Account, event: Mapping[str, Any]) -> None:
+        """A `codex.rate_limits` event of a stream."""
+        ...
+
+
+class _Lines(NamedTuple):
+    """Connections that are kept, and such as are not."""
+
+    kept: Pool
+    fresh: Pool
 
 
 class HttpAnswer:
     """A 200 in progress. Set `complete` once the terminal event was read, so the connection is kept."""
 
-    __slots__ = ("_response", "complete")
+    __slots__ = ("_response", "_told", "complete")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        told: Callable[[list[dict[str, Any]]], None] | None = None,
+    ) -> None:
         self._response = response
+        self._told = told
         self.complete = False
 
     async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
@@ -61,6 +81,8 @@ class HttpAnswer:
             while chunk := await read_some(self._response.content):
                 # None at all is a sign of life, too: a comment, or a part of an event.
                 events, fault = _read_events(decoder.feed_data(chunk))
+                if self._told is not None:
+                    self._told(events)
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
@@ -92,19 +114,21 @@ class HttpAnswer:
 class Opening:
     """One answer of an upstream, from its head to its end. A generator would cost three times as much."""
 
-    __slots__ = ("_answer", "_begun", "_keep", "_response")
+    __slots__ = ("_answer", "_begun", "_keep", "_response", "_told")
 
     def __init__(
         self,
         begun: Coroutine[Any, Any, aiohttp.ClientResponse],
         keep: Callable[[aiohttp.ClientResponse], None],
+        told: Callable[[list[dict[str, Any]]], None] | None = None,
     ) -> None:
         self._begun = begun
         self._keep = keep
+        self._told = told
 
     async def __aenter__(self) -> HttpAnswer:
         self._response = await self._begun
-        self._answer = HttpAnswer(self._response)
+        self._answer = HttpAnswer(self._response, self._told)
         return self._answer
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,59 +139,91 @@ class Opening:
 
 
 class HttpUpstream:
-    """Implements the gateway's Upstream port over one connection pool."""
+    """Implements the gateway's Upstream port.
+
+    `roads` are asked for every attempt, so accounts and tokens may change at any time; a mapping is for such
+    as never do. `observer` hears the header fields of every answer.
+    """
 
     def __init__(
         self,
-        roads: Mapping[str, Road],
+        roads: Roads | Mapping[str, Road],
         *,
         user_agent: str,
         connect_seconds: float,
         ca_file: str | None = None,
         now: Callable[[], float] = time.time,
+        observer: Observer | None = None,
     ) -> None:
-        self._roads = dict(roads)
+        self._roads = FixedRoads(roads) if isinstance(roads, Mapping) else roads
         self._now = now
         self._user_agent = user_agent
-        context: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        self._observer = observer
+        self._context: ssl.SSLContext | bool = True
+        if ca_file:
+            self._context = ssl.create_default_context(cafile=ca_file)
         # The total is without limit: silence is watched by the gateway's pacer, not by a clock on the whole.
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, connect=connect_seconds)
-
-        def pool(*, fresh: bool) -> Pool:
-            keepalive = None if fresh else KEEPALIVE_SECONDS
-            connector = aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=keepalive, force_close=fresh, ssl=context
-            )
-            return Pool(connector, timeout)
-
-        self._pool = pool(fresh=False)
-        self._fresh = pool(fresh=True)
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=connect_seconds, connect=connect_seconds
+        )
+        self._lines: dict[str, _Lines] = {}
         self._doubted: dict[str, float] = {}
-        self._proxies = {name: _proxy_for(road.url) for name, road in self._roads.items()}
+        self._proxies: dict[str, URL | None] = {}
         self._lingering: set[asyncio.Task[None]] = set()
 
     def open(self, account: Account, body: bytes, headers: Mapping[str, str]) -> Opening:
         """POSTs a create request. Raises UpstreamError for everything but a 200 that can be read."""
-        return Opening(self._begin(account, body, headers), self._keep)
+        begun = self._begin(account, body, headers)
+        if account.kind != _TELLING_KIND or (observer := self._observer) is None:
+            return Opening(begun, self._keep)
+
+        def told(events: list[dict[str, Any]]) -> None:
+            for event in events:
+                if event.get("type") == _QUOTA_EVENT:
+                    observer.event(account, event)
+
+        return Opening(begun, self._keep, told)
 
     async def _begin(
         self, account: Account, body: bytes, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        response = await self._post(account, "/responses", body, headers, "text/event-stream")
+        road = self._roads.get(account.name)
+        if road is None:
+            road = await self._roads.ready(account.name)
+        response = await self._post(account, road, road.target, body, headers, "text/event-stream")
         if response.status == 200:
             return response
-        try:
-            raise UpstreamError(await self._refusal(response))
-        finally:
-            response.close()
+        failure = await self._refused(response)
+        if response.status == 401 and road.token is not None and failure.cause in _RENEWABLE:
+            return await self._again(account, road, body, headers)
+        raise UpstreamError(failure)
+
+    async def _again(
+        self, account: Account, road: Road, body: bytes, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """Once more with a renewed token: nothing was done for the one that got a 401."""
+        renewed = await self._roads.renewed(account.name, road)
+        if renewed is None:
+            raise UpstreamError(UpstreamFailure(Cause.LOGIN, status=401))
+        response = await self._post(account, renewed, renewed.target, body, headers, "text/event-stream")
+        if response.status == 200:
+            return response
+        failure = await self._refused(response)
+        if response.status == 401 and failure.cause in _RENEWABLE:
+            self._roads.hopeless(account.name, renewed)
+            # The login is good, the issuer has just said so: whatever this is, no new one would help.
+            failure = UpstreamFailure(Cause.CREDENTIALS, failure.message, 401, failure.code)
+        raise UpstreamError(failure)
 
     async def count(self, account: Account, body: Mapping[str, Any]) -> int | None:
         """Exact input tokens by the upstream's own counter, or None when it has no quick answer."""
+        road = self._roads.get(account.name)
+        if road is None or road.count is None:
+            return None
+        target = URL(road.url + road.count, encoded=True)
         try:
             async with asyncio.timeout(COUNT_SECONDS):
-                response = await self._post(
-                    account, "/responses/input_tokens", jsonio.dump(body), {}, "application/json"
-                )
+                response = await self._post(account, road, target, jsonio.dump(body), {}, "application/json")
                 async with response:
                     if response.status != 200:
                         return None
@@ -183,13 +239,19 @@ class HttpUpstream:
             task.cancel()
         if self._lingering:
             await asyncio.wait(self._lingering)
-        await self._pool.close()
-        await self._fresh.close()
+        for lines in self._lines.values():
+            await lines.kept.close()
+            await lines.fresh.close()
 
     async def _post(
-        self, account: Account, path: str, body: bytes, headers: Mapping[str, str], accept: str
+        self,
+        account: Account,
+        road: Road,
+        target: URL,
+        body: bytes,
+        headers: Mapping[str, str],
+        accept: str,
     ) -> aiohttp.ClientResponse:
-        road = self._roads[account.name]
         fields = {
             "user-agent": self._user_agent,
             "accept": accept,
@@ -199,34 +261,58 @@ class HttpUpstream:
             **road.headers,
         }
         try:
-            url = URL(road.url + path, encoded=True)
-            return await self._pool_for(account).post(url, body, fields, self._proxies[account.name])
+            response = await self._pool(account, road).post(target, body, fields, self._proxy(road))
         except (aiohttp.ServerTimeoutError, TimeoutError):
             raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, "connecting took too long")) from None
         except (aiohttp.ClientError, OSError) as error:
             self._doubted[account.name] = asyncio.get_running_loop().time() + DOUBT_SECONDS
             raise UpstreamError(UpstreamFailure(Cause.TRANSPORT, _name(error))) from None
+        if self._observer is not None:
+            self._observer.headers(account, response.status, response.headers)
+        return response
 
-    def _pool_for(self, account: Account) -> Pool:
-        """The pool; for a while after a connection failed, new connections only.
+    def _pool(self, account: Account, road: Road) -> Pool:
+        """The connections of the road; for a while after one of the account's failed, new ones only.
 
         An upstream that went away took every kept connection with it: a second attempt over another of
         them would fail like the first.
         """
+        lines = self._lines.get(road.pool) or self._drawn(road.pool)
         until = self._doubted.get(account.name)
         if until is None:
-            return self._pool
+            return lines.kept
         if asyncio.get_running_loop().time() < until:
-            return self._fresh
+            return lines.fresh
         del self._doubted[account.name]
-        return self._pool
+        return lines.kept
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> UpstreamFailure:
+    def _drawn(self, name: str) -> _Lines:
+        def pool(*, fresh: bool) -> Pool:
+            keepalive = None if fresh else KEEPALIVE_SECONDS
+            connector = aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=keepalive, force_close=fresh, ssl=self._context
+            )
+            return Pool(connector, self._timeout)
+
+        lines = self._lines[name] = _Lines(pool(fresh=False), pool(fresh=True))
+        return lines
+
+    def _proxy(self, road: Road) -> URL | None:
+        try:
+            return self._proxies[road.url]
+        except KeyError:
+            proxy = self._proxies[road.url] = proxy_for(road.url)
+            return proxy
+
+    async def _refused(self, response: aiohttp.ClientResponse) -> UpstreamFailure:
+        """What a refusal says; the response is closed then."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         try:
             body = await _read(response, ERROR_BODY_BYTES)
         except (aiohttp.ClientError, OSError):
             body = b""
+        finally:
+            response.close()
         return failures.from_http(response.status, headers, body, now=self._now())
 
     def _keep(self, response: aiohttp.ClientResponse) -> None:
@@ -276,18 +362,6 @@ async def _linger(response: aiohttp.ClientResponse) -> None:
     except BaseException:
         response.close()
         raise
-
-
-def _proxy_for(url: str) -> URL | None:
-    """The proxy that the environment names for a URL. Loopback is never proxied."""
-    parsed = URL(url)
-    host = parsed.host or ""
-    if host in LOOPBACK or host.startswith("127.") or proxy_bypass(host):
-        return None
-    proxy = getproxies().get(parsed.scheme)
-    if not proxy:
-        return None
-    return URL(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _broken(what: str) -> UpstreamFailure:

@@ -12,11 +12,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from dragoman import __version__
 from dragoman.cli.client import Reply, Unreachable, call, opener, parsed
-from dragoman.cli.configured import is_loopback, secret_of
+from dragoman.cli.configured import is_loopback, login_of, secret_of
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
 from dragoman.settings import Account, SettingsError
@@ -76,23 +76,36 @@ def _address(account: Account) -> Iterator[Finding]:
 
 
 def _has_key(account: Account) -> bool:
-    return any(one is not None for one in (account.api_key, account.api_key_env, account.api_key_file))
+    given = (account.api_key, account.api_key_env, account.api_key_file, account.auth_file)
+    return any(one is not None for one in given)
+
+
+def _credentials(account: Account) -> dict[str, str]:
+    """The header fields that say whose request it is. Raises SettingsError."""
+    if (login := login_of(account)) is not None:
+        named = {"chatgpt-account-id": login.account_id} if login.account_id else {}
+        return {"Authorization": f"Bearer {login.access_token}", **named}
+    key = secret_of(account, f"accounts.{account.name}")
+    return {
+        **({"Authorization": f"Bearer {key}"} if key else {}),
+        **({"OpenAI-Organization": account.organization} if account.organization else {}),
+        **({"OpenAI-Project": account.project} if account.project else {}),
+    }
 
 
 def _ask(answer: Answer, visit: Visit) -> None:
     account = answer.account
     try:
-        key = secret_of(account, f"accounts.{account.name}")
+        fields = {"User-Agent": f"dragoman/{__version__}", **_credentials(account)}
     except SettingsError as problem:
         answer.secret_problem = str(problem)
         return
-    fields = {
-        "User-Agent": f"dragoman/{__version__}",
-        **({"Authorization": f"Bearer {key}"} if key else {}),
-        **({"OpenAI-Organization": account.organization} if account.organization else {}),
-        **({"OpenAI-Project": account.project} if account.project else {}),
-    }
     url = f"{account.base_url}/models"
+    if account.kind == "chatgpt" and visit.settings is not None:
+        from dragoman.upstream.chatgpt import CATALOGUE_VERSION
+
+        version = quote(visit.settings.chatgpt.client_version or CATALOGUE_VERSION, safe="")
+        url = f"{account.base_url}/codex/models?client_version={version}"
     ca_file = None if visit.settings is None else visit.settings.upstream.ca_file
     try:
         director = opener(url, ca_file)
@@ -135,7 +148,13 @@ _FIXES = {
 
 def _status(named: str, account: Account, reply: Reply) -> Iterator[Finding]:
     status = reply.status
-    if status in (401, 403):
+    if status == 401 and account.kind == "chatgpt":
+        yield warn(
+            "account",
+            f"{named}: reached, but the access token in its auth_file is not taken any more (status 401)",
+            "nothing, if the gateway has renewed it since; else log in again and name the new auth.json",
+        )
+    elif status in (401, 403):
         yield error(
             "account", f"{named}: the server refuses the account's key (status {status})", "renew its key"
         )
@@ -159,10 +178,11 @@ def _status(named: str, account: Account, reply: Reply) -> Iterator[Finding]:
 
 
 def _models(named: str, account: Account, reply: Reply) -> Iterator[Finding]:
-    rows = reply.json.get("data") if isinstance(reply.json, dict) else None
+    chatgpt = account.kind == "chatgpt"
+    rows = reply.json.get("models" if chatgpt else "data") if isinstance(reply.json, dict) else None
     if not account.models or not isinstance(rows, list):
         return
-    offered = {row.get("id") for row in rows if isinstance(row, dict)}
+    offered = {row.get("slug" if chatgpt else "id") for row in rows if isinstance(row, dict)}
     for name in account.models:
         if name not in offered:
             yield warn("account-models", f"{named}: its server does not list the model {name}")

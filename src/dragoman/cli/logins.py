@@ -1,0 +1,78 @@
+"""The ChatGPT accounts of a process that serves: their tokens, what renews them, the roads that use them.
+
+Refreshed tokens are kept through a port; the login file of an account is read once and never written.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+from dragoman import __version__
+from dragoman.settings import Settings
+from dragoman.telemetry import logs
+from dragoman.upstream.accounts import StaticAccounts
+from dragoman.upstream.calls import Calls
+from dragoman.upstream.chatgpt import CATALOGUE_VERSION, Backend, Presented, dressing
+from dragoman.upstream.memory import MemoryTokens
+from dragoman.upstream.oauth import Issuer, Problem
+from dragoman.upstream.refresh import TokenKeeper
+from dragoman.upstream.roads import LiveRoads
+
+
+@dataclass(slots=True)
+class Logins:
+    """What serves accounts whose credentials change."""
+
+    calls: Calls
+    issuer: Issuer
+    keeper: TokenKeeper
+    roads: LiveRoads
+    backend: Backend
+
+    def start(self) -> None:
+        """Begins to renew tokens ahead of time."""
+        self.keeper.start()
+
+    async def stop(self) -> None:
+        """Waits for a refresh that is under way, and closes connections."""
+        await self.keeper.stop()
+        await self.calls.close()
+
+
+def user_agent(settings: Settings) -> str:
+    """As whom the gateway calls upstreams."""
+    return settings.upstream.user_agent or f"dragoman/{__version__}"
+
+
+def logins(settings: Settings, accounts: StaticAccounts, logger: logs.Logger) -> Logins:
+    """Puts them together inside the running loop; asks nobody anything yet."""
+    chatgpt, ca_file = settings.chatgpt, settings.upstream.ca_file
+    calls = Calls(user_agent=user_agent(settings), ca_file=None if ca_file is None else str(ca_file))
+    issuer = Issuer(calls, chatgpt.issuer, chatgpt.client_id, time.time, originator=chatgpt.originator)
+    store = MemoryTokens()
+
+    async def lost(account: str, problem: Problem) -> None:
+        logger.warning("account", account=account, state="needs_login", reason=problem.sentence)
+
+    keeper = TokenKeeper(
+        issuer,
+        store,
+        now=time.time,
+        monotonic=time.monotonic,
+        jitter=random.SystemRandom().random,
+        lost=lost,
+    )
+    presented = Presented(
+        chatgpt.originator,
+        chatgpt.client_version or __version__,
+        chatgpt.client_version or CATALOGUE_VERSION,
+    )
+    roads = LiveRoads(keeper, dressing(presented))
+    for name, road in accounts.roads.items():
+        roads.put(name, road)
+    for name, (base_url, login) in accounts.logins.items():
+        store.put(name, login)
+        roads.put_login(name, base_url, login)
+    return Logins(calls, issuer, keeper, roads, Backend(calls, roads, presented, now=time.time))
