@@ -350,3 +350,48 @@ async def test_the_backends_rules_are_kept_whatever_the_client_asks(
     assert reply.status == 200, reply.body
     if choice == "all" or "tool_choice" not in wanted:
         assert broken == {}
+
+
+async def test_refreshed_tokens_outlive_the_process_and_are_sealed(tmp_path: Path, database_url: str) -> None:
+    """The file's refresh token is used up: the next process must know the newer one, and nobody can read it."""
+    async with simulated() as up:
+        rows = table(up, logins.account(up, tmp_path, "one"), database={"url": database_url})
+        file = (tmp_path / "one.json").read_bytes()
+        for count in (1, 2, 3):
+            async with gateway(tmp_path, rows, stored=True) as house:
+                expire(up)
+                assert (await house.ask(f"Number {count}")).status == 200
+            assert refreshes(up) == count
+        well(up)
+        account = up.state.accounts.get("one")
+        assert account is not None
+        tokens = [account.access, account.refresh]
+    assert (tmp_path / "one.json").read_bytes() == file, "the login file is never written"
+    if database_url.startswith("sqlite"):
+        content = b"".join(path.read_bytes() for path in tmp_path.glob("dragoman.db*"))
+        assert content
+        assert not any(token.encode() in content for token in tokens)
+
+
+async def test_a_login_that_is_over_waits_for_a_new_one_in_the_file(
+    tmp_path: Path, database_url: str
+) -> None:
+    """The account says so in the store; a login written into the file brings it back."""
+    from dragoman.store.accounts import Accounts
+
+    async with simulated([{"preset": "401_revoked"}]) as up:
+        rows = table(up, logins.account(up, tmp_path, "one"), database={"url": database_url})
+        async with gateway(tmp_path, rows, stored=True) as house:
+            assert (await house.ask()).status == 502
+            store = house.assembly.store
+            assert store is not None
+            accounts = Accounts(store.database, store.ring, store.facts.pepper)
+            async with asyncio.timeout(30):
+                while (await accounts.get("one")).status != "needs_login":
+                    await asyncio.sleep(0.05)
+    async with simulated() as up:
+        rows = table(
+            up, logins.account(up, tmp_path, "one", exp=logins.FAR - 1), database={"url": database_url}
+        )
+        async with gateway(tmp_path, rows, stored=True) as house:
+            assert (await house.ask()).status == 200

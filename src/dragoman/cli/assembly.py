@@ -142,7 +142,7 @@ async def assemble(
 
         simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
     accounts = StaticAccounts(_accounts(settings, simulator), root)
-    pool = logins(settings, accounts, logger)
+    pool = await logins(settings, accounts, logger, store)
     upstream = HttpUpstream(
         pool.roads,
         user_agent=user_agent(settings),

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 
 from dragoman import __version__
+from dragoman.cli.kept import KeptTokens
+from dragoman.cli.store import Store
 from dragoman.settings import Settings
 from dragoman.telemetry import logs
 from dragoman.upstream.accounts import StaticAccounts
@@ -46,19 +48,27 @@ def user_agent(settings: Settings) -> str:
     return settings.upstream.user_agent or f"dragoman/{__version__}"
 
 
-def logins(settings: Settings, accounts: StaticAccounts, logger: logs.Logger) -> Logins:
-    """Puts them together inside the running loop; asks nobody anything yet."""
+async def logins(
+    settings: Settings, accounts: StaticAccounts, logger: logs.Logger, store: Store | None
+) -> Logins:
+    """Puts them together inside the running loop; asks no upstream anything yet. Raises StoreError.
+
+    Without a store refreshed tokens end with the process.
+    """
     chatgpt, ca_file = settings.chatgpt, settings.upstream.ca_file
     calls = Calls(user_agent=user_agent(settings), ca_file=None if ca_file is None else str(ca_file))
     issuer = Issuer(calls, chatgpt.issuer, chatgpt.client_id, time.time, originator=chatgpt.originator)
-    store = MemoryTokens()
+    kept = None if store is None else KeptTokens(store)
+    memory = MemoryTokens()
 
     async def lost(account: str, problem: Problem) -> None:
         logger.warning("account", account=account, state="needs_login", reason=problem.sentence)
+        if kept is not None:
+            await kept.lost(account, problem)
 
     keeper = TokenKeeper(
         issuer,
-        store,
+        kept or memory,
         now=time.time,
         monotonic=time.monotonic,
         jitter=random.SystemRandom().random,
@@ -73,6 +83,7 @@ def logins(settings: Settings, accounts: StaticAccounts, logger: logs.Logger) ->
     for name, road in accounts.roads.items():
         roads.put(name, road)
     for name, (base_url, login) in accounts.logins.items():
-        store.put(name, login)
-        roads.put_login(name, base_url, login)
+        memory.put(name, login)
+        known = login if kept is None else await kept.take(name, base_url, login)
+        roads.put_login(name, base_url, known)
     return Logins(calls, issuer, keeper, roads, Backend(calls, roads, presented, now=time.time))
