@@ -353,7 +353,7 @@ async def test_the_backends_rules_are_kept_whatever_the_client_asks(
 
 
 async def test_refreshed_tokens_outlive_the_process_and_are_sealed(tmp_path: Path, database_url: str) -> None:
-    """The file's refresh token is used up: the next process must know the newer one, and nobody can read it."""
+    """The file's refresh token is used up: the next process knows the newer one, and nobody can read it."""
     async with simulated() as up:
         rows = table(up, logins.account(up, tmp_path, "one"), database={"url": database_url})
         file = (tmp_path / "one.json").read_bytes()
