@@ -102,7 +102,8 @@ async def test_to_revoke_the_only_key_leaves_the_door_shut(tmp_path: Path, datab
 async def test_an_expired_key_is_unknown(stage: Stage) -> None:
     _, text = await stage.store.keys.create(KeySpec("brief", expires_at=time.time() + 2), time.time())
     await stage.until_status(text, 200)
-    await stage.until_status(text, 401)
+    refused = await stage.until_status(text, 401)
+    assert refused.json["error"]["type"] == "authentication_error"
 
 
 async def test_a_new_limit_knows_the_past_and_a_changed_one_keeps_its_count(stage: Stage) -> None:
@@ -151,6 +152,7 @@ async def test_a_price_of_the_store_goes_before_the_catalogue(stage: Stage) -> N
         return stage.house.rows[-1].cost_nano == 1000 * 1_000_000
 
     await stage.until(dearer)
+    assert stage.house.rows[0].cost_nano != stage.house.rows[-1].cost_nano
 
 
 async def test_a_broken_alias_in_the_store_breaks_nothing_else(stage: Stage) -> None:
@@ -164,3 +166,4 @@ async def test_a_broken_alias_in_the_store_breaks_nothing_else(stage: Stage) -> 
         )
 
     await stage.until(there)
+    assert (await stage.ask("sk-drg-of-the-file", "claude-odd")).status == 200, "the file's glob has it"
