@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from dragoman.gateway.ports import Ledger, Row
-from dragoman.telemetry.logs import Logger
+from dragoman.telemetry.logs import Logger, write_together
 
 MOMENT_SECONDS = 0.02
 
@@ -38,7 +38,7 @@ class LogLedger:
 
     def record(self, row: Row) -> None:
         if self._later is None:
-            self._write(row)
+            write_together(self._logger, "request", [_told(row)])
             return
         if not self._rows:
             self._later(MOMENT_SECONDS, self.flush)
@@ -47,22 +47,20 @@ class LogLedger:
     def flush(self) -> None:
         """Writes the rows that wait."""
         rows, self._rows = self._rows, []
-        for row in rows:
-            self._write(row)
+        write_together(self._logger, "request", map(_told, rows))
 
-    def _write(self, row: Row) -> None:
-        told = {name: value for name, value in zip(_FIELDS, _values(row), strict=True) if value}
-        if row.usage_source == "measured":
-            told["cached_tokens"] = row.cached_tokens  # a measured zero is news
-        for name, shown in _MONEY.items():
-            if name in told:
-                told[shown] = round(told.pop(name) / 1e9, 9)
-        if row.status == 500:
-            self._logger.error("request", **told)
-        elif row.outcome == "upstream_error":
-            self._logger.warning("request", **told)
-        else:
-            self._logger.info("request", **told)
+
+def _told(row: Row) -> tuple[str, dict[str, Any]]:
+    """The level of a row's line, and its fields that say something."""
+    told = {name: value for name, value in zip(_FIELDS, _values(row), strict=True) if value}
+    if row.usage_source == "measured":
+        told["cached_tokens"] = row.cached_tokens  # a measured zero is news
+    for name, shown in _MONEY.items():
+        if name in told:
+            told[shown] = round(told.pop(name) / 1e9, 9)
+    if row.status == 500:
+        return "error", told
+    return "warning" if row.outcome == "upstream_error" else "info", told
 
 
 class Fanout:

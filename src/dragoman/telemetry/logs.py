@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Literal, TextIO, cast
 
 from dragoman.telemetry.imports import hidden
@@ -59,6 +59,23 @@ def configure(
     logger: Logger = structlog.get_logger().bind()  # bound once: unbound, it would be made anew for each line
     _take_in_libraries(logger, _LEVELS[level])
     return logger
+
+
+def write_together(logger: Logger, event: str, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Records of one kind (level and fields), each in the shape of any other line, in one write.
+
+    A line of its own through the logger costs twice as much: half of that is the way to the processors.
+    """
+    configured = structlog.get_config()
+    lines: list[str] = []
+    for level, fields in records:
+        if logger.is_enabled_for(_LEVELS[level]):
+            record: Any = {**fields, "event": event}
+            for processor in configured["processors"]:
+                record = processor(None, level, record)
+            lines.append(record)
+    if lines:
+        configured["logger_factory"]().msg("\n".join(lines))
 
 
 def _lost(lines: int) -> str:
