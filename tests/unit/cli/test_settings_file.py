@@ -108,7 +108,7 @@ def test_any_settings_survive_a_round_trip(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{\n  "a": 1,\n}', "line 3, column 1"),
+        ('{\n  "a": 1\n  "b": 2\n}', "line 3, column 3"),
         ("", "line 1, column 1"),
         ("// comment\n{}", "line 1, column 1"),
         ("[]", "must be a JSON object"),
