@@ -189,7 +189,8 @@ def _forgotten(house: Fleet) -> None:
             store.database.write() as connection,
         ):
             left = (await connection.execute(select(replicas.c.boot))).all()
-            assert len(left) == 1, "those that ended in order told so"
+            # The killed one may have ended before it published anything.
+            assert len(left) <= 1, "those that ended in order told so"
             await connection.execute(replicas.delete())
 
     asyncio.run(run())
