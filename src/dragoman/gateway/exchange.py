@@ -106,7 +106,7 @@ class Exchange:
         row, turn = self.row, self._turn
         row.stream = sink is not None
         try:
-            async with self._house.gate.place():
+            async with self._house.gate.place(row.key):
                 row.queue_ms = self._since()
                 if (whole := turn.immediate()) is not None:
                     return await self._answer_at_once(turn, whole)
