@@ -102,6 +102,7 @@ class Assembly:
     metrics: Metrics
     lag: LagSampler
     tracer: Tracer | None
+    beside: Sharing | None = None
 
     async def close(self) -> None:
         """Ends upstream connections and the simulator; writes what the ledger holds, sends the last spans."""
@@ -126,10 +127,13 @@ async def assemble(
     health: Health | None = None,
     *,
     tracer: Tracer | None = None,
+    beside: bool = False,
 ) -> Assembly:
     """Puts the house together inside the running loop; starts the simulator where no account exists.
 
-    Without a store only the configuration's keys are known and no row outlives the process.
+    `beside` another gateway on the same SQLite file it counts what that one uses, until the assembly's own
+    `beside` is stopped. Without a store only the configuration's keys are known and no row outlives the
+    process.
     """
     settings = start.settings
     aliases = configured.aliases(settings)
@@ -177,9 +181,10 @@ async def assemble(
     health = health or Health()
     jobs: list[Job] = [pool]
     pool.start()
-    mount = None
+    mount = sharing = None
     if store is not None:
-        watch, together = await _follow(store, house, keys, prices, start, health)
+        sharing = _sharing(store, house, health) if beside or store.database.shared else None
+        watch, together = await _follow(store, house, keys, prices, start, health, sharing)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases))
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
     app = App(
@@ -194,7 +199,9 @@ async def assemble(
         admin=mount,
         is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
-    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer)
+    if store is None or store.database.shared:
+        sharing = None
+    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer, sharing)
 
 
 def _keys(start: Start, pepper: bytes, *, stored: bool) -> KnownKeys:
@@ -270,13 +277,18 @@ def _address(url: str) -> tuple[str, int]:
 
 
 async def _follow(
-    store: Store, house: House, keys: KnownKeys, prices: Prices, start: Start, health: Health
+    store: Store,
+    house: House,
+    keys: KnownKeys,
+    prices: Prices,
+    start: Start,
+    health: Health,
+    sharing: Sharing | None,
 ) -> tuple[Watch, list[Job]]:
     """Takes in what the store says now, and keeps the house equal to it from then on.
 
-    With the watch come the jobs that several processes on one PostgreSQL need.
+    With the watch come the jobs that several processes on one database need.
     """
-    sharing = _sharing(store, house, health) if store.database.dialect == "postgresql" else None
     current = Current(store, house, keys, prices, start.prices, start.limits, time.time, sharing)
 
     def answered() -> None:
@@ -296,14 +308,16 @@ async def _follow(
     watch.start()
     if sharing is None:
         return watch, []
+    sharing.start()
+    if not store.database.shared:
+        return watch, [sharing]
     listener = Listener(store.database, watch.wake)
     listener.start()
-    sharing.start()
     return watch, [listener, sharing]
 
 
 def _sharing(store: Store, house: House, health: Health) -> Sharing:
-    """Limits over all processes of one database; on SQLite there is one."""
+    """Limits over all processes of one database."""
     sharing = Sharing(
         store.database,
         store.writer,

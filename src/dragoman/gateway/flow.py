@@ -65,6 +65,7 @@ class Gate:
     kept    so many of them are for keys below their share
     held    places by key, of every key that was here
     places  the leases that are held now
+    draining  nobody is let in any more;  leaving  this process is to end: what has no end of its own ends now
     """
 
     def __init__(self, size: int, queue: int, seconds: float, jitter: Callable[[], float]) -> None:
@@ -73,6 +74,7 @@ class Gate:
         self.held: dict[str, int] = {}
         self.places: set[Place] = set()
         self.draining = False
+        self.leaving = False
         self._size = size
         self._queue = queue
         self._seconds = seconds
@@ -92,7 +94,11 @@ class Gate:
 
     def close(self) -> None:
         """From now on nobody is let in; who is inside or waits stays."""
-        self.draining = True
+        self.draining = self.leaving = True
+
+    def retire(self) -> None:
+        """A successor serves the same address: who is connected here is still let in, to the last."""
+        self.leaving = True
 
     def place(self, key: str = "") -> Place:
         """Holds one place while it is entered. Entering raises Refused(OVERLOADED) without one in time."""
