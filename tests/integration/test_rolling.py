@@ -269,3 +269,24 @@ async def test_a_signal_after_the_handover_begins_the_ordinary_drain(tmp_path: P
                 assert await stream == "cut"
                 played.open.set()
                 assert await whole_stream(session, gateways.url) == "whole"
+
+
+async def test_the_old_one_keeps_no_share_in_the_port(tmp_path: Path) -> None:
+    """When the successor ends, a new connection is refused at once and does not wait for nobody."""
+    async with upstream() as up:
+        with line(tmp_path, up) as gateways:
+            played = Scripted(up)
+            async with aiohttp.ClientSession(headers=HEADERS) as session:
+                stream = asyncio.ensure_future(whole_stream(session, gateways.url))
+                async with asyncio.timeout(WAIT):
+                    while played.long < 1:
+                        await asyncio.sleep(0.02)
+                old = await gateways.succeed()
+                assert gateways.now.run.stop() == 0
+                assert old.run.process.poll() is None
+                with pytest.raises(aiohttp.ClientConnectorError):
+                    async with asyncio.timeout(WAIT):
+                        await session.get(f"{gateways.url}/healthz")
+                played.open.set()
+                assert await stream == "whole"
+                assert await ended(old.run) == 0
