@@ -11,17 +11,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.support.gateway import COMMAND, Gateway, Spawned, await_ready, bare_environment, spawned
-from tests.support.upstream import Talk, Upstream, completed, created, delta, upstream
+from tests.support.longstreams import Scripted, question, whole_stream
+from tests.support.upstream import Upstream, upstream
 
 WAIT = 120.0
 STREAMS, RESTARTS = 50, 5
 KEY = "sk-drg-rolling-tests"
+HEADERS = {"x-api-key": KEY, "content-type": "application/json"}
 CONFIG = """
 [server]
 drain_seconds = 100
@@ -80,45 +81,8 @@ def line(place: Path, up: Upstream) -> Iterator[Line]:
         yield Line(place, up, stack)
 
 
-def question(text: str, *, stream: bool) -> dict[str, Any]:
-    messages = [{"role": "user", "content": text}]
-    return {"model": "claude-x", "max_tokens": 100, "stream": stream, "messages": messages}
-
-
-HEADERS = {"x-api-key": KEY, "content-type": "application/json"}
-
-
-async def whole_stream(session: aiohttp.ClientSession, url: str) -> str:
-    """How a long stream ended."""
-    async with session.post(f"{url}/v1/messages", json=question("long", stream=True)) as answer:
-        if answer.status != 200:
-            return str(answer.status)
-        body = await answer.read()
-    return "whole" if body.rstrip().endswith(b'"type":"message_stop"}') else "cut"
-
-
 async def ended(run: Spawned) -> int:
     return await asyncio.to_thread(run.process.wait, WAIT)
-
-
-class Scripted:
-    """Long streams go on until they are let go; short questions are answered at once."""
-
-    def __init__(self, up: Upstream) -> None:
-        self.open = asyncio.Event()
-        self.long = 0
-        up.play(self.script)
-
-    async def script(self, talk: Talk) -> None:
-        long = "long" in str(talk.seen.body["input"])
-        self.long += long
-        await talk.head()
-        await talk.events(created(), delta("Hello"))
-        while long and not self.open.is_set():
-            await talk.events(delta("."))
-            await asyncio.sleep(0.2)
-        await talk.events(completed())
-        await talk.end()
 
 
 async def test_restarts_under_load_refuse_no_connection_and_cut_no_stream(tmp_path: Path) -> None:
@@ -145,9 +109,7 @@ async def test_restarts_under_load_refuse_no_connection_and_cut_no_stream(tmp_pa
                 aiohttp.ClientSession(headers=HEADERS, connector=aiohttp.TCPConnector(limit=0)) as long,
             ):
                 streams = [asyncio.ensure_future(whole_stream(long, gateways.url)) for _ in range(STREAMS)]
-                async with asyncio.timeout(WAIT):
-                    while played.long < STREAMS:
-                        await asyncio.sleep(0.02)
+                await played.running(STREAMS)
                 asking = [asyncio.ensure_future(ask_on(one)) for one in (hasty, hasty, steady, steady)]
                 olds = []
                 for _ in range(RESTARTS):
@@ -227,14 +189,10 @@ async def test_a_predecessor_that_is_killed_leaves_its_rows_to_its_successor(tmp
             played = Scripted(up)
             async with aiohttp.ClientSession(headers=HEADERS) as session:
                 first = asyncio.ensure_future(whole_stream(session, gateways.url))
-                async with asyncio.timeout(WAIT):
-                    while played.long < 1:
-                        await asyncio.sleep(0.02)
+                await played.running(1)
                 old = await gateways.succeed()
                 second = asyncio.ensure_future(whole_stream(session, gateways.url))
-                async with asyncio.timeout(WAIT):
-                    while played.long < 2:
-                        await asyncio.sleep(0.02)
+                await played.running(2)
                 old.run.process.send_signal(signal.SIGKILL)
                 with pytest.raises(aiohttp.ClientError):
                     await first
@@ -257,16 +215,14 @@ async def test_a_signal_after_the_handover_begins_the_ordinary_drain(tmp_path: P
             played = Scripted(up)
             async with aiohttp.ClientSession(headers=HEADERS) as session:
                 stream = asyncio.ensure_future(whole_stream(session, gateways.url))
-                async with asyncio.timeout(WAIT):
-                    while played.long < 1:
-                        await asyncio.sleep(0.02)
+                await played.running(1)
                 old = await gateways.succeed()
                 old.run.process.send_signal(signal.SIGTERM)
                 await asyncio.sleep(0.5)
                 assert old.run.process.poll() is None
                 old.run.process.send_signal(signal.SIGTERM)
                 assert await ended(old.run) == 0
-                assert await stream == "cut"
+                assert await stream == "error"
                 played.open.set()
                 assert await whole_stream(session, gateways.url) == "whole"
 
@@ -278,9 +234,7 @@ async def test_the_old_one_keeps_no_share_in_the_port(tmp_path: Path) -> None:
             played = Scripted(up)
             async with aiohttp.ClientSession(headers=HEADERS) as session:
                 stream = asyncio.ensure_future(whole_stream(session, gateways.url))
-                async with asyncio.timeout(WAIT):
-                    while played.long < 1:
-                        await asyncio.sleep(0.02)
+                await played.running(1)
                 old = await gateways.succeed()
                 assert gateways.now.run.stop() == 0
                 assert old.run.process.poll() is None
