@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.gateway.counts import ASKING
+from dragoman.gateway.janitor import Janitor
 from dragoman.wire import jsonio
 from tests.support.inprocess import Gateway, Reply, gateway
 from tests.support.upstream import Talk, Upstream, completed, created, delta, upstream
@@ -173,3 +174,23 @@ async def test_counting_asks_upstream_a_few_at_a_time_and_refuses_nobody(tmp_pat
         assert [reply.status for reply in replies] == [200] * len(bodies)
         assert all(reply.json["input_tokens"] > 0 for reply in replies)
         assert house.assembly.house.counts.asking == 0
+
+
+async def test_a_leak_that_was_planted_is_told_in_readiness_and_the_place_is_back(tmp_path: Path) -> None:
+    """reliability S9: a leak must be loud."""
+    async with crowded(tmp_path) as (house, held):
+        held.open.set()
+        assembly = house.assembly
+        (watchman,) = [job for job in assembly.jobs if isinstance(job, Janitor)]
+        assert (await house.get("/readyz")).json["status"] == "ready"
+
+        async def careless() -> None:
+            await assembly.house.gate.place("greedy").__aenter__()
+
+        await asyncio.ensure_future(careless())
+        watchman.look()
+        watchman.look()
+        ready = await house.get("/readyz")
+        assert (ready.status, ready.json["leases"], ready.json["in_flight"]) == (200, "degraded", 0)
+        assert '"leak"' in house.log.getvalue()
+        assert 'dragoman_leaked_leases_total{kind="place"} 1.0' in (await house.get("/metrics")).body.decode()

@@ -33,7 +33,7 @@ api_key = "sk-upstream"
 @asynccontextmanager
 async def busy(
     place: Path, drain: float
-) -> AsyncIterator[tuple[Gateway, Scripted, list[asyncio.Future[str]], aiohttp.ClientSession]]:
+) -> AsyncIterator[tuple[Gateway, Scripted, list[asyncio.Task[str]], aiohttp.ClientSession]]:
     """A gateway with all these streams under way, and a session for whoever comes later."""
     async with upstream() as up:
         with gateway(place, CONFIG.format(drain=drain, url=up.url)) as house:

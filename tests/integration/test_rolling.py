@@ -64,9 +64,27 @@ class Line:
         assert self.now.url == old.url
         return old
 
+    async def fail(self, config: Path, *more: str) -> tuple[int, str]:
+        """What a gateway that does not start says, and its exit code."""
+        argv: list[str | Path] = [COMMAND, "serve", "--config", config, "--data-dir", self._place / "data"]
+        home = bare_environment(self._place / "home")
+
+        def run() -> subprocess.CompletedProcess[str]:
+            return subprocess.run([*argv, *more], env=home, capture_output=True, text=True, timeout=WAIT)
+
+        done = await asyncio.to_thread(run)
+        return done.returncode, done.stderr
+
     def _start(self, *more: str) -> Gateway:
         self._count += 1
-        argv: list[str | Path] = [COMMAND, "serve", "--config", self._file, "--data-dir", self._place / "data"]
+        argv: list[str | Path] = [
+            COMMAND,
+            "serve",
+            "--config",
+            self._file,
+            "--data-dir",
+            self._place / "data",
+        ]
         name = f"gateway{self._count}"
         home = bare_environment(self._place / "home")
         run = self._stack.enter_context(spawned(name, [*argv, *more], self._place, home))
@@ -131,7 +149,9 @@ async def test_restarts_under_load_refuse_no_connection_and_cut_no_stream(tmp_pa
             for one in [*olds, gateways.now]:
                 assert one.faults() == []
     with sqlite3.connect(tmp_path / "data" / "dragoman.db") as database:
-        outcomes = dict(database.execute("SELECT outcome, count(*) FROM requests GROUP BY outcome").fetchall())
+        outcomes = dict(
+            database.execute("SELECT outcome, count(*) FROM requests GROUP BY outcome").fetchall()
+        )
     database.close()
     assert outcomes == {"ok": requests}
 
@@ -141,12 +161,10 @@ async def test_a_successor_that_never_gets_ready_changes_nothing(tmp_path: Path)
         with line(tmp_path, up) as gateways:
             broken = tmp_path / "broken.toml"
             broken.write_text('[database]\nurl = "sqlite:////proc/nowhere/dragoman.db"\n')
-            argv = [COMMAND, "serve", "--takeover", "--config", broken, "--data-dir", tmp_path / "data"]
-            run = await asyncio.to_thread(
-                subprocess.run, argv, env=bare_environment(tmp_path / "home"), capture_output=True, timeout=WAIT
-            )
-            assert run.returncode == 3, run.stderr
-            assert b"Traceback" not in run.stderr
+            code, said = await gateways.fail(broken, "--takeover")
+            assert code == 3
+            assert "cannot be made" in said
+            assert "Traceback" not in said
             async with (
                 aiohttp.ClientSession(headers=HEADERS) as session,
                 session.post(f"{gateways.url}/v1/messages", json=question("Hi", stream=False)) as answer,
@@ -167,17 +185,9 @@ async def test_without_a_gateway_to_take_over_it_simply_starts(tmp_path: Path) -
 async def test_started_twice_by_accident_the_second_says_so(tmp_path: Path) -> None:
     async with upstream() as up:
         with line(tmp_path, up) as gateways:
-            argv = [COMMAND, "serve", "--port", gateways.port, "--config", tmp_path / "dragoman.toml"]
-            run = await asyncio.to_thread(
-                subprocess.run,
-                [*argv, "--data-dir", tmp_path / "data"],
-                env=bare_environment(tmp_path / "home"),
-                capture_output=True,
-                text=True,
-                timeout=WAIT,
-            )
-            assert run.returncode == 1
-            assert "cannot be bound" in run.stderr
+            code, said = await gateways.fail(tmp_path / "dragoman.toml", "--port", gateways.port)
+            assert code == 1
+            assert "cannot be bound" in said
             old = await gateways.succeed()  # the accident took nothing away
             assert await ended(old.run) == 0
 

@@ -22,6 +22,7 @@ from dragoman.cli import configured
 from dragoman.cli.configured import login_of, secret_of
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
+from dragoman.cli.leases import janitor
 from dragoman.cli.logins import logins, user_agent
 from dragoman.cli.observing import Observing
 from dragoman.cli.start import Start
@@ -120,7 +121,6 @@ class Assembly:
     metrics: Metrics
     lag: LagSampler
     tracer: Tracer | None
-    beside: Sharing | None = None
 
     async def close(self) -> None:
         """Ends upstream connections and the simulator; writes what the ledger holds, sends the last spans."""
@@ -145,13 +145,10 @@ async def assemble(
     health: Health | None = None,
     *,
     tracer: Tracer | None = None,
-    beside: bool = False,
 ) -> Assembly:
     """Puts the house together inside the running loop; starts the simulator where no account exists.
 
-    `beside` another gateway on the same SQLite file it counts what that one uses, until the assembly's own
-    `beside` is stopped. Without a store only the configuration's keys are known and no row outlives the
-    process.
+    Without a store only the configuration's keys are known and no row outlives the process.
     """
     settings = start.settings
     aliases = configured.aliases(settings)
@@ -194,12 +191,11 @@ async def assemble(
     lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
     lag.start()
     health = health or Health()
-    jobs: list[Job] = [pool]
+    jobs: list[Job] = [pool, janitor(house.gate, routed, metrics, health, logger)]
     pool.start()
-    mount = sharing = None
+    mount = None
     if store is not None:
-        sharing = _sharing(store, house, health) if beside or store.database.shared else None
-        watch, together = await _follow(store, house, keys, prices, start, health, sharing)
+        watch, together = await _follow(store, house, keys, prices, start, health)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases))
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
     app = App(
@@ -214,9 +210,7 @@ async def assemble(
         admin=mount,
         is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
-    if store is None or store.database.shared:
-        sharing = None
-    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer, sharing)
+    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer)
 
 
 def _upstream(settings: Settings, roads: LiveRoads, pool: Pool) -> HttpUpstream:
@@ -304,18 +298,13 @@ def _address(url: str) -> tuple[str, int]:
 
 
 async def _follow(
-    store: Store,
-    house: House,
-    keys: KnownKeys,
-    prices: Prices,
-    start: Start,
-    health: Health,
-    sharing: Sharing | None,
+    store: Store, house: House, keys: KnownKeys, prices: Prices, start: Start, health: Health
 ) -> tuple[Watch, list[Job]]:
     """Takes in what the store says now, and keeps the house equal to it from then on.
 
     With the watch come the jobs that several processes on one database need.
     """
+    sharing = _sharing(store, house, health) if store.database.shared or start.beside else None
     current = Current(store, house, keys, prices, start.prices, start.limits, time.time, sharing)
 
     def answered() -> None:
@@ -344,7 +333,7 @@ async def _follow(
 
 
 def _sharing(store: Store, house: House, health: Health) -> Sharing:
-    """Limits over all processes of one database."""
+    """Limits over all processes of one database; on SQLite there is one, but while one succeeds another."""
     sharing = Sharing(
         store.database,
         store.writer,

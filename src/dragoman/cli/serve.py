@@ -27,6 +27,7 @@ from dragoman.store.clientkeys import StoreConflict
 from dragoman.store.engine import StoreDown, StoreError
 from dragoman.store.health import Health
 from dragoman.store.people import People
+from dragoman.store.sharing import Sharing
 from dragoman.store.tokens import Tokens
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import LogLedger
@@ -88,7 +89,7 @@ def raise_file_limit(wanted: int = 65_536) -> None:
 async def _opened(
     start: Start, may_be_open: bool, previous: Predecessor | None, lines: contextlib.ExitStack
 ) -> int:
-    """`lines` are to other processes: they end when all else has, and tell by it that everything is written."""
+    """`lines` are to other processes: they end when all else has, and tell so that everything is written."""
     settings = start.settings
     logger = logs.configure(settings.logging.format, settings.logging.level)
     health = Health(lambda part, why: _tell(logger, part, why))
@@ -124,9 +125,8 @@ async def _serve(
     settings = start.settings
     setup = await _setup_token(settings, store)
     ledger = LogLedger(logger, asyncio.get_running_loop().call_later)
-    gateway = await assemble(
-        start, logger, ledger, store, health, tracer=tracer_of(settings), beside=previous is not None
-    )
+    start = replace(start, beside=previous is not None)
+    gateway = await assemble(start, logger, ledger, store, health, tracer=tracer_of(settings))
     offers: list[Offer] = []
     heirs: list[asyncio.Future[None]] = []
 
@@ -202,8 +202,9 @@ async def _succeed(previous: Predecessor, store: Store, gateway: Assembly, logge
     if ended or aborted or torn:
         logger.info("recovered", ended=ended, aborted=aborted, torn=torn)
     await asyncio.sleep(SETTLED_SECONDS)
-    if gateway.beside is not None:
-        await gateway.beside.stop()
+    for job in gateway.jobs:
+        if isinstance(job, Sharing) and not store.database.shared:
+            await job.stop()
 
 
 async def _setup_token(settings: Settings, store: Store) -> str | None:

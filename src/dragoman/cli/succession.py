@@ -48,7 +48,7 @@ class Offer:
 
     def open(self, *, succeeding: bool = False) -> None:
         """Begins to offer, inside the running loop. Another live gateway of this directory keeps its place,
-        unless this one is `succeeding` it. Where none can be offered, `told` says why; one serves all the same.
+        unless this one is `succeeding` it. Where none can be offered, `told` says why, and that is all.
         """
         if not hasattr(socket, "AF_UNIX"):
             return

@@ -1,13 +1,12 @@
 """Exact token counts already made: a bounded memory, so that a client that asks often asks upstream once.
 
-It also bounds how many are asked for at the same time. Who comes beyond that is not refused and does not wait:
-the tokenizer here gives it its number.
+It also bounds how many are asked for at the same time. Who comes beyond that is not refused and does not
+wait: the tokenizer here gives it its number.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-
 
 # Clients ask for counts in bursts; each is a call on a connection of its own.
 ASKING = 32

@@ -51,8 +51,14 @@ class Place:
         gate.places.add(self)
 
     async def __aexit__(self, *_: object) -> None:
-        self._gate.places.discard(self)
-        self._gate.leave(self.key)
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Effective once: the janitor may have been here before."""
+        places = self._gate.places
+        if self in places:
+            places.discard(self)
+            self._gate.leave(self.key)
 
 
 class Gate:

@@ -63,7 +63,11 @@ class Route:
             row.lost_nano = self._demand(frozenset()).lost_nano
         now = house.clock.steady()
         self._lease = house.pool.started(
-            account.name, now, model=self._turn.model, affinity=self._turn.affinity
+            account.name,
+            now,
+            model=self._turn.model,
+            affinity=self._turn.affinity,
+            owner=asyncio.current_task(),
         )
 
     def answered(self) -> None:

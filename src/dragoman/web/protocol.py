@@ -187,7 +187,9 @@ class DoorProtocol(HttpToolsProtocol):
         if self._active is not None:
             if not self._active.response_started:
                 self._active.keep_alive = False
-        elif self._watched is _IDLE and self.loop.time() >= self._idle_until - self.limits.idle_seconds + quiet:
+        elif (
+            self._watched is _IDLE and self.loop.time() >= self._idle_until - self.limits.idle_seconds + quiet
+        ):
             self._end()
 
     @property

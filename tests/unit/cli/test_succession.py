@@ -29,7 +29,9 @@ class Gateway:
 
 
 @asynccontextmanager
-async def offering(data: Path, host: str = "127.0.0.1", *, succeeding: bool = False) -> AsyncIterator[Gateway]:
+async def offering(
+    data: Path, host: str = "127.0.0.1", *, succeeding: bool = False
+) -> AsyncIterator[Gateway]:
     one = Gateway(data, host)
     one.offer.open(succeeding=succeeding)
     try:
