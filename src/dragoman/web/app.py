@@ -16,9 +16,11 @@ from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import MESSAGES, CountDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
+from dragoman.web.responses import RESPONSES
 from dragoman.web.routes import (
     MESSAGES_PATHS,
     MODELS_PATHS,
+    RESPONSES_PATHS,
     Door,
     Route,
     Router,
@@ -135,6 +137,7 @@ class App:
         messages = GenerationDoor(house, self._logger, limit, MESSAGES)
         count = CountDoor(house, self._logger, limit)
         models = partial(self._models)
+        responses = GenerationDoor(house, self._logger, limit, RESPONSES)
         routes: dict[str, Route] = {
             "/healthz": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
             "/livez": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
@@ -152,6 +155,8 @@ class App:
         for path in MESSAGES_PATHS:
             routes[path] = Route("key", {"POST": messages})
             routes[f"{path}/count_tokens"] = Route("key", {"POST": count})
+        for path in RESPONSES_PATHS:
+            routes[path] = Route("key", {"POST": responses})
         for path in MODELS_PATHS:
             routes[path] = Route("key", {"GET": models})
         return Router(routes, {"GET": models})
