@@ -242,13 +242,11 @@ def _set_items(body: dict[str, Any], target: Target, *, without_reasoning: bool)
     items = body.get("input")
     if not isinstance(items, list):
         return 0
-    rules: list[Rule] = []
+    rules: list[Rule] = [_without_null]
     if without_reasoning or not target.capability.reasoning:
         rules.append(_unreasoned)
     if not target.capability.item_ids:
         rules += [_readable, _without_id, _as_developer, _in_parts]
-    if not rules:
-        return 0
     kept: list[dict[str, Any]] = []
     dropped = 0
     for item in items:
@@ -267,6 +265,13 @@ def _under(rules: list[Rule], item: dict[str, Any]) -> dict[str, Any] | None:
         if changed is None:
             return None
         item = changed
+    return item
+
+
+def _without_null(item: dict[str, Any]) -> dict[str, Any]:
+    """Codex replays reasoning with `content: null`, which OpenAI's schema does not know."""
+    if item.get("type") == "reasoning" and "content" in item and item["content"] is None:
+        return {name: value for name, value in item.items() if name != "content"}
     return item
 
 
