@@ -22,11 +22,13 @@ class Turn(Protocol):
     """One request of a dialect on its way through the gateway.
 
     What it calls events is its own affair: it says how an answer is read (`read`), and encodes them itself.
+    `suffix` is the operation below the upstream's path, mostly "".
     """
 
     requested: str
     model: str
     ping: bytes
+    suffix: str
 
     @property
     def over(self) -> bool: ...

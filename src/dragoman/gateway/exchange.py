@@ -168,7 +168,7 @@ class Exchange:
         pacer.attempt()
         sent = self._clock.monotonic()
         try:
-            async with self._house.upstream.open(step.account, body, headers) as answer:
+            async with self._house.upstream.open(step.account, body, headers, turn.suffix) as answer:
                 self.row.connect_ms = _ms(self._clock.monotonic() - sent)
                 async for events in turn.read(answer):
                     pacer.touch()

@@ -61,6 +61,7 @@ class MessagesTurn:
     """One Messages request on its way. See gateway/dialects.Turn for what an exchange asks of it."""
 
     ping = sse.PING
+    suffix = ""
 
     def __init__(
         self,

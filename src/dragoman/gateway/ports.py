@@ -105,11 +105,12 @@ class Answer(Protocol):
 class Upstream(Protocol):
     """A client of Responses servers. Leaving the context cancels the upstream request at once.
 
-    `open` raises UpstreamError for everything but a 200.
+    `open` raises UpstreamError for everything but a 200; `suffix` names an operation below the path where
+    responses are made.
     """
 
     def open(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
+        self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str = ""
     ) -> AbstractAsyncContextManager[Answer]: ...
 
     async def count(self, account: Account, body: Mapping[str, Any]) -> int | None: ...
