@@ -22,6 +22,7 @@ from dragoman.cli import configured
 from dragoman.cli.configured import login_of, secret_of
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
+from dragoman.cli.fleet import Fleet
 from dragoman.cli.logins import logins, user_agent
 from dragoman.cli.start import Start
 from dragoman.cli.store import Store
@@ -30,7 +31,7 @@ from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.pacing import Limits
-from dragoman.gateway.ports import Ledger, Upstream
+from dragoman.gateway.ports import Accounts, Ledger, Upstream
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
@@ -102,6 +103,7 @@ class Assembly:
     metrics: Metrics
     lag: LagSampler
     tracer: Tracer | None
+    fleet: Fleet
 
     async def close(self) -> None:
         """Ends upstream connections and the simulator; writes what the ledger holds, sends the last spans."""
@@ -136,13 +138,21 @@ async def assemble(
     configured.check_certificates(settings)
     root = start.secret if store is None else store.facts.root
     simulator: Running | None = None
-    if not settings.accounts:
+    if not settings.accounts and (store is None or not await store.accounts.listed()):
         from dragoman.simulator import server as simulated
         from dragoman.simulator.state import State
 
         simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
     accounts = StaticAccounts(_accounts(settings, simulator), root)
-    pool = await logins(settings, accounts, logger, store)
+    pool = await logins(settings, accounts, logger.warning, store)
+    fleet = Fleet(
+        accounts.rows,
+        root,
+        pool.roads,
+        accounts=None if store is None else store.accounts,
+        kept=pool.kept,
+        tell=logger.warning,
+    )
     upstream = HttpUpstream(
         pool.roads,
         user_agent=user_agent(settings),
@@ -165,7 +175,7 @@ async def assemble(
         root,
         keys,
         prices,
-        accounts,
+        fleet,
         upstream if tracer is None else tracer.upstream(upstream),
         Fanout(*ledgers, logger=logger),
         aliases,
@@ -179,7 +189,7 @@ async def assemble(
     pool.start()
     mount = None
     if store is not None:
-        watch, together = await _follow(store, house, keys, prices, start, health)
+        watch, together = await _follow(store, house, keys, prices, start, health, fleet)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases))
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
     app = App(
@@ -194,7 +204,7 @@ async def assemble(
         admin=mount,
         is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
-    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer)
+    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer, fleet)
 
 
 def _keys(start: Start, pepper: bytes, *, stored: bool) -> KnownKeys:
@@ -270,14 +280,31 @@ def _address(url: str) -> tuple[str, int]:
 
 
 async def _follow(
-    store: Store, house: House, keys: KnownKeys, prices: Prices, start: Start, health: Health
+    store: Store,
+    house: House,
+    keys: KnownKeys,
+    prices: Prices,
+    start: Start,
+    health: Health,
+    fleet: Fleet,
 ) -> tuple[Watch, list[Job]]:
     """Takes in what the store says now, and keeps the house equal to it from then on.
 
     With the watch come the jobs that several processes on one PostgreSQL need.
     """
     sharing = _sharing(store, house, health) if store.database.dialect == "postgresql" else None
-    current = Current(store, house, keys, prices, start.prices, start.limits, time.time, sharing)
+    current = Current(
+        store,
+        house,
+        keys,
+        prices,
+        start.prices,
+        start.limits,
+        time.time,
+        sharing,
+        fleet,
+        demo_aliases=not start.settings.models,
+    )
 
     def answered() -> None:
         keys.read()
@@ -340,7 +367,7 @@ def _house(
     root: bytes,
     keys: KnownKeys,
     prices: Prices,
-    accounts: StaticAccounts,
+    accounts: Accounts,
     upstream: Upstream,
     ledger: Ledger,
     aliases: tuple[Alias, ...],
