@@ -32,9 +32,14 @@ def document(name: str = "acct-1", *, exp: float = FAR, **tokens: Any) -> dict[s
     return {"OPENAI_API_KEY": None, "tokens": {**made, **tokens}, "last_refresh": "2026-11-01T00:00:00Z"}
 
 
-def account(running: Running, folder: Path, name: str, *, exp: float = FAR, **more: Any) -> dict[str, Any]:
-    """An account that simulator and configuration know; returns its row of `[[accounts]]`."""
-    made = document(name, exp=exp)
+def account(
+    running: Running, folder: Path, name: str, *, exp: float = FAR, round_: int = 1, **more: Any
+) -> dict[str, Any]:
+    """An account that simulator and configuration know; returns its row of `[[accounts]]`.
+
+    `round_` counts logins: each has a refresh token of its own.
+    """
+    made = document(name, exp=exp, **({} if round_ == 1 else {"refresh_token": f"rt-{name}-{round_}"}))
     file = folder / f"{name}.json"
     file.write_text(json.dumps(made))
     running.state.accounts.put(

@@ -1,8 +1,8 @@
-"""Takes an account in: what it is recognised by, which name it gets, and what is refused before anything is kept.
+"""Takes an account in: what it is recognised by, which name it gets, and what is refused before it is kept.
 
-It decides that the same account seen again is renewed under its own name, that no name means two accounts and
-that accounts of the configuration file stay there. It asks nobody and prints nothing: refusals are sentences.
-Tokens and keys stand in no sentence.
+It decides that the same account seen again is renewed under its own name, that no name means two accounts
+and that accounts of the configuration file stay there. It asks nobody and prints nothing: refusals are
+sentences, and no token or key stands in one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Intake:
         good_name(name)
         if name in self._configured.names:
             raise StoreConflict(
-                f"{name!r} is an account of the configuration file: it is changed there, or choose another name"
+                f"{name!r} is an account of the configuration file: change it there, or choose another name"
             )
 
     async def begin(self, name: str, kind: str = "chatgpt") -> None:

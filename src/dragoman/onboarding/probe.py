@@ -1,7 +1,7 @@
 """Asks an account's upstream something cheap, and says in one sentence what works and what is to be done.
 
-ChatGPT accounts are asked for their usage, others for their models; a server without a list of models gets one
-tiny request where the account names a model. Bodies of upstreams are not repeated; no credential is shown.
+ChatGPT accounts are asked for their usage, others for their models; a server without a list of models gets
+one tiny request where the account names a model. Bodies of upstreams are not repeated, nor credentials.
 """
 
 from __future__ import annotations

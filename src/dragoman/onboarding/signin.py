@@ -1,7 +1,8 @@
-"""One sign-in of a ChatGPT account at the issuer, by browser or by device code, from its beginning to its tokens.
+"""One sign-in of a ChatGPT account at the issuer, by browser or by device code, from beginning to tokens.
 
-A browser sign-in has a state and a verifier of its own, so several may be under way. Nothing is kept here and
-nothing waits: callers poll and tell what the browser brought back. Failures are sentences that say what to do.
+A browser sign-in has a state and a verifier of its own, so several may be under way. Nothing is kept here
+and nothing waits: callers poll and tell what the browser brought back. Failures are sentences that say what
+to do.
 """
 
 from __future__ import annotations

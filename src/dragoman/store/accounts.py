@@ -87,8 +87,8 @@ class StoredAccount:
     last_refresh: float | None
     access_expires_at: float | None
     note: str | None
-    version: int = 0
-    sealed: str = field(default="", repr=False)
+    version: int = field(default=0, compare=False)
+    sealed: str = field(default="", repr=False, compare=False)
 
     @property
     def configured(self) -> bool:
