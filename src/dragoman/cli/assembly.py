@@ -19,7 +19,7 @@ from dragoman import __version__
 from dragoman.budget.pricing import Prices
 from dragoman.cache.recall import Recall
 from dragoman.cli import configured
-from dragoman.cli.configured import login_of, secret_of
+from dragoman.cli.configured import static_account
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
 from dragoman.cli.fleet import Fleet
@@ -347,19 +347,7 @@ def _sharing(store: Store, house: House, health: Health) -> Sharing:
 def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccount]:
     if simulator is not None:
         return [StaticAccount("simulated", "openai", f"{simulator.url}/v1", "sk-simulated", simulated=True)]
-    return [
-        StaticAccount(
-            row.name,
-            row.kind,
-            row.base_url,
-            secret_of(row, f"accounts.{row.name}"),
-            row.organization,
-            row.project,
-            None if row.models is None else tuple(row.models),
-            login=login_of(row),
-        )
-        for row in settings.accounts
-    ]
+    return [static_account(row) for row in settings.accounts]
 
 
 def _house(

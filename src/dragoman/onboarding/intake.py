@@ -18,8 +18,10 @@ from dragoman.store.clientkeys import StoreConflict
 from dragoman.upstream.authfile import Login, claims_of, login_of
 from dragoman.wire import address
 
+LOGIN, IMPORT, ADD = "account.login", "account.import", "account.add"
 OPENAI = "https://api.openai.com/v1"
 LONGEST_NAME = 64
+_SLACK = 1.0
 _LONGEST_ADDRESS = 512
 _UNFIT = re.compile(r"[^a-z0-9._-]+")
 _ENDS = ("/responses", "/chat/completions", "/models")
@@ -67,11 +69,14 @@ class Intake:
     async def login(self, name: str | None, base_url: str, login: Login, now: float, how: str) -> Added:
         """Keeps a login; one that is known is renewed under the name it has, whatever `name` says.
 
-        `how` is the action of the audit trail. Raises StoreConflict and Refusal; then nothing is kept.
+        `how` is LOGIN or IMPORT, the action of the audit trail. Raises StoreConflict and Refusal; then nothing
+        is kept.
         """
         good_login(login)
         said = credentials_of(login)
         identity = self._accounts.identity("chatgpt", base_url, said, seat_of(login))
+        if how == IMPORT and (known := await self._accounts.find(identity)) is not None:
+            _not_older(login, known)
         under = await self._place(name, identity, "chatgpt", wished_name(login))
         told = login.claims
         spec = AccountSpec(under, "chatgpt", base_url, email=told.email, plan=told.plan)
@@ -91,9 +96,7 @@ class Intake:
         identity = self._accounts.identity(spec.kind, spec.base_url, credentials)
         under = await self._place(spec.name, identity, spec.kind, spec.name)
         detail = {"kind": spec.kind, "base_url": spec.base_url}
-        return await self._noting("account.add", under, detail).add(
-            replace(spec, name=under), credentials, now
-        )
+        return await self._noting(ADD, under, detail).add(replace(spec, name=under), credentials, now)
 
     async def _place(self, name: str | None, identity: str, kind: str, wished: str) -> str:
         """The name an account is kept under: its own where it is known, else the one given, else `wished`."""
@@ -185,6 +188,21 @@ def wished_name(login: Login) -> str:
     if not word:
         word = f"chatgpt-{hashlib.sha256((login.account_id or '').encode()).hexdigest()[:6]}"
     return word[: LONGEST_NAME - 4]
+
+
+def _not_older(login: Login, known: StoredAccount) -> None:
+    """Raises StoreConflict for tokens from before a refresh: they are spent, and using them ends the login."""
+    if known.status in ("needs_login", "dead"):
+        return
+    pairs = ((login.last_refresh, known.last_refresh), (login.expires_at, known.access_expires_at))
+    for given, kept in pairs:
+        if given is not None and kept is not None:
+            if given < kept - _SLACK:
+                raise StoreConflict(
+                    f"the account {known.name!r} has newer tokens than this file, whose are spent by now: "
+                    f"log in anew with `dragoman account login {known.name}` if it does not work"
+                )
+            return
 
 
 def _free(wished: str, taken: set[str]) -> str:
