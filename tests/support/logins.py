@@ -57,3 +57,17 @@ def account(
         "auth_file": str(file),
         "base_url": f"{running.url}/backend-api",
     }
+
+
+def counted(running: Running) -> list[Any]:
+    """What the issuer is asked for tokens from now on."""
+    calls: list[Any] = []
+    grants: Any = running.state.grants
+    answer = grants.token
+
+    def token(*arguments: Any) -> Any:
+        calls.append(arguments[0])
+        return answer(*arguments)
+
+    grants.token = token
+    return calls

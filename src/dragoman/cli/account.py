@@ -62,6 +62,7 @@ def login(
 
     async def work(here: Place, store: Store) -> None:
         from dragoman.cli import accountdesk, accountlogin
+        from dragoman.onboarding.intake import LOGIN
 
         if sum((browser, device, paste)) > 1:
             raise Stop("--browser, --device and --paste: give one of the three", MISUSED)
@@ -75,7 +76,7 @@ def login(
                 else:
                     found = await accountlogin.by_browser(issuer, paste=paste, show=not (no_open or paste))
             now = time.time()
-            added = await desk.intake(now).login(name, desk.backend, found, now, accountdesk.LOGIN)
+            added = await desk.intake(now).login(name, desk.backend, found, now, LOGIN)
         accountdesk.say_taken(added, name)
 
     errand.over_store(config, data_dir, work)
@@ -102,13 +103,14 @@ def import_(
 
     async def work(here: Place, store: Store) -> None:
         from dragoman.cli import accountdesk
+        from dragoman.onboarding.intake import IMPORT
 
         name, path = accountdesk.name_and_path(where or [], codex=codex)
         now = time.time()
         with accountdesk.refusing():
             login = accountdesk.read_login(path)
             desk = accountdesk.Desk(here, store)
-            added = await desk.intake(now).login(name, desk.backend, login, now, accountdesk.IMPORT)
+            added = await desk.intake(now).login(name, desk.backend, login, now, IMPORT)
         accountdesk.say_taken(added, name)
         errand.warn(
             "refresh tokens are single use: no other program may go on with this login, or it ends for both"

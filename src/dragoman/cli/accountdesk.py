@@ -23,8 +23,6 @@ from dragoman.cli.logins import logins, user_agent
 from dragoman.cli.options import FAILED, MISUSED, Stop
 from dragoman.cli.store import Store
 from dragoman.onboarding.intake import (
-    IMPORT,
-    LOGIN,
     OPENAI,
     Configured,
     Intake,
@@ -41,7 +39,6 @@ from dragoman.upstream.authfile import MOST_BYTES, AuthFileError, Login, export,
 from dragoman.upstream.calls import Calls
 from dragoman.upstream.oauth import Issuer
 
-__all__ = ["IMPORT", "LOGIN", "Desk"]
 _MODEL, _GROUP, _KEY = 256, 64, 4096
 
 

@@ -69,8 +69,8 @@ class Intake:
     async def login(self, name: str | None, base_url: str, login: Login, now: float, how: str) -> Added:
         """Keeps a login; one that is known is renewed under the name it has, whatever `name` says.
 
-        `how` is LOGIN or IMPORT, the action of the audit trail. Raises StoreConflict and Refusal; then nothing
-        is kept.
+        `how` is LOGIN or IMPORT, the action of the audit trail. Raises StoreConflict and Refusal; then
+        nothing is kept.
         """
         good_login(login)
         said = credentials_of(login)
@@ -191,7 +191,7 @@ def wished_name(login: Login) -> str:
 
 
 def _not_older(login: Login, known: StoredAccount) -> None:
-    """Raises StoreConflict for tokens from before a refresh: they are spent, and using them ends the login."""
+    """Raises StoreConflict for tokens from before a refresh: they are spent, to use them ends the login."""
     if known.status in ("needs_login", "dead"):
         return
     pairs = ((login.last_refresh, known.last_refresh), (login.expires_at, known.access_expires_at))
