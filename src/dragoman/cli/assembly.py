@@ -23,7 +23,7 @@ from dragoman.cli.configured import static_account
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
 from dragoman.cli.fleet import Fleet
-from dragoman.cli.logins import logins, user_agent
+from dragoman.cli.logins import Logins, logins, user_agent
 from dragoman.cli.start import Start
 from dragoman.cli.store import Store
 from dragoman.gateway.admission import Admission
@@ -32,6 +32,8 @@ from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Accounts, Ledger, Upstream
+from dragoman.onboarding.intake import Configured
+from dragoman.onboarding.probe import Prober
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
@@ -49,7 +51,7 @@ from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
 from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
-from dragoman.web.admin.house import AdminHouse
+from dragoman.web.admin.house import AdminHouse, Onboarding
 from dragoman.web.admin.mount import Mount
 from dragoman.web.app import App
 from dragoman.web.metrics import nobody
@@ -104,6 +106,7 @@ class Assembly:
     lag: LagSampler
     tracer: Tracer | None
     fleet: Fleet
+    onboarding: Onboarding
 
     async def close(self) -> None:
         """Ends upstream connections and the simulator; writes what the ledger holds, sends the last spans."""
@@ -137,22 +140,11 @@ async def assemble(
     aliases = configured.aliases(settings)
     configured.check_certificates(settings)
     root = start.secret if store is None else store.facts.root
-    simulator: Running | None = None
-    if not settings.accounts and (store is None or not await store.accounts.listed()):
-        from dragoman.simulator import server as simulated
-        from dragoman.simulator.state import State
-
-        simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
+    simulator = await _demonstration(settings, store)
     accounts = StaticAccounts(_accounts(settings, simulator), root)
     pool = await logins(settings, accounts, logger.warning, store)
-    fleet = Fleet(
-        accounts.rows,
-        root,
-        pool.roads,
-        accounts=None if store is None else store.accounts,
-        kept=pool.kept,
-        tell=logger.warning,
-    )
+    fleet = _fleet(accounts, root, pool, store, logger)
+    onboarding = _onboarding(settings, pool, fleet)
     upstream = HttpUpstream(
         pool.roads,
         user_agent=user_agent(settings),
@@ -164,7 +156,7 @@ async def assemble(
     # Read beside the start-up: the first priced request would wait for it.
     warm = asyncio.ensure_future(asyncio.to_thread(catalogue.load))
     prices = Prices(catalogue, start.prices)
-    metrics = Metrics(__version__, {account.name: account.kind for account in accounts.all})
+    metrics = Metrics(__version__, fleet.kinds)
     writer = None if store is None else store.writer
     if writer is not None:
         writer.figures = metrics.store
@@ -190,7 +182,7 @@ async def assemble(
     mount = None
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health, fleet)
-        mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases))
+        mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
     app = App(
         house,
@@ -204,7 +196,33 @@ async def assemble(
         admin=mount,
         is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
-    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer, fleet)
+    return Assembly(
+        app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer, fleet, onboarding
+    )
+
+
+async def _demonstration(settings: Settings, store: Store | None) -> Running | None:
+    """The built-in simulator, where there is no account in the file or in the store."""
+    if settings.accounts or (store is not None and await store.accounts.listed()):
+        return None
+    from dragoman.simulator import server
+    from dragoman.simulator.state import State
+
+    return await server.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
+
+
+def _fleet(
+    accounts: StaticAccounts, root: bytes, pool: Logins, store: Store | None, logger: logs.Logger
+) -> Fleet:
+    repository = None if store is None else store.accounts
+    return Fleet(accounts.rows, root, pool.roads, accounts=repository, kept=pool.kept, tell=logger.warning)
+
+
+def _onboarding(settings: Settings, pool: Logins, fleet: Fleet) -> Onboarding:
+    """What the admin API takes accounts in with."""
+    prober = Prober(pool.calls, pool.roads, pool.backend, time.time)
+    names = frozenset(row.name for row in settings.accounts)
+    return Onboarding(pool.issuer, prober, Configured(names, fleet.identities))
 
 
 def _keys(start: Start, pepper: bytes, *, stored: bool) -> KnownKeys:
@@ -227,6 +245,7 @@ def _admin(
     logger: logs.Logger,
     watch: Watch,
     aliases: tuple[Alias, ...],
+    onboarding: Onboarding,
 ) -> AdminHouse:
     return AdminHouse(
         house=house,
@@ -238,6 +257,7 @@ def _admin(
         health=health,
         live=live,
         logger=logger,
+        onboarding=onboarding,
         version=__version__,
         started_at=time.time(),
         refresh=watch.look,

@@ -62,6 +62,8 @@ class Fleet:
         self._known: dict[str, _Known] = {}
         self._said: set[tuple[str, str]] = set()
         self.identities = {} if accounts is None else _identities(static, accounts)
+        # Kind by name, also of accounts that are gone: their last requests are still counted.
+        self.kinds: dict[str, str] = {}
         self.accounts: dict[str, Account] = {}
         self.members: list[Member] = []
         self.adopt(())
@@ -112,6 +114,7 @@ class Fleet:
         # A real account ends the demonstration.
         first = [one for one in self._fixed.values() if not (one.simulated and found)]
         self.accounts = {**{one.name: one for one in first}, **found}
+        self.kinds.update({one.name: one.kind for one in self.accounts.values()})
         self.members = [*(_member(one, shadows.get(one.name)) for one in first), *members]
 
     def _is_static(self, one: StoredAccount) -> bool:
