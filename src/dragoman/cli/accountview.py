@@ -52,22 +52,23 @@ class Shown:
     def table(self) -> dict[str, Any]:
         """For programs."""
         row, kept = self.row, self.kept
-        models = row.models if row is not None else self._kept.models
+        decided = row if row is not None else self._kept
+        models = decided.models
         return {
             "name": self.name,
             "id": None if kept is None else kept.id,
-            "kind": row.kind if row is not None else self._kept.kind,
+            "kind": decided.kind,
             "source": self.source,
             "read_only": row is not None,
-            "base_url": row.base_url if row is not None else self._kept.base_url,
+            "base_url": decided.base_url,
             "status": "active" if kept is None else kept.status,
             "note": None if kept is None else kept.note,
             "email": None if kept is None else kept.email,
             "plan": None if kept is None else kept.plan,
-            "weight": 1.0 if kept is None else kept.weight,
-            "priority": 0 if kept is None else kept.priority,
-            "group": "" if kept is None else kept.group,
-            "concurrency": None if kept is None else kept.concurrency,
+            "weight": decided.weight,
+            "priority": decided.priority,
+            "group": decided.group,
+            "concurrency": decided.concurrency,
             "models": None if models is None else list(models),
             "created_at": None if kept is None else iso(kept.created_at),
             "last_refresh_at": None if kept is None else iso(kept.last_refresh),

@@ -24,6 +24,7 @@ from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
 from dragoman.cli.fleet import Fleet
 from dragoman.cli.logins import Logins, logins, user_agent
+from dragoman.cli.observing import Observing
 from dragoman.cli.start import Start
 from dragoman.cli.store import Store
 from dragoman.gateway.admission import Admission
@@ -34,6 +35,7 @@ from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Accounts, Ledger, Upstream
 from dragoman.onboarding.intake import Configured
 from dragoman.onboarding.probe import Prober
+from dragoman.routing.pool import Pool
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
@@ -51,6 +53,7 @@ from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
 from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
+from dragoman.upstream.roads import LiveRoads
 from dragoman.web.admin.house import AdminHouse, Onboarding
 from dragoman.web.admin.mount import Mount
 from dragoman.web.app import App
@@ -64,11 +67,26 @@ _ALPHABET = b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _CHARACTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
 
+# Counts on while the machine sleeps, where there is such a clock: quotas are reset all the same.
+_SLEEPLESS = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def _elapsed() -> float:
+    return time.monotonic() if _SLEEPLESS is None else time.clock_gettime(_SLEEPLESS)
+
+
+_STARTED = time.time() - _elapsed()
+
+
 class SystemClock:
     """The machine's clocks."""
 
     monotonic = staticmethod(time.monotonic)
     now = staticmethod(time.time)
+
+    @staticmethod
+    def steady() -> float:
+        return _STARTED + _elapsed()
 
 
 class RandomIds:
@@ -145,12 +163,8 @@ async def assemble(
     pool = await logins(settings, accounts, logger.warning, store)
     fleet = _fleet(accounts, root, pool, store, logger)
     onboarding = _onboarding(settings, pool, fleet)
-    upstream = HttpUpstream(
-        pool.roads,
-        user_agent=user_agent(settings),
-        connect_seconds=settings.upstream.connect_seconds,
-        ca_file=None if settings.upstream.ca_file is None else str(settings.upstream.ca_file),
-    )
+    routed = Pool(fleet.members, strategy=settings.routing.strategy)
+    upstream = _upstream(settings, pool.roads, routed)
     keys = _keys(start, root if store is None else store.facts.pepper, stored=store is not None)
     catalogue = Catalogue()
     # Read beside the start-up: the first priced request would wait for it.
@@ -168,6 +182,7 @@ async def assemble(
         keys,
         prices,
         fleet,
+        routed,
         upstream if tracer is None else tracer.upstream(upstream),
         Fanout(*ledgers, logger=logger),
         aliases,
@@ -225,6 +240,18 @@ def _onboarding(settings: Settings, pool: Logins, fleet: Fleet) -> Onboarding:
     return Onboarding(pool.issuer, prober, Configured(names, fleet.identities))
 
 
+def _upstream(settings: Settings, roads: LiveRoads, pool: Pool) -> HttpUpstream:
+    ca_file = settings.upstream.ca_file
+    return HttpUpstream(
+        roads,
+        user_agent=user_agent(settings),
+        connect_seconds=settings.upstream.connect_seconds,
+        ca_file=None if ca_file is None else str(ca_file),
+        now=SystemClock.steady,
+        observer=Observing(pool, SystemClock.steady),
+    )
+
+
 def _keys(start: Start, pepper: bytes, *, stored: bool) -> KnownKeys:
     return KnownKeys(
         start.keys,
@@ -260,6 +287,7 @@ def _admin(
         onboarding=onboarding,
         version=__version__,
         started_at=time.time(),
+        pool_view=lambda: house.pool.describe(house.clock.steady()),
         refresh=watch.look,
         settings_view=start.view,
         fixed=("demo",) if start.demo_key else (),
@@ -376,6 +404,7 @@ def _house(
     keys: KnownKeys,
     prices: Prices,
     accounts: Accounts,
+    pool: Pool,
     upstream: Upstream,
     ledger: Ledger,
     aliases: tuple[Alias, ...],
@@ -389,6 +418,7 @@ def _house(
         keys=keys,
         admission=Admission(prices, time.time),
         accounts=accounts,
+        pool=pool,
         upstream=upstream,
         ledger=ledger,
         counter=tokens.offline(),

@@ -91,6 +91,10 @@ def static_account(row: Account) -> StaticAccount:
         row.project,
         None if row.models is None else tuple(row.models),
         login=login_of(row),
+        weight=row.weight,
+        priority=row.priority,
+        group=row.group,
+        concurrency=row.concurrency,
     )
 
 

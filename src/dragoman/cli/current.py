@@ -62,6 +62,7 @@ class Current:
         self._keys.read(principals, keyed=snapshot.keyed)
         if self._fleet is not None:
             self._fleet.adopt(snapshot.accounts)
+            self._house.pool.replace(self._fleet.members)
             self._house.simulated = self._fleet.simulated
         # The demo's aliases are for its simulator alone.
         file = () if self._demo_aliases and not self._house.simulated else self._file_aliases
@@ -113,6 +114,7 @@ def _principal(key: ClientKey, until: float | None) -> Principal:
         spec.max_effort,
         spec.concurrency,
         min(ends) if ends else None,
+        None if spec.account_groups is None else frozenset(spec.account_groups),
     )
 
 

@@ -8,7 +8,7 @@ and in the store is one, the file's. It decides nothing about a request.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dragoman.cli.kept import KeptTokens
@@ -17,7 +17,7 @@ from dragoman.onboarding.intake import credentials_of, seat_of
 from dragoman.routing.pool import Member
 from dragoman.store.accounts import Accounts, Credentials, StoredAccount
 from dragoman.store.engine import StoreError
-from dragoman.upstream.accounts import StaticAccount, account_of, road_of
+from dragoman.upstream.accounts import StaticAccount, account_of, member_of, road_of
 from dragoman.upstream.oauth import Problem, Trouble
 from dragoman.upstream.roads import LiveRoads
 
@@ -75,13 +75,14 @@ class Fleet:
 
     # -- the gateway's Accounts port -----------------------------------------------------------------
 
+    def get(self, name: str) -> Account | None:
+        """The account of a name."""
+        return self.accounts.get(name)
+
     def candidates(self, model: str) -> Sequence[Account]:
-        """Active accounts that list the model, or that publish no list, in their order."""
-        active = {member.name for member in self.members if member.status == "active"}
+        """Accounts that list the model, or that publish no list, in their order and whatever their state."""
         return [
-            account
-            for account in self.accounts.values()
-            if account.name in active and (account.models is None or model in account.models)
+            account for account in self.accounts.values() if account.models is None or model in account.models
         ]
 
     def listed(self) -> frozenset[str] | None:
@@ -115,7 +116,15 @@ class Fleet:
         first = [one for one in self._fixed.values() if not (one.simulated and found)]
         self.accounts = {**{one.name: one for one in first}, **found}
         self.kinds.update({one.name: one.kind for one in self.accounts.values()})
-        self.members = [*(_member(one, shadows.get(one.name)) for one in first), *members]
+        self.members = [*(self._of_file(one, shadows.get(one.name)) for one in first), *members]
+
+    def _of_file(self, account: Account, shadow: StoredAccount | None) -> Member:
+        """How the pool keeps an account of the file; what was found out about its login is in the store."""
+        member = member_of(self._static[account.name], account)
+        if shadow is None:
+            return member
+        plan = shadow.plan or member.plan
+        return replace(member, plan=plan, status=shadow.status, version=shadow.version)
 
     def _is_static(self, one: StoredAccount) -> bool:
         name = one.name if one.name in self._static else self.identities.get(one.identity)
@@ -191,10 +200,8 @@ class Fleet:
             self._tell(event, account=name, **fields)
 
 
-def _member(account: Account, kept: StoredAccount | None) -> Member:
-    """How the pool keeps an account; one of the file has no weight of its own."""
-    if kept is None:
-        return Member(account.name, account.kind, account.tag, account.models)
+def _member(account: Account, kept: StoredAccount) -> Member:
+    """How the pool keeps an account of the store."""
     return Member(
         account.name,
         account.kind,

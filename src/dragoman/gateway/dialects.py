@@ -26,6 +26,13 @@ class Turn(Protocol):
     ping: bytes
 
     @property
+    def affinity(self) -> str | None:
+        """Whose conversation it is, None where nobody can tell: a session's lanes stay on one account."""
+
+    def cached_tokens(self) -> int:
+        """Input tokens that are expected in the cache of the account that answered last; 0 where unknown."""
+
+    @property
     def over(self) -> bool: ...
     @property
     def complete(self) -> bool: ...

@@ -108,6 +108,16 @@ class MessagesTurn:
     # -- what the exchange asks ----------------------------------------------------------------------
 
     @property
+    def affinity(self) -> str | None:
+        """The session as a hash."""
+        return self._line.affinity
+
+    def cached_tokens(self) -> int:
+        """What the last turn of this conversation sent, which the upstream keeps by now."""
+        before = self._house.turns.last(self._thread)
+        return 0 if before is None else before.input_tokens or before.prefix.tokens
+
+    @property
     def over(self) -> bool:
         """Nothing more is to come for the client."""
         return self._answer is not None and self._answer.finished

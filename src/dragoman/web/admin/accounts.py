@@ -345,6 +345,7 @@ def _stored(kept: StoredAccount, live: Mapping[str, Live]) -> AccountRecord:
         origin="store",
         base_url=kept.base_url,
         models=None if kept.models is None else list(kept.models),
+        **_decided(kept),
         simulated=False,
         live=live.get(kept.name),
         usage=None,
@@ -360,6 +361,7 @@ def _of_file(row: FileAccount, kept: StoredAccount | None, live: Mapping[str, Li
         origin="config",
         base_url=row.base_url,
         models=row.models,
+        **_decided(row),
         simulated=False,
         live=live.get(row.name),
         usage=None,
@@ -376,6 +378,10 @@ def _simulated(live: Mapping[str, Live]) -> AccountRecord:
         origin="config",
         base_url=None,
         models=None,
+        weight=1.0,
+        priority=0,
+        group="",
+        concurrency=None,
         simulated=True,
         live=live.get(name),
         usage=None,
@@ -383,17 +389,22 @@ def _simulated(live: Mapping[str, Live]) -> AccountRecord:
     )
 
 
+def _decided(one: StoredAccount | FileAccount) -> dict[str, Any]:
+    return {
+        "weight": one.weight,
+        "priority": one.priority,
+        "group": one.group,
+        "concurrency": one.concurrency,
+    }
+
+
 def _kept(kept: StoredAccount | None) -> dict[str, Any]:
-    """What the store knows of an account; one of the file has only a state and its tokens there."""
+    """What the store knows of an account, be it of the file: its state and its tokens' ends."""
     return {
         "status": "active" if kept is None else kept.status,
         "note": None if kept is None else kept.note,
         "email": None if kept is None else kept.email,
         "plan": None if kept is None else kept.plan,
-        "weight": 1.0 if kept is None else kept.weight,
-        "priority": 0 if kept is None else kept.priority,
-        "group": "" if kept is None else kept.group,
-        "concurrency": None if kept is None else kept.concurrency,
         "created_at": moment(None if kept is None else kept.created_at),
         "last_refresh_at": _moment(None if kept is None else kept.last_refresh),
         "access_expires_at": _moment(None if kept is None else kept.access_expires_at),
