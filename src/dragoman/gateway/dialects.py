@@ -1,4 +1,4 @@
-"""Which translator serves which door: what an exchange needs from a dialect, and Messages as one.
+"""Which translator serves which door: what an exchange needs from a dialect.
 
 A dialect admits a request (model access, resolution, identity) and returns its Turn. The Turn holds what
 is true of the request whatever account serves it, and makes a new plan and a new answer automaton for
@@ -33,6 +33,12 @@ class Turn(Protocol):
     def failure(self) -> UpstreamFailure | None: ...
     @property
     def client_failure(self) -> Failure | None: ...
+    @property
+    def affinity(self) -> str | None:
+        """What binds the conversation to an account: a salted key, None where nobody knows who is speaking."""
+
+    def cached_tokens(self) -> int:
+        """Tokens of the prompt that an account's cache is expected to hold, 0 where nothing is known."""
 
     def bounds(self) -> tuple[int, int | None]:
         """The model's window, and the output limit that the client set, both in tokens."""
