@@ -17,6 +17,8 @@ MAX_EVENT = 16 * 1024 * 1024
 _BLANK_LINE = re.compile(b"\n\n")  # splits twice as fast as bytes.split, which looks at every byte
 _BOM = b"\xef\xbb\xbf"
 
+# What any reader of event streams passes over; OpenAI's clients know no ping.
+COMMENT = b": keep-alive\n\n"
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
