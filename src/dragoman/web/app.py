@@ -12,8 +12,9 @@ from dragoman.telemetry.logs import Logger
 from dragoman.translate.models import described, published
 from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
+from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
-from dragoman.web.messages import CountDoor, MessagesDoor
+from dragoman.web.messages import MESSAGES, CountDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
 from dragoman.web.routes import (
     MESSAGES_PATHS,
@@ -22,8 +23,8 @@ from dragoman.web.routes import (
     Route,
     Router,
     allowed,
+    envelope,
     model_id,
-    speaks_anthropic,
 )
 from dragoman.wire.errors import Failure, Kind, Refused
 
@@ -91,9 +92,7 @@ class App:
         if self.admin is not None and mount.is_admin(incoming.path):
             await mount.refuse(incoming, failure)
             return
-        dialect: reply.Dialect = (
-            "anthropic" if speaks_anthropic(incoming.path, incoming.headers) else "openai"
-        )
+        dialect = envelope(incoming.path, incoming.headers)
         fields = {}
         if failure.kind is Kind.METHOD_NOT_ALLOWED:
             fields["allow"] = allowed(self.router, incoming.path)
@@ -133,7 +132,7 @@ class App:
 
     def _router(self, limit: int, metrics: MetricsDoor) -> Router:
         house = self._house
-        messages = MessagesDoor(house, self._logger, limit)
+        messages = GenerationDoor(house, self._logger, limit, MESSAGES)
         count = CountDoor(house, self._logger, limit)
         models = partial(self._models)
         routes: dict[str, Route] = {

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, Literal
 
-from dragoman.wire import jsonio, sse
+from dragoman.wire import jsonio
 from dragoman.wire.errors import Failure
 
 Message = MutableMapping[str, Any]
@@ -90,14 +90,8 @@ async def send_failure(
     await send_json(send, failure.status, envelope(failure, request_id, dialect), fields)
 
 
-async def end_stream_with(
-    send: Send, failure: Failure, request_id: str, dialect: Dialect = "anthropic"
-) -> None:
-    """Ends an event stream that has begun with its one `error` event and a proper end of the body."""
-    if dialect == "anthropic":
-        last = sse.encode(failure.anthropic(request_id))
-    else:
-        last = b"data: " + jsonio.dump_line(failure.openai()) + b"\n\n"
+async def end_stream_with(send: Send, last: bytes) -> None:
+    """Ends an event stream that has begun with its last bytes and a proper end of the body."""
     await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
@@ -109,6 +103,11 @@ def sse_head(headers: Mapping[str, str] | None = None) -> Message:
 def envelope(failure: Failure, request_id: str, dialect: Dialect = "anthropic") -> dict[str, Any]:
     """The error object in the asked dialect."""
     return failure.anthropic(request_id) if dialect == "anthropic" else failure.openai()
+
+
+def id_fields(request_id: str, dialect: Dialect) -> dict[str, str]:
+    """The request's id under the name that the dialect's clients read."""
+    return {"request-id" if dialect == "anthropic" else "x-request-id": request_id}
 
 
 def failure_headers(failure: Failure, request_id: str) -> dict[str, str]:
@@ -123,12 +122,13 @@ def raw(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
     body: bool = True,
+    dialect: Dialect = "anthropic",
 ) -> bytes:
     """A complete HTTP/1.1 answer in bytes that ends the connection, for requests that no app will see.
 
     `status` overrides the failure's own (426); without `body` only the head is written (HEAD).
     """
-    content = jsonio.dump(failure.anthropic(request_id))
+    content = jsonio.dump(envelope(failure, request_id, dialect))
     fields = _encode(failure_headers(failure, request_id) | dict(headers or {}))
     lines = [_status_line(status or failure.status)]
     for name, value in [*_JSON, *fields, (b"content-length", b"%d" % len(content))]:

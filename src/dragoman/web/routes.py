@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, NamedTuple
 
 from dragoman.web.incoming import Incoming
+from dragoman.web.reply import Dialect
 from dragoman.wire.errors import Failure, Kind
 
 Door = Callable[[Incoming], Awaitable[None]]
@@ -28,7 +29,12 @@ class Route(NamedTuple):
 # Clients are configured with and without /v1, and with Anthropic's prefix of other gateways.
 MESSAGES_PATHS = ("/v1/messages", "/anthropic/v1/messages", "/messages", "/anthropic/messages")
 MODELS_PATHS = ("/v1/models", "/anthropic/v1/models", "/models")
+# Codex speaks to its own backend's paths, where it is told that this is one.
+CODEX = "/backend-api/codex"
+RESPONSES_PATHS = ("/v1/responses", "/responses", f"{CODEX}/responses", f"{CODEX}/v1/responses")
+CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
 _LATER = ("/batches", "/files")
+_OPENAI = ("/responses", "/chat/completions", "/backend-api/", "/api/codex/")
 
 
 class Router:
@@ -76,7 +82,22 @@ def allowed(router: Router, path: str) -> str:
 
 
 def speaks_anthropic(path: str, headers: Mapping[str, str]) -> bool:
-    """Whether an error on this path wears Anthropic's envelope."""
+    """Whether an error on this path wears Anthropic's envelope.
+
+    The surface decides; on paths of neither surface the fields that only Anthropic's clients send.
+    """
     if "/messages" in path or path.startswith("/anthropic"):
         return True
-    return not path.startswith("/v1/") or "anthropic-version" in headers or "x-api-key" in headers
+    if speaks_openai(path):
+        return False
+    return "anthropic-version" in headers or "x-api-key" in headers
+
+
+def speaks_openai(path: str) -> bool:
+    """Whether a path belongs to OpenAI's surface, whatever else was sent."""
+    return "/messages" not in path and any(part in path for part in _OPENAI)
+
+
+def envelope(path: str, headers: Mapping[str, str]) -> Dialect:
+    """Whose error object a failure on this path wears."""
+    return "anthropic" if speaks_anthropic(path, headers) else "openai"
