@@ -43,7 +43,7 @@ class Messages:
         return MessagesTurn(house, principal, headers, request, row, resolution)
 
 
-class MessagesTurn(TranslatedTurn):
+class MessagesTurn(TranslatedTurn[Plan]):
     """One Messages request on its way."""
 
     ping = sse.PING

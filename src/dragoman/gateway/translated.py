@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from dragoman.cache import verdict as verdicts
 from dragoman.cache.lineage import lineage
@@ -33,6 +33,7 @@ BYTES_PER_TOKEN = 3.7
 DISTRUSTED = 4096
 TIER = 16  # characters of the upstream's word for it
 IGNORED = 32  # fields that are named in a row; a client may invent more
+P = TypeVar("P", bound=Plan)
 # Where an upstream routes by headers, all of them carry the value of the lane.
 _LANE_HEADERS: Mapping[str, tuple[str, ...]] = {"chatgpt": ("session-id", "thread-id", "x-client-request-id")}
 
@@ -46,7 +47,7 @@ def admitted(house: House, principal: Principal, requested: str, row: Row) -> Re
     return resolution
 
 
-class TranslatedTurn(ABC):
+class TranslatedTurn(ABC, Generic[P]):
     """One request of a translated dialect. See gateway/dialects.Turn for what an exchange asks of it.
 
     `message_id` is the answer's own id, in the client's dialect.
@@ -96,11 +97,11 @@ class TranslatedTurn(ABC):
     # -- what a dialect says in its own words ---------------------------------------------------------
 
     @abstractmethod
-    def _translated(self, target: Target, tool_order: Sequence[str], *, bare: bool) -> Plan:
+    def _translated(self, target: Target, tool_order: Sequence[str], *, bare: bool) -> P:
         """The plan for a target; `bare` leaves sealed reasoning out."""
 
     @abstractmethod
-    def _reader(self, plan: Plan, account: Account, *, started: bool) -> ResponsesToMessages:
+    def _reader(self, plan: P, account: Account, *, started: bool) -> ResponsesToMessages:
         """The automaton that reads the answer to this plan."""
 
     @abstractmethod

@@ -12,11 +12,13 @@ from dragoman.telemetry.logs import Logger
 from dragoman.translate.models import described, published
 from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
+from dragoman.web.chat import CHAT
 from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import MESSAGES, CountDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
 from dragoman.web.routes import (
+    CHAT_PATHS,
     MESSAGES_PATHS,
     MODELS_PATHS,
     Door,
@@ -152,6 +154,9 @@ class App:
         for path in MESSAGES_PATHS:
             routes[path] = Route("key", {"POST": messages})
             routes[f"{path}/count_tokens"] = Route("key", {"POST": count})
+        chat = GenerationDoor(house, self._logger, limit, CHAT)
+        for path in CHAT_PATHS:
+            routes[path] = Route("key", {"POST": chat})
         for path in MODELS_PATHS:
             routes[path] = Route("key", {"GET": models})
         return Router(routes, {"GET": models})
