@@ -58,9 +58,7 @@ def plain(client: openai.OpenAI, **more: Any) -> ChatCompletion:
 def shape(completion: ChatCompletion) -> dict[str, Any]:
     """What must be equal: everything but ids and times, which are new each time."""
     # The tier is known at the end, and the helper keeps what the first chunk says of it.
-    made = completion.model_dump(
-        mode="json", exclude={"id", "created", "service_tier"}, exclude_none=True
-    )
+    made = completion.model_dump(mode="json", exclude={"id", "created", "service_tier"}, exclude_none=True)
     for choice in made["choices"]:
         message = choice["message"]
         message.pop("parsed", None)
@@ -112,13 +110,11 @@ def test_a_streamed_completion_equals_a_plain_one(house: House, chatter: openai.
 def test_chunks_come_in_the_order_the_sdk_documents(house: House, chatter: openai.OpenAI) -> None:
     """The role first, one finish reason, then the figures in a chunk without choices; one id for all."""
     house.scenario(rule(say("I will ask.", chunks=4), call("weather", place="Porto")))
+    tools: list[Any] = [WEATHER]
+    options: Any = {"include_usage": True}
     chunks: list[ChatCompletionChunk] = list(
         chatter.chat.completions.create(
-            model=MODEL,
-            messages=ASKED,
-            tools=[WEATHER],  # type: ignore[list-item]
-            stream=True,
-            stream_options={"include_usage": True},
+            model=MODEL, messages=ASKED, tools=tools, stream=True, stream_options=options
         )
     )
     assert len({(chunk.id, chunk.created, chunk.model, chunk.object) for chunk in chunks}) == 1

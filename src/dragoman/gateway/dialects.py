@@ -35,7 +35,7 @@ class Turn(Protocol):
     def client_failure(self) -> Failure | None: ...
     @property
     def affinity(self) -> str | None:
-        """What binds the conversation to an account: a salted key, None where nobody knows who is speaking."""
+        """A salted key that binds the session to an account; None where nobody knows who is speaking."""
 
     def cached_tokens(self) -> int:
         """Tokens of the prompt that an account's cache is expected to hold, 0 where nothing is known."""

@@ -33,7 +33,7 @@ LAST_SPANS_SECONDS = 3.0
 
 _PARENT = "traceparent"
 _W3C = TraceContextTextMapPropagator()
-_PATHS = {"messages": "/v1/messages"}
+_PATHS = {"messages": "/v1/messages", "chat": "/v1/chat/completions"}
 
 
 class _Attempt:

@@ -506,7 +506,8 @@ def test_the_turns_of_a_chat_share_the_anchor_of_their_first_words() -> None:
     first = speak(chat())
     assert first.source == "anchor"
     assert speak(chat(system="You help others.")).session != first.session
-    assert speak({**chat(), "messages": [{"role": "user", "content": "Hello there."}]}).session != first.session
+    without = [{"role": "user", "content": "Hello there."}]
+    assert speak({**chat(), "messages": without}).session != first.session
     parts = [{"type": "text", "text": "You help."}]
     spelt = chat()
     spelt["messages"][0] = {"role": "developer", "content": parts}
