@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.wire import sse
 from tests.support.failing import BEFORE, ENDINGS, fails, stream_then
 from tests.support.upstream import Script, Talk, answer, created, delta, failed, status
 
@@ -146,7 +147,7 @@ async def test_a_long_silence_commits_the_head_and_comments(houses: Any) -> None
     assert (reply.status, reply.content, reply.finish) == (200, "Hello there", ["stop"])
     assert [("role" in delta) for delta in reply.deltas].count(True) == 1
     assert reply.deltas[0]["role"] == "assistant"
-    assert reply.body.count(b": keep-alive\n\n") >= 2
+    assert reply.body.count(sse.COMMENT) >= 2
     assert b"event:" not in reply.body
 
 

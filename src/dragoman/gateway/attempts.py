@@ -120,7 +120,8 @@ class Attempts:
             found = [failure for _, failure in self.failures if failure.cause is cause]
             if found and not self._over:
                 return min(found, key=lambda failure: failure.retry_after or 0.0)
-        return self.failures[-1][1]
+        asked = [failure for _, failure in self.failures if failure.cause is not Cause.UNFIT]
+        return (asked or [self.failures[-1][1]])[-1]
 
     def told(self) -> list[dict[str, Any]]:
         """The failed attempts for the log row: account, cause, status, upstream code."""

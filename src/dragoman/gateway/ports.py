@@ -90,11 +90,18 @@ class UpstreamError(Exception):
 
 
 class Answer(Protocol):
-    """An upstream's answer with status 200. `events` yields the events of each socket read together."""
+    """An upstream's answer with status 200.
+
+    `events` yields the events of each socket read together, parsed; `frames` the same as they came, each
+    without the blank line that ends it. One of the two is read, once.
+    """
 
     complete: bool
 
+    @property
+    def headers(self) -> Mapping[str, str]: ...
     def events(self) -> AsyncIterator[list[dict[str, Any]]]: ...
+    def frames(self) -> AsyncIterator[list[bytes]]: ...
 
 
 class Upstream(Protocol):

@@ -8,8 +8,7 @@ last event the turn leaves what later turns draw on: calibration, and the prefix
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from dragoman.cache import verdict as verdicts
@@ -18,7 +17,8 @@ from dragoman.cache.prefix import Prefix, digest
 from dragoman.cache.turns import Thread, Turn
 from dragoman.gateway.dialects import choose_model
 from dragoman.gateway.house import House
-from dragoman.gateway.ports import Account, Counter, Principal, Row
+from dragoman.gateway.identity import LANE_HEADERS, key_policy
+from dragoman.gateway.ports import Account, Answer, Counter, Principal, Row
 from dragoman.translate.capability import capability
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.count import estimate
@@ -34,8 +34,6 @@ DISTRUSTED = 4096
 TIER = 16  # characters of the upstream's word for it
 IGNORED = 32  # fields that are named in a row; a client may invent more
 P = TypeVar("P", bound=Plan)
-# Where an upstream routes by headers, all of them carry the value of the lane.
-_LANE_HEADERS: Mapping[str, tuple[str, ...]] = {"chatgpt": ("session-id", "thread-id", "x-client-request-id")}
 
 
 def admitted(house: House, principal: Principal, requested: str, row: Row) -> Resolution:
@@ -193,10 +191,14 @@ class TranslatedTurn(ABC, Generic[P]):
         self._row.dropped_reasoning = plan.dropped_reasoning
         self._answer = self._reader(plan, account, started=started)
         lane = line.lane_key
-        names = _LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
+        names = LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
         body = jsonio.dump(plan.body)
         plan.body.clear()  # the automaton has the plan for as long as the answer lasts
         return body, dict.fromkeys(names, lane or "")
+
+    def read(self, answer: Answer) -> AsyncIterator[list[dict[str, Any]]]:
+        """The answer's events, parsed."""
+        return answer.events()
 
     def commit(self) -> None:
         """Content went to the client: nothing will be sent again, so the prompt need not be held."""
@@ -273,15 +275,7 @@ class TranslatedTurn(ABC, Generic[P]):
         return self._answer
 
     def _policy(self) -> Policy:
-        policy, key = self._house.policy, self._principal
-        if (key.default_effort, key.enforced_effort, key.max_effort) == (None, None, None):
-            return policy
-        return replace(
-            policy,
-            key_effort=key.default_effort,
-            enforced_effort=key.enforced_effort,
-            max_effort=key.max_effort,
-        )
+        return key_policy(self._house.policy, self._principal)
 
     def _tool_order(self) -> tuple[str, ...]:
         """The order in which this conversation's tools were sent last: the upstream's cache depends on it."""

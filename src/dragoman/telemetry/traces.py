@@ -33,7 +33,12 @@ LAST_SPANS_SECONDS = 3.0
 
 _PARENT = "traceparent"
 _W3C = TraceContextTextMapPropagator()
-_PATHS = {"messages": "/v1/messages", "chat": "/v1/chat/completions"}
+_PATHS = {
+    "messages": "/v1/messages",
+    "responses": "/v1/responses",
+    "compact": "/v1/responses/compact",
+    "chat": "/v1/chat/completions",
+}
 
 
 class _Attempt:

@@ -34,6 +34,7 @@ DOUBT_SECONDS = 2.0
 # Accounts whose streams tell of quotas, and the event that does.
 _TELLING_KIND = "chatgpt"
 _QUOTA_EVENT = "codex.rate_limits"
+_QUOTA_MARK = b"codex.rate_limits"
 # A 401 for one of these may be over with a new token.
 _RENEWABLE = frozenset({Cause.CREDENTIALS, Cause.LOGIN})
 
@@ -91,6 +92,31 @@ class HttpAnswer:
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
+        except sse.EventTooLarge:
+            raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event beyond the size limit")) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamError(_broken(_name(error))) from None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's header fields; names in any case."""
+        return self._response.headers
+
+    async def frames(self) -> AsyncIterator[list[bytes]]:
+        """The same as they came, unparsed: frames without their blank line. Raises as `events` does."""
+        if self._response.content_type == "application/json":
+            yield [sse.encode(event).removesuffix(b"\n\n") for event in await self._whole()]
+            return
+        decoder = sse.Decoder()
+        told = self._told
+        try:
+            while chunk := await read_some(self._response.content):
+                frames = decoder.feed_frames(chunk)
+                if told is not None:
+                    _tell(frames, told)
+                yield frames
+            if last := decoder.rest():
+                yield [last]
         except sse.EventTooLarge:
             raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event beyond the size limit")) from None
         except (aiohttp.ClientError, OSError) as error:
@@ -339,6 +365,13 @@ def _read_events(found: list[bytes]) -> tuple[list[dict[str, Any]], UpstreamFail
             return events, UpstreamFailure(Cause.PROTOCOL, "an event that is no JSON object")
         events.append(event)
     return events, None
+
+
+def _tell(frames: list[bytes], told: Callable[[list[dict[str, Any]]], None]) -> None:
+    """What an observer wants to hear, out of frames that nobody parses."""
+    found = [data for frame in frames if _QUOTA_MARK in frame[:64] and (data := sse.data_of(frame))]
+    if found:
+        told(_read_events(found)[0])
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -17,10 +17,12 @@ from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import MESSAGES, CountDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
+from dragoman.web.responses import RESPONSES
 from dragoman.web.routes import (
     CHAT_PATHS,
     MESSAGES_PATHS,
     MODELS_PATHS,
+    RESPONSES_PATHS,
     Door,
     Route,
     Router,
@@ -137,6 +139,8 @@ class App:
         messages = GenerationDoor(house, self._logger, limit, MESSAGES)
         count = CountDoor(house, self._logger, limit)
         models = partial(self._models)
+        responses = GenerationDoor(house, self._logger, limit, RESPONSES)
+        chat = GenerationDoor(house, self._logger, limit, CHAT)
         routes: dict[str, Route] = {
             "/healthz": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
             "/livez": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
@@ -154,7 +158,8 @@ class App:
         for path in MESSAGES_PATHS:
             routes[path] = Route("key", {"POST": messages})
             routes[f"{path}/count_tokens"] = Route("key", {"POST": count})
-        chat = GenerationDoor(house, self._logger, limit, CHAT)
+        for path in RESPONSES_PATHS:
+            routes[path] = Route("key", {"POST": responses})
         for path in CHAT_PATHS:
             routes[path] = Route("key", {"POST": chat})
         for path in MODELS_PATHS:
