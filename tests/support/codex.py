@@ -74,7 +74,14 @@ class Codex:
     """One installation with one home and one working folder; several runs continue one another."""
 
     def __init__(
-        self, base_url: str, key: str, place: Path, *, settings: str = "", provider: str = "", model: str = MODEL
+        self,
+        base_url: str,
+        key: str,
+        place: Path,
+        *,
+        settings: str = "",
+        provider: str = "",
+        model: str = MODEL,
     ) -> None:
         self.home = place / "home"
         self.work = place / "work"

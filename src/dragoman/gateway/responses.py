@@ -25,7 +25,7 @@ from dragoman.translate.messages.plan import Target
 from dragoman.translate.models import profile
 from dragoman.translate.responses.failure import to_client
 from dragoman.translate.responses.relay import Relay
-from dragoman.translate.responses.request import prepare, unfit
+from dragoman.translate.responses.request import prepare, prompt_of, unfit
 from dragoman.wire import jsonio, scrub, sse
 from dragoman.wire.errors import Failure, Kind, Refused
 
@@ -162,7 +162,7 @@ class ResponsesTurn:
         policy = key_policy(house.policy, self._principal)
         made = prepare(self._request, target, policy, line.cache_key, without_reasoning=bare)
         self._account = account
-        self._prefix = digest(made.body)
+        self._prefix = digest(prompt_of(made.body))
         row = self._row
         row.effort = (made.body.get("reasoning") or {}).get("effort")
         row.ignored_fields = [scrub.name(path) for path in made.ignored[:IGNORED]]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import string
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, Literal
 
 from dragoman.wire import jsonio
-from dragoman.wire.errors import Failure
+from dragoman.wire.errors import Failure, Kind
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -86,7 +87,7 @@ async def send_failure(
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Sends a failure as the whole answer; `headers` are for what a status demands (405: `allow`)."""
-    fields = failure_headers(failure, request_id) | dict(headers or {})
+    fields = failure_headers(failure, request_id, dialect) | dict(headers or {})
     await send_json(send, failure.status, envelope(failure, request_id, dialect), fields)
 
 
@@ -102,7 +103,19 @@ def sse_head(headers: Mapping[str, str] | None = None) -> Message:
 
 def envelope(failure: Failure, request_id: str, dialect: Dialect = "anthropic") -> dict[str, Any]:
     """The error object in the asked dialect."""
-    return failure.anthropic(request_id) if dialect == "anthropic" else failure.openai()
+    if dialect == "anthropic":
+        return failure.anthropic(request_id)
+    told = failure.openai()
+    if _is_spent(failure):
+        # Codex knows by this type that waiting is no use, and tells its user when it will be.
+        told["error"]["type"] = "usage_limit_reached"
+        if (wait := failure.retry_after) is not None:
+            told["error"] |= {"resets_in_seconds": int(wait), "resets_at": int(time.time() + wait)}
+    return told
+
+
+def _is_spent(failure: Failure) -> bool:
+    return failure.kind is Kind.RATE_LIMIT and failure.should_retry is False
 
 
 def id_fields(request_id: str, dialect: Dialect) -> dict[str, str]:
@@ -110,9 +123,15 @@ def id_fields(request_id: str, dialect: Dialect) -> dict[str, str]:
     return {"request-id" if dialect == "anthropic" else "x-request-id": request_id}
 
 
-def failure_headers(failure: Failure, request_id: str) -> dict[str, str]:
-    """The request's id under both names, and what was decided about a retry."""
-    return {"request-id": request_id, "x-request-id": request_id, **failure.headers()}
+def failure_headers(failure: Failure, request_id: str, dialect: Dialect = "anthropic") -> dict[str, str]:
+    """The request's id under both names, and what was decided about a retry.
+
+    Codex sits out any wait that it is told of, hours too: a limit that is spent names none in the header.
+    """
+    fields = failure.headers()
+    if dialect == "openai" and _is_spent(failure):
+        fields.pop("retry-after", None)
+    return {"request-id": request_id, "x-request-id": request_id, **fields}
 
 
 def raw(

@@ -57,6 +57,7 @@ _SEALED = "reasoning.encrypted_content"
 _NOT_ON_BACKEND = frozenset(
     {"file_search", "code_interpreter", "computer", "computer_use", "computer_use_preview", "mcp"}
 )
+_UNREAD = frozenset({"id", "status"})
 _REPLAYED = frozenset({"reasoning", "function_call", "custom_tool_call", "message"})
 
 
@@ -135,6 +136,17 @@ def prepare(
         _for_backend(body, request, capability, ignored)
     dropped = _set_items(body, target, without_reasoning=without_reasoning)
     return Prepared(body, tuple(sorted(ignored)), dropped)
+
+
+def prompt_of(body: dict[str, Any]) -> dict[str, Any]:
+    """The body as the model reads it: ids and states of items are no part of the prompt, and Codex gives an
+    old item a new id now and then.
+    """
+    items = body.get("input")
+    if not isinstance(items, list) or not any("id" in item or "status" in item for item in items):
+        return body
+    bare = [{name: value for name, value in item.items() if name not in _UNREAD} for item in items]
+    return {**body, "input": bare}
 
 
 def _taken(name: str, value: Any, target: Target, effort: str | None) -> bool:
