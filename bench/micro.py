@@ -166,14 +166,14 @@ def _pool(count: int) -> Pool:
 
 def _choice(count: int, affinity: str | None) -> Callable[[], Any]:
     pool, demand = _pool(count), Demand(_MODEL, affinity=affinity, cached_tokens=15_104)
-    return lambda: pool.select(demand, _NOW, 0.3)
+    return lambda: pool.select(demand, _NOW)
 
 
 def _call(count: int) -> Callable[[], Any]:
     pool, demand, outcome = _pool(count), Demand(_MODEL, affinity="session"), Outcome()
 
     def call() -> None:
-        name = pool.select(demand, _NOW, 0.3).order[0]
+        name = pool.select(demand, _NOW).order[0]
         lease = pool.started(name, _NOW, model=_MODEL, affinity="session")
         pool.report(lease, outcome, _NOW)
         pool.ended(lease)

@@ -141,6 +141,17 @@ class Cache(Section):
     )
 
 
+class Routing(Section):
+    """`[routing]`: which account a request goes to."""
+
+    strategy: Literal["affinity", "headroom", "round-robin", "fill-first"] = Field(
+        default="affinity",
+        description="Where new conversations begin: `affinity` spreads them by weight and what is left, "
+        "`headroom` takes the emptiest account, `round-robin` one after the other, `fill-first` the first "
+        "that is not spent. A conversation stays on its account in any case.",
+    )
+
+
 class Secrets(Section):
     """`[secrets]`: the key that signs sealed reasoning and salts cache keys and hashes."""
 
@@ -263,6 +274,14 @@ class Account(Secret):
     models: list[str] | None = Field(
         default=None, description="Models that this account serves; absent means any name is passed on."
     )
+    weight: float = Field(
+        default=1.0, ge=0, le=1000, description="Its share of new conversations beside the other accounts."
+    )
+    priority: int = Field(
+        default=0, description="Accounts with a lower one wait until no higher one can be used."
+    )
+    group: str = Field(default="", max_length=64, description="The group that keys can be bound to.")
+    concurrency: int | None = Field(default=None, ge=1, description="Requests in flight at the same time.")
 
     def _optional(self) -> bool:
         return self.kind in ("responses", "chatgpt")  # local servers often want no key
@@ -345,6 +364,9 @@ class Key(Secret):
     )
     max_effort: Effort | None = Field(default=None, description="Highest effort this key may ask for.")
     concurrency: int | None = Field(default=None, ge=1, description="Requests in flight at the same time.")
+    account_groups: list[str] | None = Field(
+        default=None, description="Groups of accounts that serve this key; absent means every account."
+    )
     expires_at: datetime | None = Field(
         default=None, description="When the key ends, for example 2027-01-31T00:00:00Z."
     )
@@ -391,7 +413,8 @@ class Settings(BaseSettings):
         description="Upstream model (exact or glob) = table of USD per million tokens, before the catalogue.",
     )
     chatgpt: ChatGPT = ChatGPT()
-    accounts: list[Account] = Field(default=[], description="The upstreams, tried in the order listed.")
+    routing: Routing = Routing()
+    accounts: list[Account] = Field(default=[], description="The upstreams.")
     keys: list[Key] = Field(default=[], description="The client keys.")
 
     @field_validator("accounts")

@@ -85,9 +85,10 @@ async def test_two_accounts_of_one_server_never_mix_their_credentials(tmp_path: 
                 assert (await house.ask()).status == 200
             await house.row(3)
     keys = [seen.headers["authorization"] for seen in up.seen]
-    assert keys == [f"Bearer sk-upstream-{name}" for name in ("one", "one", "two", "one")]
-    assert [seen.headers.get("openai-organization") for seen in up.seen] == [None, None, "org-2", None]
-    assert [row.account for row in house.rows] == ["one", "two", "one"]
+    assert keys == [f"Bearer sk-upstream-{name}" for name in ("one", "one", "two", "two")]
+    assert [seen.headers.get("openai-organization") for seen in up.seen] == [None, None, "org-2", "org-2"]
+    assert [row.account for row in house.rows] == ["one", "two", "two"]
+    assert [row.move for row in house.rows] == ["new", "failover", "stand_in"]
 
 
 @pytest.mark.parametrize(

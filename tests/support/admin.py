@@ -52,6 +52,9 @@ class MovableClock:
     def monotonic(self) -> float:
         return float(self.inner.monotonic()) + self.ahead
 
+    def steady(self) -> float:
+        return float(self.inner.steady()) + self.ahead
+
 
 @dataclass
 class Client:

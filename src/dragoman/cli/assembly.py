@@ -23,6 +23,7 @@ from dragoman.cli.configured import login_of, secret_of
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
 from dragoman.cli.logins import logins, user_agent
+from dragoman.cli.observing import Observing
 from dragoman.cli.start import Start
 from dragoman.cli.store import Store
 from dragoman.gateway.admission import Admission
@@ -31,6 +32,7 @@ from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Ledger, Upstream
+from dragoman.routing.pool import Pool
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
@@ -48,6 +50,7 @@ from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
 from dragoman.upstream.accounts import StaticAccount, StaticAccounts
 from dragoman.upstream.client import HttpUpstream
+from dragoman.upstream.roads import LiveRoads
 from dragoman.web.admin.house import AdminHouse
 from dragoman.web.admin.mount import Mount
 from dragoman.web.app import App
@@ -61,11 +64,26 @@ _ALPHABET = b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _CHARACTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
 
+# Counts on while the machine sleeps, where there is such a clock: quotas are reset all the same.
+_SLEEPLESS = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def _elapsed() -> float:
+    return time.monotonic() if _SLEEPLESS is None else time.clock_gettime(_SLEEPLESS)
+
+
+_STARTED = time.time() - _elapsed()
+
+
 class SystemClock:
     """The machine's clocks."""
 
     monotonic = staticmethod(time.monotonic)
     now = staticmethod(time.time)
+
+    @staticmethod
+    def steady() -> float:
+        return _STARTED + _elapsed()
 
 
 class RandomIds:
@@ -146,12 +164,8 @@ async def assemble(
         simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
     accounts = StaticAccounts(_accounts(settings, simulator), root)
     pool = await logins(settings, accounts, logger, store)
-    upstream = HttpUpstream(
-        pool.roads,
-        user_agent=user_agent(settings),
-        connect_seconds=settings.upstream.connect_seconds,
-        ca_file=None if settings.upstream.ca_file is None else str(settings.upstream.ca_file),
-    )
+    routed = Pool(accounts.members, strategy=settings.routing.strategy)
+    upstream = _upstream(settings, pool.roads, routed)
     keys = _keys(start, root if store is None else store.facts.pepper, stored=store is not None)
     catalogue = Catalogue()
     # Read beside the start-up: the first priced request would wait for it.
@@ -169,6 +183,7 @@ async def assemble(
         keys,
         prices,
         accounts,
+        routed,
         upstream if tracer is None else tracer.upstream(upstream),
         Fanout(*ledgers, logger=logger),
         aliases,
@@ -198,6 +213,18 @@ async def assemble(
         is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
     return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer)
+
+
+def _upstream(settings: Settings, roads: LiveRoads, pool: Pool) -> HttpUpstream:
+    ca_file = settings.upstream.ca_file
+    return HttpUpstream(
+        roads,
+        user_agent=user_agent(settings),
+        connect_seconds=settings.upstream.connect_seconds,
+        ca_file=None if ca_file is None else str(ca_file),
+        now=SystemClock.steady,
+        observer=Observing(pool, SystemClock.steady),
+    )
 
 
 def _keys(start: Start, pepper: bytes, *, stored: bool) -> KnownKeys:
@@ -333,6 +360,10 @@ def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccou
             row.project,
             None if row.models is None else tuple(row.models),
             login=login_of(row),
+            weight=row.weight,
+            priority=row.priority,
+            group=row.group,
+            concurrency=row.concurrency,
         )
         for row in settings.accounts
     ]
@@ -344,6 +375,7 @@ def _house(
     keys: KnownKeys,
     prices: Prices,
     accounts: StaticAccounts,
+    pool: Pool,
     upstream: Upstream,
     ledger: Ledger,
     aliases: tuple[Alias, ...],
@@ -357,6 +389,7 @@ def _house(
         keys=keys,
         admission=Admission(prices, time.time),
         accounts=accounts,
+        pool=pool,
         upstream=upstream,
         ledger=ledger,
         counter=tokens.offline(),

@@ -99,6 +99,7 @@ def _principal(key: ClientKey, until: float | None) -> Principal:
         spec.max_effort,
         spec.concurrency,
         min(ends) if ends else None,
+        None if spec.account_groups is None else frozenset(spec.account_groups),
     )
 
 

@@ -43,6 +43,10 @@ Concurrency = Annotated[
     int | None,
     typer.Option("--concurrency", min=1, max=100_000, help="Requests in flight at the same time."),
 ]
+AccountGroups = Annotated[
+    list[str] | None,
+    typer.Option("--account-group", help="Group of accounts that serves the key; repeatable."),
+]
 Expires = Annotated[
     str | None,
     typer.Option("--expires", help="When the key ends: 30d, 2027-01-31 or a moment with its zone."),
@@ -60,6 +64,7 @@ def create(
     enforced_effort: EnforcedEffort = None,
     max_effort: MaxEffort = None,
     concurrency: Concurrency = None,
+    account_group: AccountGroups = None,
     expires: Expires = None,
     anyway: Anyway = False,
     save: Annotated[
@@ -85,6 +90,7 @@ def create(
             max_effort,
             concurrency,
             expires,
+            account_group or (),
         )
         spec = said.over(KeySpec(keyspec.name_of(name)), now)
         _refuse_of_file(here, spec.name)
@@ -155,13 +161,14 @@ def change(
     enforced_effort: EnforcedEffort = None,
     max_effort: MaxEffort = None,
     concurrency: Concurrency = None,
+    account_group: AccountGroups = None,
     expires: Expires = None,
     clear: Annotated[
         list[str] | None,
         typer.Option(
             "--clear",
             help="Take back models, tags, limits, default-effort, enforced-effort, max-effort, "
-            "concurrency or expires; repeatable.",
+            "concurrency, account-groups or expires; repeatable.",
         ),
     ] = None,
     anyway: Anyway = False,
@@ -183,6 +190,7 @@ def change(
             max_effort,
             concurrency,
             expires,
+            account_group or (),
         )
         if not clear and said == keyspec.Said():
             raise Stop("nothing to change was given, see dragoman key change --help", MISUSED)

@@ -27,6 +27,7 @@ CLEARABLE: dict[str, tuple[str, Any]] = {
     "enforced-effort": ("enforced_effort", None),
     "max-effort": ("max_effort", None),
     "concurrency": ("concurrency", None),
+    "account-groups": ("account_groups", None),
     "expires": ("expires_at", None),
 }
 _NAME = 64
@@ -47,6 +48,7 @@ class Said:
     max_effort: str | None = None
     concurrency: int | None = None
     expires: str | None = None
+    account_groups: Sequence[str] = ()
 
     def over(self, spec: KeySpec, now: float) -> KeySpec:
         """The spec with what was said instead of what it had. Raises Stop naming the option."""
@@ -55,6 +57,8 @@ class Said:
             changes["models"] = tuple(_texts("--models", self.models, _GLOB))
         if self.tags:
             changes["tags"] = tuple(_texts("--tag", self.tags, _NAME))
+        if self.account_groups:
+            changes["account_groups"] = tuple(_texts("--account-group", self.account_groups, _NAME))
         if self.limits:
             changes["limits"] = read_limits("--limit", self.limits)
         for name in ("default_effort", "enforced_effort", "max_effort"):

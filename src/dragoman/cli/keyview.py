@@ -53,6 +53,7 @@ class Shown:
             "enforced_effort": spec.enforced_effort,
             "max_effort": spec.max_effort,
             "concurrency": spec.concurrency,
+            "account_groups": None if spec.account_groups is None else list(spec.account_groups),
             "limits": [limit_table(limit) for limit in spec.limits],
             "expires_at": iso(spec.expires_at),
             "created_at": None if stored is None else iso(stored.created_at),
@@ -92,6 +93,7 @@ class Shown:
             ("limits", "; ".join(limit.describe() for limit in spec.limits) or "none"),
             ("effort", ", ".join(f"{name} {level}" for name, level in efforts.items() if level) or "-"),
             ("concurrency", "unbounded" if spec.concurrency is None else str(spec.concurrency)),
+            ("accounts", _served_by(spec)),
             ("tags", ", ".join(spec.tags) or "-"),
             ("expires", shown(spec.expires_at, "never")),
         ]
@@ -133,7 +135,12 @@ def _spec(row: Key) -> KeySpec:
         concurrency=row.concurrency,
         expires_at=None if row.expires_at is None else row.expires_at.timestamp(),
         limits=configured.limits(row),
+        account_groups=None if row.account_groups is None else tuple(row.account_groups),
     )
+
+
+def _served_by(spec: KeySpec) -> str:
+    return "all" if spec.account_groups is None else f"of group {', '.join(spec.account_groups)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def _facts(row: Row) -> Iterable[tuple[str, str]]:
     lane = f", lane {row['lane']}" if row["lane"] else ""
     yield "caller", f"key {row['key'] or NOTHING}, {row['client'] or 'unnamed client'}, {how}{lane}"
     yield "model", f"asked for {row['requested_model'] or NOTHING}, {_served(row)}"
+    yield "routing", _routed(row)
     yield "outcome", _ended(row)
     yield "attempts", "; ".join(_attempt(one) for one in row["attempts"])
     yield "tokens", _tokens(row)
@@ -88,6 +89,13 @@ def _served(row: Row) -> str:
     effort = f" at effort {row['effort']}" if row["effort"] else ""
     by = f"; account {row['account']}" if row["account"] else "; no account was asked"
     return f"served as {row['upstream_model']}{effort}{by}"
+
+
+def _routed(row: Row) -> str:
+    if not row["choice"]:
+        return ""
+    lost = f", {dollars(row['lost_usd'])} of cached input lost" if row["lost_usd"] else ""
+    return f"{row['move']}: {row['choice']}{lost}"
 
 
 def _ended(row: Row) -> str:

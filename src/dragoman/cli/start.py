@@ -58,6 +58,7 @@ def _principal(row: Key) -> Principal:
         row.max_effort,
         row.concurrency,
         None if row.expires_at is None else row.expires_at.timestamp(),
+        None if row.account_groups is None else frozenset(row.account_groups),
     )
 
 

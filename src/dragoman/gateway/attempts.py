@@ -1,4 +1,4 @@
-"""What may be tried again before the first content event, and on whom.
+"""What may be tried again before the first content event, and on whom of those the pool offers.
 
 Pure decisions: a failure's advice (translate/messages/failure) says whether another account may take over,
 whether the same one deserves a second try, whether reasoning or a parameter must go first. Nothing here
@@ -13,9 +13,12 @@ from typing import Any
 
 from dragoman.gateway.ports import Account
 from dragoman.translate.capability import learnable
+from dragoman.translate.messages.causes import ROAD
 from dragoman.translate.messages.failure import ADVICE, Cause, UpstreamFailure
 
 PER_ACCOUNT = 2
+# A failing road is tried so often in all: what three accounts cannot reach, a fourth cannot either.
+ROADS = 3
 BACKOFF_SECONDS = 0.25
 LEARNT_SECONDS = 3600.0
 
@@ -53,42 +56,65 @@ class Learnt:
 
 
 class Attempts:
-    """The attempts of one request: `next` gives the step to take, `failed` judges how it ended."""
+    """The attempts of one request: `next` gives the step to take, `failed` judges how it ended.
 
-    def __init__(self, accounts: Sequence[Account], jitter: Callable[[], float]) -> None:
-        self._accounts = list(accounts)
+    `over` means that nothing more makes sense, whoever else there is.
+    """
+
+    def __init__(self, jitter: Callable[[], float]) -> None:
+        self._accounts: list[Account] = []
         self._jitter = jitter
         self._tries: dict[str, int] = {}
         self._again: set[str] = set()
+        self._first: Account | None = None
         self._repeat: Account | None = None
-        self._over = False
         self._last: Account | None = None
         self._params: set[tuple[str, str]] = set()
+        self._roads = 0
+        self.over = False
         self.without_reasoning = False
         self.failures: list[tuple[Account, UpstreamFailure]] = []
 
-    def next(self) -> Step | None:
-        """The next step, or None when nobody is left."""
-        if self._over:
+    @property
+    def tried(self) -> frozenset[str]:
+        """Who was asked and must not be asked again."""
+        return frozenset(
+            name for name, tries in self._tries.items() if tries >= PER_ACCOUNT or name not in self._again
+        )
+
+    def offer(self, accounts: Sequence[Account]) -> None:
+        """Takes over whom the pool offers now, best first; the first one may be asked as things stand."""
+        self._accounts = list(accounts)
+        self._first = accounts[0] if accounts else None
+
+    def next(self, may_start: Callable[[Account], bool]) -> Step | None:
+        """The next step, or None when nobody of the last offer is left that may be asked now."""
+        if self.over:
             return None
-        account, pause = self._choose()
+        account, pause = self._choose(may_start)
         if account is None:
             return None
         self._tries[account.name] = self._tries.get(account.name, 0) + 1
         self._last = account
         return Step(account, pause, self.without_reasoning)
 
-    def _choose(self) -> tuple[Account | None, float]:
+    def _choose(self, may_start: Callable[[Account], bool]) -> tuple[Account | None, float]:
         if self._repeat is not None:
             account, self._repeat = self._repeat, None
             return account, 0.0
+        if self._first is not None:
+            account, self._first = self._first, None
+            return account, self._pause() if account.name in self._tries else 0.0
         for account in self._accounts:
-            if account.name not in self._tries:
+            if account.name not in self._tries and may_start(account):
                 return account, 0.0
         for account in self._accounts:
-            if account.name in self._again and self._tries[account.name] < PER_ACCOUNT:
-                return account, BACKOFF_SECONDS * (1 + self._jitter())
+            if account.name in self._again and account.name not in self.tried and may_start(account):
+                return account, self._pause()
         return None, 0.0
+
+    def _pause(self) -> float:
+        return BACKOFF_SECONDS * (1 + self._jitter())
 
     def failed(self, failure: UpstreamFailure) -> str | None:
         """Takes the end of the last step into account; returns a parameter that was learnt, if any."""
@@ -111,17 +137,26 @@ class Attempts:
         if advice.same_account:
             self._again.add(account.name)
         if not advice.another_account and not advice.same_account:
-            self._over = True
+            self.over = True
+        self._roads += failure.cause in ROAD
+        if self._roads >= ROADS:
+            self.over = True
         return None
 
     def verdict(self) -> UpstreamFailure:
         """The failure that the client is told about."""
         for cause in _TELLING:
             found = [failure for _, failure in self.failures if failure.cause is cause]
-            if found and not self._over:
+            if found and not self._final:
                 return min(found, key=lambda failure: failure.retry_after or 0.0)
         asked = [failure for _, failure in self.failures if failure.cause is not Cause.UNFIT]
         return (asked or [self.failures[-1][1]])[-1]
+
+    @property
+    def _final(self) -> bool:
+        """Whether the last failure is the request's own, which nobody else would answer otherwise."""
+        advice = ADVICE[self.failures[-1][1].cause]
+        return not advice.another_account and not advice.same_account
 
     def told(self) -> list[dict[str, Any]]:
         """The failed attempts for the log row: account, cause, status, upstream code."""

@@ -22,11 +22,20 @@ class Turn(Protocol):
     """One request of a dialect on its way through the gateway.
 
     What it calls events is its own affair: it says how an answer is read (`read`), and encodes them itself.
+    `suffix` is the operation below the upstream's path, mostly "".
     """
 
     requested: str
     model: str
     ping: bytes
+    suffix: str
+
+    @property
+    def affinity(self) -> str | None:
+        """Whose conversation it is, None where nobody can tell: a session's lanes stay on one account."""
+
+    def cached_tokens(self) -> int:
+        """Input tokens that are expected in the cache of the account that answered last; 0 where unknown."""
 
     @property
     def over(self) -> bool: ...

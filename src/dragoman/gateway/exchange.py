@@ -17,6 +17,7 @@ from dragoman.gateway.dialects import Dialect, Turn
 from dragoman.gateway.house import House
 from dragoman.gateway.pacing import Expired, Pacer
 from dragoman.gateway.ports import Principal, Row, Sink, UpstreamError
+from dragoman.gateway.route import Route
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
 from dragoman.wire.errors import TABLE, Failure, Kind, Refused
 
@@ -45,6 +46,7 @@ class Exchange:
         self._pass: Pass | None = None
         self._pacer: Pacer | None = None
         self._turn: Turn | None = None
+        self._route: Route | None = None
         self.row = Row(request_id, house.clock.now(), client=client)
 
     # -- the client's side ---------------------------------------------------------------------------
@@ -90,6 +92,7 @@ class Exchange:
         window, max_tokens = turn.bounds()
         guess = min(window, int(size / BYTES_PER_TOKEN) + 1)
         self._pass = house.admission.enter(principal, turn.requested, turn.model, guess, max_tokens)
+        self._route = Route(house, turn, principal, row)
         house.journal.begin(row)
 
     async def run(self, sink: Sink | None) -> dict[str, Any] | None:
@@ -137,14 +140,21 @@ class Exchange:
         return None
 
     async def _serve(self, turn: Turn, pacer: Pacer) -> dict[str, Any] | None:
-        attempts = Attempts(self._house.accounts.candidates(turn.model), self._house.jitter)
-        while (step := attempts.next()) is not None:
+        attempts, route = Attempts(self._house.jitter), self._route
+        if route is None:
+            raise RuntimeError("nothing was admitted")
+        while (step := await route.step(attempts)) is not None:
             if step.pause:
                 await asyncio.sleep(step.pause)
             self.row.attempts = attempts.told()
-            failure = await self._attempt(turn, step, pacer)
-            if failure is None:
-                return self._finish(turn)
+            route.begin(step.account, attempts)
+            try:
+                failure = await self._attempt(turn, step, pacer)
+                if failure is None:
+                    return self._finish(turn)
+                route.failed(failure)
+            finally:
+                route.end()
             pacer.rest()
             param = attempts.failed(failure)
             self.row.attempts = attempts.told()
@@ -152,15 +162,13 @@ class Exchange:
                 self._house.learnt.add(step.account.name, turn.model, param, self._clock.monotonic())
             if attempts.without_reasoning and not step.without_reasoning:
                 turn.distrust_reasoning()
-        if not attempts.failures:
-            raise Refused(Failure(Kind.OVERLOADED, "No account can serve this model now.", retry_after=10))
-        await self._fail(turn, turn.explain(attempts.verdict()))
+        told = route.verdict(attempts)
+        await self._fail(turn, told if isinstance(told, Failure) else turn.explain(told))
         return None
 
     async def _attempt(self, turn: Turn, step: Step, pacer: Pacer) -> UpstreamFailure | None:
         """Sends one attempt. Returns its failure if nothing of its content reached the client."""
         learnt = self._house.learnt.of(step.account.name, turn.model, self._clock.monotonic())
-        self.row.account = step.account.name
         try:
             body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
         except UpstreamError as error:  # not for this account, whatever it would answer
@@ -168,7 +176,7 @@ class Exchange:
         pacer.attempt()
         sent = self._clock.monotonic()
         try:
-            async with self._house.upstream.open(step.account, body, headers) as answer:
+            async with self._house.upstream.open(step.account, body, headers, turn.suffix) as answer:
                 self.row.connect_ms = _ms(self._clock.monotonic() - sent)
                 async for events in turn.read(answer):
                     pacer.touch()
@@ -185,7 +193,10 @@ class Exchange:
             if self._task is not None:
                 self._task.uncancel()
             return await self._broken(turn, _EXPIRED[pacer.expired])
-        return None if self._content else turn.failure
+        failure = turn.failure
+        if self._content and failure is not None and self._route is not None:
+            self._route.failed(failure)  # the client was told; so is the pool
+        return None if self._content else failure
 
     async def _relay(self, turn: Turn, events: list[Any]) -> bool:
         """Passes on what the upstream's last bytes became; true when nothing more is to come."""
@@ -195,6 +206,8 @@ class Exchange:
             if not self._content:
                 self._content = True
                 turn.commit()
+                if self._route is not None and turn.failure is None:
+                    self._route.answered()
                 self.row.first_token_ms = self._since()
             if turn.over:
                 # What a client has seen the end of is counted and in the ledger, whatever happens next.
@@ -207,6 +220,8 @@ class Exchange:
         """A stream that broke: before content the failure goes back to the attempts, later it is an event."""
         if not self._content:
             return failure
+        if self._route is not None:
+            self._route.failed(failure)
         self.row.attempts.append({"account": self.row.account, "cause": str(failure.cause)})
         await self._write(turn, turn.break_off(failure))
         return None

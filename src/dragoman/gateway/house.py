@@ -14,6 +14,7 @@ from dragoman.gateway.flow import Gate
 from dragoman.gateway.keeping import Keeping
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Accounts, Clock, Counter, Ids, Keys, Ledger, Opening, Unwritten, Upstream
+from dragoman.routing.pool import Pool
 from dragoman.translate.messages.count import Calibration
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
@@ -33,6 +34,7 @@ class House:
     keys: Keys
     admission: Admission
     accounts: Accounts
+    pool: Pool
     upstream: Upstream
     ledger: Ledger
     counter: Counter

@@ -16,11 +16,17 @@ from dragoman.translate.messages.plan import UpstreamKind
 
 
 class Clock(Protocol):
-    """Durations come from `monotonic`; `now` (epoch seconds) is for display and upstream reset times."""
+    """Durations come from `monotonic`; `now` (epoch seconds) is for display.
+
+    `steady` gives epoch seconds that never jump: the wall clock of the start and the time since. What was
+    said of an account's future is kept by it.
+    """
 
     def monotonic(self) -> float: ...
 
     def now(self) -> float: ...
+
+    def steady(self) -> float: ...
 
 
 class Ids(Protocol):
@@ -37,7 +43,8 @@ class Ids(Protocol):
 class Principal:
     """Whose request this is. `tenant` separates cache keys and hashes of different keys.
 
-    `expires_at` in epoch seconds; `concurrency` bounds what is in flight at the same time.
+    `expires_at` in epoch seconds; `concurrency` bounds what is in flight at the same time; `groups` are the
+    account groups that serve it, None for all accounts.
     """
 
     name: str
@@ -48,6 +55,7 @@ class Principal:
     max_effort: str | None = None
     concurrency: int | None = None
     expires_at: float | None = None
+    groups: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,9 @@ class Keys(Protocol):
 
 
 class Accounts(Protocol):
-    """The pool. `candidates` lists who may serve a model, best first."""
+    """The accounts as they are known. `candidates` lists who serves a model, whatever their state."""
+
+    def get(self, name: str) -> Account | None: ...
 
     def candidates(self, model: str) -> Sequence[Account]: ...
 
@@ -107,11 +117,12 @@ class Answer(Protocol):
 class Upstream(Protocol):
     """A client of Responses servers. Leaving the context cancels the upstream request at once.
 
-    `open` raises UpstreamError for everything but a 200.
+    `open` raises UpstreamError for everything but a 200; `suffix` names an operation below the path where
+    responses are made.
     """
 
     def open(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
+        self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str = ""
     ) -> AbstractAsyncContextManager[Answer]: ...
 
     async def count(self, account: Account, body: Mapping[str, Any]) -> int | None: ...
@@ -132,7 +143,8 @@ class Counter(Protocol):
 class Row:
     """What is kept of one generation request: the names of the request log. Times in milliseconds.
 
-    Costs are whole nano-USD and None where no price is known; `uid` names the settlement.
+    Costs are whole nano-USD and None where no price is known; `uid` names the settlement. `choice` says why
+    this account, `move` the same in a word, `lost_nano` what it cost to leave another one's cache.
     """
 
     request_id: str
@@ -171,6 +183,9 @@ class Row:
     stream: bool = False
     cost_nano: int | None = None
     anthropic_cost_nano: int | None = None
+    choice: str = ""
+    move: str = ""
+    lost_nano: int = 0
     route: str = "messages"
     uid: str = ""
     service_tier: str | None = None

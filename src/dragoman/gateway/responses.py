@@ -22,7 +22,7 @@ from dragoman.translate.capability import capability
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
 from dragoman.translate.messages.plan import Target
-from dragoman.translate.models import profile
+from dragoman.translate.models import Resolution, profile
 from dragoman.translate.responses.failure import to_client
 from dragoman.translate.responses.relay import Relay
 from dragoman.translate.responses.request import prepare, prompt_of, unfit
@@ -51,12 +51,18 @@ class Responses:
         row: Row,
     ) -> ResponsesTurn:
         """Judges model access and finds out who is speaking. Raises Refused."""
-        requested: str = request["model"]
-        row.requested_model = scrub.name(requested)
-        resolution = choose_model(house, principal, requested)
-        own_words = resolution.via == "pass-through"  # others stand in the configuration
-        row.upstream_model = scrub.name(resolution.model) if own_words else resolution.model
+        resolution = resolved(house, principal, request, row)
         return ResponsesTurn(house, principal, headers, request, row, resolution.model, resolution.effort)
+
+
+def resolved(house: House, principal: Principal, request: Mapping[str, Any], row: Row) -> Resolution:
+    """Model access on the requested name, then the upstream's; the row has both. Raises Refused."""
+    requested: str = request["model"]
+    row.requested_model = scrub.name(requested)
+    resolution = choose_model(house, principal, requested)
+    own_words = resolution.via == "pass-through"  # others stand in the configuration
+    row.upstream_model = scrub.name(resolution.model) if own_words else resolution.model
+    return resolution
 
 
 class ResponsesTurn:
@@ -66,6 +72,7 @@ class ResponsesTurn:
     """
 
     ping = sse.COMMENT
+    suffix = ""
 
     def __init__(
         self,
@@ -162,15 +169,16 @@ class ResponsesTurn:
         policy = key_policy(house.policy, self._principal)
         made = prepare(self._request, target, policy, line.cache_key, without_reasoning=bare)
         self._account = account
-        self._prefix = digest(prompt_of(made.body))
+        body = self._shaped(made.body)
+        self._prefix = digest(prompt_of(body))
         row = self._row
-        row.effort = (made.body.get("reasoning") or {}).get("effort")
+        row.effort = (body.get("reasoning") or {}).get("effort")
         row.ignored_fields = [scrub.name(path) for path in made.ignored[:IGNORED]]
         row.dropped_reasoning = made.dropped_reasoning
         self._relay = Relay(
             self.model, tokens=self._estimate(), window=self._profile.context_window, now=house.clock.now()
         )
-        return jsonio.dump(made.body), self._headers(account)
+        return jsonio.dump(body), self._headers(account)
 
     def read(self, answer: Answer) -> AsyncIterator[list[Any]]:
         """The answer's frames as they came."""
@@ -281,11 +289,20 @@ class ResponsesTurn:
             raise Refused(_previous(_UNKNOWN_RESPONSE, "previous_response_not_found"))
         return keeper
 
-    def _check_fit(self, account: Account, target: Target) -> None:
-        """Raises UpstreamError where this account cannot do what is asked."""
+    def _shaped(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body as the operation takes it."""
+        return body
+
+    def _misfit(self, account: Account, target: Target) -> tuple[str, str] | None:
+        """Why this account cannot do what is asked: the field's path and a reason."""
         found = unfit(self._request, target)
         if found is None and self._keeper is not None and account.name != self._keeper:
-            found = "previous_response_id", "the account that keeps this response does not serve now"
+            return "previous_response_id", "the account that keeps this response does not serve now"
+        return found
+
+    def _check_fit(self, account: Account, target: Target) -> None:
+        """Raises UpstreamError where this account cannot do what is asked."""
+        found = self._misfit(account, target)
         if found is None:
             return
         path, why = found

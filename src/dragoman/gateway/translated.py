@@ -52,6 +52,7 @@ class TranslatedTurn(ABC, Generic[P]):
     """
 
     ping: bytes
+    suffix = ""
 
     def __init__(
         self,
@@ -154,13 +155,13 @@ class TranslatedTurn(ABC, Generic[P]):
 
     @property
     def affinity(self) -> str | None:
-        """What binds all lanes of this session to one account; None where nobody knows who is speaking."""
+        """The session as a hash."""
         return self._line.affinity
 
     def cached_tokens(self) -> int:
-        """Tokens that the conversation's last turn left in a cache, 0 where none is known."""
-        before = self._house.turns.last(self._thread, self._tool_names())
-        return 0 if before is None else verdicts.expected_tokens(before, self._contract)[0]
+        """What the last turn of this conversation sent, which the upstream keeps by now."""
+        before = self._house.turns.last(self._thread)
+        return 0 if before is None else before.input_tokens or before.prefix.tokens
 
     def bounds(self) -> tuple[int, int | None]:
         """The model's window, and the client's own limit of output."""

@@ -47,6 +47,7 @@ class Remedy(NamedTuple):
     longest  the longest rest of that kind where the upstream named none
     after    so many failures in a row before there is a rest at all
     obeys    whether the upstream's own wait or reset decides
+    caution  a rest that no upstream asked for is our caution: it spares nobody where nobody else is left
     blame    what a client is told when everybody rests: spent quota, overload, a login, or no such model
     word     the reason as the log and the operator read it
     """
@@ -59,10 +60,11 @@ class Remedy(NamedTuple):
     obeys: bool = False
     blame: Blame = "overload"
     state: State = "cooling"
+    caution: bool = False
 
 
 _NONE = Remedy("none")
-_ROAD = Remedy("account", "failing", 1.0, 60.0, REPEATED)
+_ROAD = Remedy("account", "failing", 1.0, 60.0, REPEATED, caution=True)
 
 REMEDIES: dict[Cause, Remedy] = {
     Cause.TRANSPORT: _ROAD,
@@ -71,13 +73,13 @@ REMEDIES: dict[Cause, Remedy] = {
     Cause.PROTOCOL: _ROAD,
     Cause.SERVER: _ROAD,
     # Capacity is a model's, not an account's.
-    Cause.OVERLOADED: Remedy("model", "overloaded", 1.0, 60.0, REPEATED, obeys=True),
+    Cause.OVERLOADED: Remedy("model", "overloaded", 1.0, 60.0, REPEATED, obeys=True, caution=True),
     # 92 of 100 such accounts serve again within three seconds; doubling would only keep them away.
     Cause.BURST: Remedy("account", "burst", 2.5, 2.5, blame="quota"),
     # The public API counts per model; a ChatGPT account that is used up says so by its quota.
-    Cause.RATE_LIMIT: Remedy("model", "rate limit", 10.0, 60.0, obeys=True, blame="quota"),
-    Cause.QUOTA: Remedy("account", "quota", 120.0, 3600.0, obeys=True, blame="quota"),
-    Cause.CREDENTIALS: Remedy("account", "credentials refused", 60.0, 3600.0, blame="login"),
+    Cause.RATE_LIMIT: Remedy("model", "rate limit", 5.0, 60.0, obeys=True, blame="quota"),
+    Cause.QUOTA: Remedy("account", "quota", 120.0, 3600.0, obeys=True, blame="quota", caution=True),
+    Cause.CREDENTIALS: Remedy("account", "credentials refused", 60.0, 3600.0, blame="login", caution=True),
     Cause.LOGIN: Remedy("account", "login needed", blame="login", state="needs_login"),
     Cause.DEAD: Remedy("account", "account closed", blame="login", state="dead"),
     # Another account may be entitled; this one is well, and the plan may change.
@@ -99,6 +101,7 @@ class _Rest:
 
     since, until   when it began, and when the first test call may go
     free_at        when it is over as far as is known; later than `until` where that is tested earlier
+    named          whether the upstream said how long
     level          how many failed tests went before
     step, passed   the step of the ramp, and how many successes it has seen
     probes         when the test calls began that are under way
@@ -109,6 +112,7 @@ class _Rest:
     since: float
     until: float
     free_at: float
+    named: bool = False
     level: int = 0
     step: int = 0
     passed: int = 0
@@ -286,6 +290,11 @@ class Health:
         """Whether one more call may start now."""
         return all(part.admits(now) for part in self._parts(model))
 
+    def cautious(self, now: float, model: str | None = None) -> bool:
+        """Whether nobody but this gateway wants it to rest: asked all the same, it may well answer."""
+        closed = [part.rest for part in self._parts(model) if part.rest is not None and not part.admits(now)]
+        return bool(closed) and all(rest.remedy.caution and not rest.named for rest in closed)
+
     def until(self, now: float, model: str | None = None) -> float | None:
         """When to ask again (epoch seconds); None where that is now, or where only a person helps.
 
@@ -329,7 +338,7 @@ def _rest(remedy: Remedy, now: float, named: float | None, jitter: float, level:
     seconds = max(seconds, SHORTEST)
     end = now + seconds + min(seconds * JITTER, JITTER_SECONDS) * jitter
     told = end if named is None else now + seconds
-    return _Rest(remedy, now, min(end, now + LOOK_AGAIN_SECONDS), told, level)
+    return _Rest(remedy, now, min(end, now + LOOK_AGAIN_SECONDS), told, named is not None, level)
 
 
 def _named(retry_after: float | None, resets_at: float | None, now: float) -> float | None:

@@ -34,7 +34,7 @@ _NAMED = 5
 _LEAST = 1e-6
 
 # Refusals that are not about the account's state: it serves other requests of the same session.
-_UNFIT = frozenset({"model", "plan", "kind", "model not entitled"})
+_UNFIT = frozenset({"model", "plan", "kind", "model not entitled", "tried"})
 # Refusals that no waiting ends.
 _LASTING = frozenset({"scope", "paused", "login needed", "account closed", "removed"})
 
@@ -51,6 +51,7 @@ class Candidate:
     lineages     conversations that were lately on it
     headroom     0 to 1
     usable, until, why, blame  whether it may be asked now; if not, until when (epoch seconds), and the reason
+    cautious     it rests by this gateway's caution alone
     """
 
     name: str
@@ -69,6 +70,7 @@ class Candidate:
     until: float | None = None
     why: str = ""
     blame: Blame = "overload"
+    cautious: bool = False
     # Computed once per snapshot, since every choice needs them of everybody: why it is closed to all
     # requests, and how much it has to do for the room that it offers.
     closed: str = field(init=False)
@@ -91,6 +93,7 @@ class Demand:
     cached_tokens            what is expected to be cached on the pinned account
     fresh_nano, cached_nano  price of an input token in nano-USD; both 0 where unknown
     waited                   seconds it has been held already
+    tried                    who was asked and shall not be asked again
     """
 
     model: str
@@ -102,6 +105,7 @@ class Demand:
     kinds: frozenset[str] | None = None
     plans: frozenset[str] | None = None
     waited: float = 0.0
+    tried: frozenset[str] = frozenset()
 
     @property
     def lost_nano(self) -> int:
@@ -155,7 +159,7 @@ def refusal(candidate: Candidate, demand: Demand) -> str:
         return "scope"
     if demand.plans is not None and candidate.plan is not None and candidate.plan not in demand.plans:
         return "plan"
-    return candidate.closed
+    return candidate.closed or ("tried" if candidate.name in demand.tried else "")
 
 
 # -- strategies ------------------------------------------------------------------------------------------
@@ -164,18 +168,17 @@ def refusal(candidate: Candidate, demand: Demand) -> str:
 _strain = attrgetter("strain")
 
 
-def by_affinity(tier: Sequence[Candidate], cursor: int, jitter: float) -> list[Candidate]:
+def by_affinity(tier: Sequence[Candidate], cursor: int) -> list[Candidate]:
     """New conversations in proportion to weight times headroom, counting those that are there already."""
-    shift = int(jitter * len(tier))
-    return sorted([*tier[shift:], *tier[:shift]], key=_strain)
+    return sorted(tier, key=_strain)
 
 
-def by_headroom(tier: Sequence[Candidate], cursor: int, jitter: float) -> list[Candidate]:
+def by_headroom(tier: Sequence[Candidate], cursor: int) -> list[Candidate]:
     """The most room first; of equals the one with the least to do."""
     return sorted(tier, key=lambda c: (-c.weight * c.headroom, c.in_flight, c.lineages))
 
 
-def by_turns(tier: Sequence[Candidate], cursor: int, jitter: float) -> list[Candidate]:
+def by_turns(tier: Sequence[Candidate], cursor: int) -> list[Candidate]:
     """One after the other; a weight of 3 means three turns of each round."""
     turns = [max(0, math.ceil(c.weight)) for c in tier]
     if not any(turns):
@@ -186,12 +189,12 @@ def by_turns(tier: Sequence[Candidate], cursor: int, jitter: float) -> list[Cand
     return [*tier[start:], *tier[:start]]
 
 
-def by_order(tier: Sequence[Candidate], cursor: int, jitter: float) -> list[Candidate]:
+def by_order(tier: Sequence[Candidate], cursor: int) -> list[Candidate]:
     """As listed, each until it is full or spent."""
     return sorted(tier, key=lambda c: c.weight <= 0)
 
 
-STRATEGIES: dict[Strategy, Callable[[Sequence[Candidate], int, float], list[Candidate]]] = {
+STRATEGIES: dict[Strategy, Callable[[Sequence[Candidate], int], list[Candidate]]] = {
     "affinity": by_affinity,
     "headroom": by_headroom,
     "round-robin": by_turns,
@@ -212,24 +215,24 @@ def choose(
     stand_in: str | None = None,
     away: bool = False,
     cursor: int = 0,
-    jitter: float = 0.0,
 ) -> Choice:
     """Whom to ask for a request.
 
     `pin` is the account of its conversation, `stand_in` who helped out last, `away` whether that was just
-    now; `cursor` counts new conversations, `jitter` (0 to 1) decides between equals.
+    now; `cursor` counts new conversations. Of equals the one listed first goes first.
     """
     words = [(refusal(candidate, demand), candidate) for candidate in candidates]
     eligible = [candidate for word, candidate in words if not word]
     refused = {candidate.name: word for word, candidate in words if word}
-    ranked = _ranked(strategy, eligible, cursor, jitter)
+    ranked = _ranked(strategy, eligible, cursor)
     if pin is not None and pin in ranked:
         ranked.remove(pin)
         move: Move = "returned" if away else "stayed"
         why = f"back on {pin}" if away else f"stays on {pin}"
         return Choice((pin, *ranked), why, move, refused=refused)
     if not ranked:
-        return _nobody(candidates, demand, refused, now)
+        only = _only(candidates, demand, refused)
+        return _nobody(candidates, demand, refused, now) if only is None else _asked(only, pin, refused)
     if pin is not None:
         pinned = next((candidate for candidate in candidates if candidate.name == pin), None)
         return _without(pin, pinned, ranked, demand, refused, stand_in, now)
@@ -253,14 +256,14 @@ def patience(demand: Demand) -> float:
     return min(HOLD_SECONDS, demand.lost_nano / SECOND_NANO)
 
 
-def _ranked(strategy: Strategy, eligible: Sequence[Candidate], cursor: int, jitter: float) -> list[str]:
+def _ranked(strategy: Strategy, eligible: Sequence[Candidate], cursor: int) -> list[str]:
     """The eligible by strategy, higher priorities before lower ones."""
     rank = STRATEGIES[strategy]
     levels = {candidate.priority for candidate in eligible}
     if len(levels) <= 1:
-        return [candidate.name for candidate in rank(eligible, cursor, jitter)] if eligible else []
+        return [candidate.name for candidate in rank(eligible, cursor)] if eligible else []
     tiers = [[one for one in eligible if one.priority == level] for level in sorted(levels, reverse=True)]
-    return [candidate.name for tier in tiers for candidate in rank(tier, cursor, jitter)]
+    return [candidate.name for tier in tiers for candidate in rank(tier, cursor)]
 
 
 def _without(
@@ -290,6 +293,28 @@ def _without(
     why = f"{pin} rests for {math.ceil(wait)} s ({word}): {order[0]} stands in"
     lost = 0 if helped else demand.lost_nano
     return Choice(order, why, "stand_in", lost_nano=lost, refused=refused)
+
+
+def _only(candidates: Sequence[Candidate], demand: Demand, refused: Mapping[str, str]) -> Candidate | None:
+    """The one account that may help, where it rests by our caution alone: resting it would spare nobody.
+
+    With two of them the rest is kept: what is said of both at once is said of what lies behind them.
+    """
+    left = [
+        one
+        for one in candidates
+        if refused[one.name] not in _UNFIT | _LASTING and (one.blame == "overload" or one.cautious)
+    ]
+    one = left[0] if len(left) == 1 else None
+    if one is None or not one.cautious or one.name in demand.tried:
+        return None
+    return one if one.concurrency is None or one.in_flight < one.concurrency else None
+
+
+def _asked(only: Candidate, pin: str | None, refused: Mapping[str, str]) -> Choice:
+    why = f"{only.name} is the only one: asked although {only.why}"
+    move: Move = "new" if pin is None else "stayed" if pin == only.name else "stand_in"
+    return Choice((only.name,), why, move, keep_pin=pin is not None, refused=refused)
 
 
 def _nobody(

@@ -174,8 +174,8 @@ class Pool:
             view.first_due = min(view.due)
         return view.candidates
 
-    def select(self, demand: Demand, now: float, jitter: float = 0.0) -> Choice:
-        """Whom to ask for a request; a conversation without an account is given one. `jitter` is 0 to 1."""
+    def select(self, demand: Demand, now: float) -> Choice:
+        """Whom to ask for a request; a conversation without an account is given one."""
         candidates = self.candidates(now, demand.model)
         affinity = demand.affinity
         pin = None if affinity is None else self.pins.get(affinity, now)
@@ -188,7 +188,6 @@ class Pool:
             stand_in=None if pin is None else pin.stand_in,
             away=pin is not None and pin.away,
             cursor=self._cursor,
-            jitter=jitter,
         )
         if choice.hold_until is None and choice.order:
             self._settle(affinity, pin, choice, now)
@@ -262,6 +261,18 @@ class Pool:
         if (state := self._states.get(name)) is not None:
             self._learn(state, from_usage(document, now), credits_from(document, now), now)
 
+    def told(
+        self,
+        name: str,
+        now: float,
+        *,
+        headers: Mapping[str, str] | None = None,
+        event: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Takes in what an answer said of the account's limits: its header fields, a rate limit event."""
+        if (state := self._states.get(name)) is not None:
+            self._learn(state, *_told(Outcome(None, headers, event), now), now)
+
     def heard(self, name: str, failure: UpstreamFailure, now: float, model: str | None = None) -> None:
         """Takes in what another process was told about an account, as if it had happened here."""
         if (state := self._states.get(name)) is not None:
@@ -328,7 +339,7 @@ class Pool:
     def _snapshot(self, state: AccountState, now: float, model: str) -> tuple[Candidate, float]:
         """A candidate, and when it is out of date by itself."""
         member, health = state.member, state.health
-        usable, due = True, now + SNAPSHOT_SECONDS
+        usable, cautious, due = True, False, now + SNAPSHOT_SECONDS
         until: float | None = None
         why, blame = "", _OVERLOAD
         spent = state.quotas.exhausted(model, now)
@@ -337,13 +348,14 @@ class Pool:
         elif (shown := health.state(now, model)) != "ok":
             usable = health.may_start(now, model)
             why, blame = health.why(now, model)
+            cautious = not usable and health.cautious(now, model)
             until = None if usable else health.until(now, model)
             soon = now + PROBING_SECONDS
             due = min(due, soon if until is None else max(until, soon))
             if shown in ("needs_login", "dead"):
                 spent = None
         if spent is not None and member.status == "active":
-            usable, why, blame = False, "quota", "quota"
+            usable, cautious, why, blame = False, False, "quota", "quota"
             until = spent if until is None else max(spent, until)
             due = min(due, spent)
         return (
@@ -364,6 +376,7 @@ class Pool:
                 until,
                 why,
                 blame,
+                cautious,
             ),
             due,
         )

@@ -44,6 +44,7 @@ class KeySpec:
     concurrency: int | None = None
     expires_at: float | None = None
     limits: tuple[Limit, ...] = ()
+    account_groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def described(spec: KeySpec) -> dict[str, Any]:
         "concurrency": spec.concurrency,
         "expires_at": spec.expires_at,
         "limits": [limit_table(limit) for limit in spec.limits],
+        "account_groups": None if spec.account_groups is None else list(spec.account_groups),
     }
     return {name: value for name, value in said.items() if value}
 
@@ -208,13 +210,14 @@ def _keys(rows: Iterable[Row[Any]], bound: Sequence[Row[Any]]) -> list[ClientKey
             spec=KeySpec(
                 name=row.name,
                 tags=tuple(jsonio.parse(row.tags.encode())),
-                models=None if row.models is None else tuple(jsonio.parse(row.models.encode())),
+                models=_texts(row.models),
                 default_effort=row.default_effort,
                 enforced_effort=row.enforced_effort,
                 max_effort=row.max_effort,
                 concurrency=row.concurrency,
                 expires_at=row.expires_at,
                 limits=tuple(by_key.get(row.id, ())),
+                account_groups=_texts(row.account_groups),
             ),
             hint=row.hint,
             active=row.active,
@@ -227,11 +230,20 @@ def _keys(rows: Iterable[Row[Any]], bound: Sequence[Row[Any]]) -> list[ClientKey
     ]
 
 
+def _texts(column: str | None) -> tuple[str, ...] | None:
+    return None if column is None else tuple(jsonio.parse(column.encode()))
+
+
+def _column(texts: tuple[str, ...] | None) -> str | None:
+    return None if texts is None else jsonio.dump(list(texts)).decode()
+
+
 def _columns(spec: KeySpec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "tags": jsonio.dump(list(spec.tags)).decode(),
-        "models": None if spec.models is None else jsonio.dump(list(spec.models)).decode(),
+        "models": _column(spec.models),
+        "account_groups": _column(spec.account_groups),
         "default_effort": spec.default_effort,
         "enforced_effort": spec.enforced_effort,
         "max_effort": spec.max_effort,

@@ -56,6 +56,7 @@ keys = Table(
     Column("enforced_effort", String(16)),
     Column("max_effort", String(16)),
     Column("concurrency", Integer),
+    Column("account_groups", Text),
     Column("expires_at", Float),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     Column("created_at", Float, nullable=False),
@@ -137,6 +138,10 @@ requests = Table(
     # The verdict without its number: `messages_changed(k)` is one cause with a label for every k.
     Column("cache_cause", String(24)),
     Column("cache_story", Text),
+    # Why this account: a sentence, the same in a word, and what leaving another one's cache cost.
+    Column("choice", String(256), nullable=False, server_default=""),
+    Column("move", String(12), nullable=False, server_default=""),
+    Column("lost_nano", BigInteger, nullable=False, server_default="0"),
     # Newest first for the whole list and for each filter; `id` breaks ties of one instant.
     Index("ix_requests_time_id", "time", "id"),
     Index("ix_requests_request_id_time_id", "request_id", "time", "id"),

@@ -38,9 +38,9 @@ FIELDS = (
     *("stop_reason", "input_tokens", "cached_tokens", "written_tokens", "output_tokens", "reasoning_tokens"),
     *("usage_source", "cost_usd", "anthropic_cost_usd", "queue_ms", "connect_ms", "first_byte_ms"),
     *("first_token_ms", "duration_ms", "ignored_fields", "cache_verdict", "cache_story", "repaired"),
-    *("dropped_reasoning", "stream", "route", "service_tier"),
+    *("dropped_reasoning", "stream", "route", "service_tier", "choice", "move", "lost_usd"),
 )
-_STORED = {"cost_usd": "cost_nano", "anthropic_cost_usd": "anthropic_cost_nano"}
+_STORED = {"cost_usd": "cost_nano", "anthropic_cost_usd": "anthropic_cost_nano", "lost_usd": "lost_nano"}
 _COLUMNS = [requests.c[_STORED.get(name, name)] for name in FIELDS]
 _LISTS = tuple(FIELDS.index(name) for name in ("attempts", "ignored_fields", "repaired"))
 _MONEY = tuple(FIELDS.index(name) for name in _STORED)

@@ -18,7 +18,7 @@ from dragoman.telemetry.logs import Logger, write_together
 MOMENT_SECONDS = 0.02
 
 _FIELDS = tuple(field.name for field in fields(Row) if field.name not in ("time", "uid"))
-_MONEY = {"cost_nano": "cost_usd", "anthropic_cost_nano": "anthropic_cost_usd"}
+_MONEY = {"cost_nano": "cost_usd", "anthropic_cost_nano": "anthropic_cost_usd", "lost_nano": "lost_usd"}
 _values = attrgetter(*_FIELDS)
 
 

@@ -159,6 +159,7 @@ _OURS = frozenset(
     {"timestamp", "event", "level", "at", "request_id", "client", "requested_model", "upstream_model"}
     | {"effort", "lineage", "session_hash", "conversation_hash", "lane", "route", "outcome", "error_type"}
     | {"stop_reason", "usage_source", "ignored_fields", "repaired", "cache_verdict", "cache_story"}
+    | {"move"}
 )
 
 

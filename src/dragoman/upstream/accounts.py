@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dragoman.gateway.ports import Account
+from dragoman.routing.pool import Member
 from dragoman.translate.messages.plan import UpstreamKind
 from dragoman.upstream.authfile import Login
 from dragoman.upstream.roads import Road
@@ -30,6 +31,10 @@ class StaticAccount:
     models: tuple[str, ...] | None = None
     simulated: bool = False
     login: Login | None = None
+    weight: float = 1.0
+    priority: int = 0
+    group: str = ""
+    concurrency: int | None = None
 
 
 class StaticAccounts:
@@ -44,6 +49,12 @@ class StaticAccounts:
             if account.login is not None
         }
         self._listed = _listed(self._accounts)
+        self.members = [_member(of, account) for of, account in zip(accounts, self._accounts, strict=True)]
+        self._by_name = {account.name: account for account in self._accounts}
+
+    def get(self, name: str) -> Account | None:
+        """The account of a name."""
+        return self._by_name.get(name)
 
     def candidates(self, model: str) -> Sequence[Account]:
         """Accounts that list the model, or that publish no list."""
@@ -72,6 +83,21 @@ def _account(account: StaticAccount, salt: bytes) -> Account:
     tag = hmac.digest(salt, f"{account.base_url}\n{owner}".encode(), hashlib.sha256).hex()[:16]
     models = None if account.models is None else frozenset(account.models)
     return Account(account.name, account.kind, tag, models, account.simulated)
+
+
+def _member(of: StaticAccount, account: Account) -> Member:
+    plan = None if of.login is None else of.login.claims.plan
+    return Member(
+        account.name,
+        account.kind,
+        account.tag,
+        account.models,
+        plan,
+        of.group,
+        of.weight,
+        of.priority,
+        of.concurrency,
+    )
 
 
 def _road(account: StaticAccount) -> Road:

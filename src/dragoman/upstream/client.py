@@ -197,9 +197,9 @@ class HttpUpstream:
         self._proxies: dict[str, URL | None] = {}
         self._lingering: set[asyncio.Task[None]] = set()
 
-    def open(self, account: Account, body: bytes, headers: Mapping[str, str]) -> Opening:
-        """POSTs a create request. Raises UpstreamError for everything but a 200 that can be read."""
-        begun = self._begin(account, body, headers)
+    def open(self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str = "") -> Opening:
+        """POSTs a create request, or one to an operation below. Raises UpstreamError for all but a 200."""
+        begun = self._begin(account, body, headers, suffix)
         if account.kind != _TELLING_KIND or (observer := self._observer) is None:
             return Opening(begun, self._keep)
 
@@ -211,27 +211,28 @@ class HttpUpstream:
         return Opening(begun, self._keep, told)
 
     async def _begin(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
+        self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str
     ) -> aiohttp.ClientResponse:
         road = self._roads.get(account.name)
         if road is None:
             road = await self._roads.ready(account.name)
-        response = await self._post(account, road, road.target, body, headers, "text/event-stream")
+        response = await self._post(account, road, _below(road, suffix), body, headers, "text/event-stream")
         if response.status == 200:
             return response
         failure = await self._refused(response)
         if response.status == 401 and road.token is not None and failure.cause in _RENEWABLE:
-            return await self._again(account, road, body, headers)
+            return await self._again(account, road, body, headers, suffix)
         raise UpstreamError(failure)
 
     async def _again(
-        self, account: Account, road: Road, body: bytes, headers: Mapping[str, str]
+        self, account: Account, road: Road, body: bytes, headers: Mapping[str, str], suffix: str
     ) -> aiohttp.ClientResponse:
         """Once more with a renewed token: nothing was done for the one that got a 401."""
         renewed = await self._roads.renewed(account.name, road)
         if renewed is None:
             raise UpstreamError(UpstreamFailure(Cause.LOGIN, status=401))
-        response = await self._post(account, renewed, renewed.target, body, headers, "text/event-stream")
+        target = _below(renewed, suffix)
+        response = await self._post(account, renewed, target, body, headers, "text/event-stream")
         if response.status == 200:
             return response
         failure = await self._refused(response)
@@ -349,6 +350,11 @@ class HttpUpstream:
         task = asyncio.ensure_future(_linger(response))
         self._lingering.add(task)
         task.add_done_callback(self._lingering.discard)
+
+
+def _below(road: Road, suffix: str) -> URL:
+    """The road's own target, or an operation below it."""
+    return URL(road.url + road.create + suffix, encoded=True) if suffix else road.target
 
 
 def _read_events(found: list[bytes]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:

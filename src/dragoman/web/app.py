@@ -12,17 +12,21 @@ from dragoman.telemetry.logs import Logger
 from dragoman.translate.models import described, published
 from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
+from dragoman.web.allowance import AllowanceDoor
 from dragoman.web.chat import CHAT
 from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import MESSAGES, CountDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
-from dragoman.web.responses import RESPONSES
+from dragoman.web.responses import COMPACTION, RESPONSES, InputTokensDoor
 from dragoman.web.routes import (
     CHAT_PATHS,
+    CODEX_MODELS_PATHS,
+    CODEX_USAGE_PATHS,
     MESSAGES_PATHS,
     MODELS_PATHS,
     RESPONSES_PATHS,
+    USAGE_PATHS,
     Door,
     Route,
     Router,
@@ -141,6 +145,8 @@ class App:
         models = partial(self._models)
         responses = GenerationDoor(house, self._logger, limit, RESPONSES)
         chat = GenerationDoor(house, self._logger, limit, CHAT)
+        compaction = GenerationDoor(house, self._logger, limit, COMPACTION)
+        counting = InputTokensDoor(house, self._logger, limit)
         routes: dict[str, Route] = {
             "/healthz": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
             "/livez": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
@@ -160,8 +166,15 @@ class App:
             routes[f"{path}/count_tokens"] = Route("key", {"POST": count})
         for path in RESPONSES_PATHS:
             routes[path] = Route("key", {"POST": responses})
+            routes[f"{path}/compact"] = Route("key", {"POST": compaction})
+            routes[f"{path}/input_tokens"] = Route("key", {"POST": counting})
         for path in CHAT_PATHS:
             routes[path] = Route("key", {"POST": chat})
+        for path in CODEX_MODELS_PATHS:
+            routes[path] = Route("key", {"GET": partial(self._codex_models)})
+        for paths, codex in ((USAGE_PATHS, False), (CODEX_USAGE_PATHS, True)):
+            for path in paths:
+                routes[path] = Route("key", {"GET": AllowanceDoor(house, codex=codex)})
         for path in MODELS_PATHS:
             routes[path] = Route("key", {"GET": models})
         return Router(routes, {"GET": models})
@@ -175,6 +188,11 @@ class App:
         else:
             rows = published(aliases, listed, allowed=principal.models)
         await catalog.serve(incoming, rows, wanted)
+
+    async def _codex_models(self, incoming: Incoming) -> None:
+        principal = self._house.keys.authenticate(incoming.headers)
+        rows = published(self._house.aliases, self._house.accounts.listed(), allowed=principal.models)
+        await catalog.serve_codex(incoming, rows)
 
     def _readiness(self) -> tuple[bool, dict[str, object]]:
         """200 while requests can be served; names every part that is not well."""

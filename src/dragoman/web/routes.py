@@ -32,6 +32,10 @@ MODELS_PATHS = ("/v1/models", "/anthropic/v1/models", "/models")
 # Codex speaks to its own backend's paths, where it is told that this is one.
 CODEX = "/backend-api/codex"
 RESPONSES_PATHS = ("/v1/responses", "/responses", f"{CODEX}/responses", f"{CODEX}/v1/responses")
+CODEX_MODELS_PATHS = (f"{CODEX}/models", f"{CODEX}/v1/models")
+# Where clients ask what their key may still use: ours, and those under which Codex asks its backend.
+USAGE_PATHS = ("/v1/usage",)
+CODEX_USAGE_PATHS = ("/api/codex/usage", f"{CODEX}/usage", "/backend-api/wham/usage")
 CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
 _LATER = ("/batches", "/files")
 _OPENAI = ("/responses", "/chat/completions", "/backend-api/", "/api/codex/")
@@ -58,9 +62,18 @@ class Router:
             return Failure(Kind.METHOD_NOT_ALLOWED, f"{path} does not take {method}.", should_retry=False)
         if method in ("GET", "HEAD") and _model_id(path) is not None:
             return self._models["GET"]
+        if _below_responses(path):
+            return Failure(
+                Kind.NOT_FOUND,
+                "This gateway keeps no responses: none can be fetched, listed, cancelled or deleted.",
+            )
         if any(part in path for part in _LATER):
             return Failure(Kind.NOT_FOUND, "Message Batches and Files are not offered by this gateway.")
         return Failure(Kind.NOT_FOUND, f"There is nothing at {path[:200]}.")
+
+
+def _below_responses(path: str) -> bool:
+    return any(path.startswith(prefix + "/") for prefix in RESPONSES_PATHS)
 
 
 def _model_id(path: str) -> str | None:

@@ -61,7 +61,7 @@ def test_everything_that_is_given_is_kept(configured: Verbs) -> None:
     ]
     given += ["--limit", '{"measure": "cost_usd", "per": "month", "max": 20, "models": "claude-opus-*"}']
     given += ["--default-effort", "low", "--enforced-effort", "medium", "--max-effort", "high"]
-    given += ["--concurrency", "2", "--expires", "2100-01-31", "--json"]
+    given += ["--concurrency", "2", "--account-group", "red", "--expires", "2100-01-31", "--json"]
     made = configured("key", "create", "laptop", *given).json()
     assert TEXT.fullmatch(made.pop("key"))
     assert made == configured("key", "show", "laptop", "--json").json()
@@ -78,6 +78,7 @@ def test_everything_that_is_given_is_kept(configured: Verbs) -> None:
         "enforced_effort": "medium",
         "max_effort": "high",
         "concurrency": 2,
+        "account_groups": ["red"],
         "limits": [
             {"measure": "tokens", "per": "day", "max": 1000},
             {"measure": "cost_usd", "per": "month", "max": 20.0, "models": "claude-opus-*"},

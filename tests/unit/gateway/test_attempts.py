@@ -13,33 +13,77 @@ TWO = Account("two", "openai", "t2")
 
 
 def attempts(*accounts: Account) -> Attempts:
-    return Attempts(accounts, lambda: 0.5)
+    made = Attempts(lambda: 0.5)
+    made.offer(accounts)
+    return made
+
+
+def anybody(account: Account) -> bool:
+    return True
+
+
+def nobody(account: Account) -> bool:
+    return False
 
 
 def names(tries: Attempts, failure: UpstreamFailure) -> list[str]:
     """Who is asked when everyone fails alike."""
     asked: list[str] = []
-    while (step := tries.next()) is not None:
+    while (step := tries.next(anybody)) is not None:
         asked.append(step.account.name)
         tries.failed(failure)
     return asked
 
 
-def test_a_road_failure_goes_round_in_the_order_listed_twice() -> None:
-    assert names(attempts(ONE, TWO), UpstreamFailure(Cause.SERVER)) == ["one", "two", "one", "two"]
+def test_a_road_failure_is_tried_three_times_in_the_order_offered() -> None:
+    """reliability R7: two more calls at most, whoever is left."""
+    tries = attempts(ONE, TWO)
+    assert names(tries, UpstreamFailure(Cause.SERVER)) == ["one", "two", "one"]
+    assert tries.over
+
+
+def test_failures_of_accounts_are_not_counted_as_the_roads() -> None:
+    accounts = [Account(f"a{number}", "openai", "t") for number in range(6)]
+    tries = attempts(*accounts)
+    assert names(tries, UpstreamFailure(Cause.QUOTA)) == [account.name for account in accounts]
+    assert not tries.over
+    assert tries.tried == {account.name for account in accounts}
+
+
+def test_who_may_not_be_asked_now_is_passed_over() -> None:
+    tries = attempts(ONE, TWO)
+    assert tries.next(nobody) is not None, "the pool has just offered the first one"
+    tries.failed(UpstreamFailure(Cause.SERVER))
+    assert tries.next(nobody) is None
+    assert tries.tried == frozenset()
+
+
+def test_a_new_offer_begins_with_its_first_after_a_moment_where_it_was_tried() -> None:
+    tries = attempts(ONE)
+    tries.next(anybody)
+    tries.failed(UpstreamFailure(Cause.BURST))
+    tries.offer([ONE, TWO])
+    again = tries.next(nobody)
+    assert again is not None
+    assert (again.account, again.pause) == (ONE, BACKOFF_SECONDS * 1.5)
+    tries.failed(UpstreamFailure(Cause.BURST))
+    assert tries.tried == {"one"}
+    other = tries.next(anybody)
+    assert other is not None
+    assert (other.account, other.pause) == (TWO, 0.0)
 
 
 def test_the_second_round_waits_a_moment() -> None:
     tries = attempts(ONE)
-    first = tries.next()
+    first = tries.next(anybody)
     assert first is not None
     assert first.pause == 0
     tries.failed(UpstreamFailure(Cause.OVERLOADED))
-    second = tries.next()
+    second = tries.next(anybody)
     assert second is not None
     assert second.pause == BACKOFF_SECONDS * 1.5
     tries.failed(UpstreamFailure(Cause.OVERLOADED))
-    assert tries.next() is None
+    assert tries.next(anybody) is None
 
 
 @pytest.mark.parametrize("cause", [Cause.QUOTA, Cause.CREDENTIALS, Cause.MODEL, Cause.TIMEOUT])
@@ -56,44 +100,44 @@ def test_a_request_shaped_failure_ends_it_at_once(cause: Cause) -> None:
 def test_sealed_reasoning_is_stripped_once_on_the_same_account() -> None:
     """behaviours C19."""
     tries = attempts(ONE, TWO)
-    first = tries.next()
+    first = tries.next(anybody)
     assert first is not None
     assert not first.without_reasoning
     tries.failed(UpstreamFailure(Cause.SEALED))
-    second = tries.next()
+    second = tries.next(anybody)
     assert second is not None
     assert (second.account, second.pause, second.without_reasoning) == (ONE, 0.0, True)
     tries.failed(UpstreamFailure(Cause.SEALED))
-    assert tries.next() is None
+    assert tries.next(anybody) is None
 
 
 def test_a_refused_parameter_is_learnt_once_per_account() -> None:
     tries = attempts(ONE)
     refusal = UpstreamFailure(Cause.PARAMETER, param="temperature")
-    tries.next()
+    tries.next(anybody)
     assert tries.failed(refusal) == "temperature"
-    again = tries.next()
+    again = tries.next(anybody)
     assert again is not None
     assert again.account is ONE
     assert tries.failed(refusal) is None
-    assert tries.next() is None
+    assert tries.next(anybody) is None
 
 
 def test_a_parameter_that_cannot_be_left_out_is_the_clients_affair() -> None:
     tries = attempts(ONE, TWO)
-    tries.next()
+    tries.next(anybody)
     assert tries.failed(UpstreamFailure(Cause.PARAMETER, param="input")) is None
-    assert tries.next() is None
+    assert tries.next(anybody) is None
 
 
 def test_the_client_hears_what_tells_it_most() -> None:
     tries = attempts(ONE, TWO)
-    tries.next()
+    tries.next(anybody)
     quota = UpstreamFailure(Cause.QUOTA, retry_after=30)
     tries.failed(quota)
-    tries.next()
+    tries.next(anybody)
     tries.failed(UpstreamFailure(Cause.CREDENTIALS))
-    assert tries.next() is None
+    assert tries.next(anybody) is None
     assert tries.verdict() is quota
     assert [row["cause"] for row in tries.told()] == ["quota", "credentials"]
 
@@ -101,22 +145,22 @@ def test_the_client_hears_what_tells_it_most() -> None:
 def test_of_several_waits_the_shortest_is_told() -> None:
     tries = attempts(ONE, TWO)
     for wait in (500.0, 40.0):
-        tries.next()
+        tries.next(anybody)
         tries.failed(UpstreamFailure(Cause.QUOTA, retry_after=wait))
     assert tries.verdict().retry_after == 40.0
 
 
 def test_a_request_failure_is_told_even_after_a_limit() -> None:
     tries = attempts(ONE, TWO)
-    tries.next()
+    tries.next(anybody)
     tries.failed(UpstreamFailure(Cause.QUOTA, retry_after=30))
-    tries.next()
+    tries.next(anybody)
     tries.failed(UpstreamFailure(Cause.CONTEXT))
     assert tries.verdict().cause is Cause.CONTEXT
 
 
 def test_nobody_to_ask() -> None:
-    assert attempts().next() is None
+    assert attempts().next(anybody) is None
 
 
 def test_judging_before_asking_is_a_fault() -> None:

@@ -56,6 +56,25 @@ def test_errors_of_the_request_punish_nobody(cause: Cause) -> None:
     assert health.why(NOW, MODEL) == ("", "overload")
 
 
+@pytest.mark.parametrize(
+    ("cause", "named", "cautious"),
+    [
+        (Cause.SERVER, None, True),
+        (Cause.OVERLOADED, None, True),
+        (Cause.OVERLOADED, 30.0, False),
+        (Cause.CREDENTIALS, None, True),
+        (Cause.QUOTA, None, True),
+        (Cause.QUOTA, 600.0, False),
+        (Cause.RATE_LIMIT, None, False),
+        (Cause.BURST, None, False),
+        (Cause.LOGIN, None, False),
+    ],
+)
+def test_whose_wish_a_rest_is(cause: Cause, named: float | None, cautious: bool) -> None:
+    assert resting(cause, retry_after=named).cautious(NOW, MODEL) is cautious
+    assert not Health().cautious(NOW, MODEL)
+
+
 @pytest.mark.parametrize("cause", ROAD)
 def test_one_failure_on_the_road_is_none_two_in_a_row_are_a_rest(cause: Cause) -> None:
     health = Health()
@@ -83,7 +102,7 @@ def test_failures_far_apart_are_single_ones(between: str) -> None:
         (Cause.SERVER, 1.0, 1.2),
         (Cause.BURST, 0.0, 2.5),
         (Cause.BURST, 1.0, 3.0),
-        (Cause.RATE_LIMIT, 0.0, 10.0),
+        (Cause.RATE_LIMIT, 0.0, 5.0),
         (Cause.QUOTA, 0.0, 120.0),
         (Cause.QUOTA, 1.0, 130.0),
         (Cause.CREDENTIALS, 0.0, 60.0),
@@ -108,9 +127,9 @@ def test_rests_where_the_upstream_names_none(cause: Cause, jitter: float, second
         (0.0, None, 1.0),
         (None, NOW - 500, 1.0),
         (None, (NOW + 45) * 1000, 45.0),
-        (-5.0, None, 10.0),
-        (float("nan"), None, 10.0),
-        (None, 0.0, 10.0),
+        (-5.0, None, 5.0),
+        (float("nan"), None, 5.0),
+        (None, 0.0, 5.0),
         (float("inf"), None, 8 * DAY),
         (None, NOW + 400 * DAY, 8 * DAY),
     ],

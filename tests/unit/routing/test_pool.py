@@ -60,6 +60,31 @@ def turn(
     return choice
 
 
+def test_a_lone_account_that_fails_is_asked_on_and_found_well_at_once() -> None:
+    pool = Pool(members("a"))
+    for second in range(6):
+        assert turn(pool, NOW + second, outcome=failure(Cause.SERVER)).order == ("a",)
+    assert pool.describe(NOW + 6)[0]["state"] == "cooling"
+    assert "asked although failing" in turn(pool, NOW + 6).why
+
+
+def test_a_lone_account_rests_for_a_limit() -> None:
+    pool = Pool(members("a"))
+    turn(pool, NOW, outcome=failure(Cause.RATE_LIMIT, 60))
+    assert pool.select(demand(), NOW + 1).wait == Wait(NOW + 60, "quota")
+
+
+def test_what_answers_tell_of_limits_counts_without_a_call() -> None:
+    pool = Pool(members("a"))
+    told = {"x-codex-primary-used-percent": "100", "x-codex-primary-window-minutes": "300"}
+    pool.told("a", NOW, headers={**told, "x-codex-primary-reset-after-seconds": "600"})
+    assert pool.select(demand(), NOW).wait == Wait(NOW + 600, "quota")
+    pool.told("a", NOW + 1, event={"rate_limits": {"primary": {"used_percent": 5, "window_minutes": 300}}})
+    assert pool.select(demand(), NOW + 1).order == ("a",)
+    pool.told("gone", NOW, headers=told)
+    assert [row["name"] for row in pool.describe(NOW)] == ["a"]
+
+
 def test_a_conversation_stays_where_it_began() -> None:
     """B102, B106: every lane of a session."""
     pool = Pool(members("a", "b", "c"))
@@ -417,12 +442,11 @@ class Traffic(RuleBasedStateMachine):
         affinity=st.sampled_from([None, *"stuvwxyz"]),
         model=st.sampled_from([MODEL, "other"]),
         cached=st.sampled_from([0, 50_000]),
-        jitter=st.floats(0, 1, exclude_max=True),
     )
-    def ask(self, affinity: str | None, model: str, cached: int, jitter: float) -> None:
+    def ask(self, affinity: str | None, model: str, cached: int) -> None:
         before = None if affinity is None else self.pool.pins.get(affinity, self.now)
         home = before and before.account
-        choice = self.pool.select(demand(affinity, model=model, cached_tokens=cached), self.now, jitter)
+        choice = self.pool.select(demand(affinity, model=model, cached_tokens=cached), self.now)
         if home in choice.order:
             # A usable pin is never left.
             assert choice.order[0] == home
@@ -430,8 +454,8 @@ class Traffic(RuleBasedStateMachine):
             assert choice.wait is not None
             return
         name = choice.order[0]
-        # What the snapshot says is so.
-        assert self.pool.may_start(name, model, self.now)
+        # What the snapshot says is so; the only account is asked against our own caution.
+        assert self.pool.may_start(name, model, self.now) or "the only one" in choice.why
         self.open.append(self.pool.started(name, self.now, model=model, affinity=affinity))
 
     @rule(which=st.integers(0), cause=st.sampled_from([None, *Cause]), wait=st.none() | st.floats(-10, 1e9))

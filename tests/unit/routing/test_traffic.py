@@ -96,7 +96,7 @@ class Replay:
         demand = Demand(
             MODEL, affinity=name, cached_tokens=warm, fresh_nano=5000, cached_nano=500, waited=waited
         )
-        choice = self.pool.select(demand, now, self.random.random())
+        choice = self.pool.select(demand, now)
         if choice.hold_until is not None:
             later = choice.hold_until
             self.at(later, lambda at: self._turn(name, sizes, warm, tokens, at, waited + later - now))

@@ -6,7 +6,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, String, insert, inspect, select, text
 
 from dragoman.gateway.ports import Row
 from dragoman.store import facts, migrate, rows
@@ -75,12 +75,21 @@ async def test_an_unknown_target_is_named(database: Database) -> None:
         await migrate.move(database, "nowhere")
 
 
+# The request log as the first version had it.
+_FIRST = [column for column in requests.c if column.name not in ("choice", "move", "lost_nano")]
+
+
 async def _filled_at_0001(database: Database) -> None:
     """A database as the first version left it: made by its own step, with rows in it."""
     await migrate.move(database, "0001")
     async with database.write() as connection:
         await connection.execute(insert(aliases).values(name="kept", target="gpt-5.5", position=1))
-        await rows.add(connection, [rows.columns(Row("req_1", 50.0, uid="boot-1"))])
+        values = rows.columns(Row("req_1", 50.0, uid="boot-1"))
+        await connection.execute(
+            insert(requests).values({c.name: values[c.name] for c in _FIRST if c.name != "id"})
+        )
+        figures = {c.name: "" if isinstance(c.type, String) else 0 for c in usage_hours.c}
+        await connection.execute(insert(usage_hours).values(figures))
         await facts.bump(connection)
     await facts.unlock(database, Ring(["text"]), b"text")
 
@@ -89,7 +98,7 @@ async def _kept(database: Database) -> tuple[object, ...]:
     async with database.read() as connection:
         return (
             (await connection.execute(select(aliases))).all(),
-            (await connection.execute(select(requests))).all(),
+            (await connection.execute(select(*_FIRST))).all(),
             (await connection.execute(select(usage_hours))).all(),
             (await connection.execute(select(meta).order_by(meta.c.name))).all(),
         )

@@ -60,6 +60,9 @@ async def test_a_row_is_read_as_it_was_written(database: Database) -> None:
         cache_verdict="tail_replaced(2)",
         cache_story="why",
         stream=True,
+        choice="stays on home",
+        move="stayed",
+        lost_nano=2_500_000,
     )
     await put(database, [full, row(2, cost_nano=None, anthropic_cost_nano=None, cache_verdict=None)])
     first, second = (await page(database, Filter())).rows[::-1]
@@ -102,6 +105,9 @@ async def test_a_row_is_read_as_it_was_written(database: Database) -> None:
         "stream": True,
         "route": "messages",
         "service_tier": None,
+        "choice": "stays on home",
+        "move": "stayed",
+        "lost_usd": 0.0025,
     }
     assert list(first) == list(walk.FIELDS)
     assert second["cost_usd"] is None

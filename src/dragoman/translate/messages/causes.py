@@ -71,6 +71,19 @@ _ROAD = Advice(another_account=True, same_account=True)
 _ACCOUNT = Advice(another_account=True, blames_account=True)
 _REQUEST = Advice()
 
+# What lies between the gateway and an answer, whoever's credentials are shown.
+ROAD = frozenset(
+    {
+        Cause.TRANSPORT,
+        Cause.TIMEOUT,
+        Cause.CUT,
+        Cause.PROTOCOL,
+        Cause.EMPTY,
+        Cause.SERVER,
+        Cause.OVERLOADED,
+    }
+)
+
 ADVICE: dict[Cause, Advice] = {
     Cause.TRANSPORT: _ROAD,
     Cause.TIMEOUT: Advice(another_account=True),

@@ -65,7 +65,10 @@ class LimitState(LimitRule):
 
 
 class Rules(Body):
-    """What may be decided about a key. `models` are names or globs that may be requested; null means all."""
+    """What may be decided about a key. `models` are names or globs that may be requested; null means all.
+
+    `account_groups` are the groups of accounts that serve the key; null means every account.
+    """
 
     tags: list[Line] = Field(default=[], max_length=32)
     models: Annotated[list[Model], Field(min_length=1, max_length=128)] | None = None
@@ -73,6 +76,7 @@ class Rules(Body):
     enforced_effort: Effort | None = None
     max_effort: Effort | None = None
     concurrency: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
+    account_groups: Annotated[list[Line], Field(min_length=1, max_length=32)] | None = None
     expires_at: When | None = None
     limits: list[LimitRule] = Field(default=[], max_length=32)
     anyway: Annotated[
@@ -106,6 +110,7 @@ class KeyRecord(BaseModel):
     enforced_effort: str | None
     max_effort: str | None
     concurrency: int | None
+    account_groups: list[str] | None
     expires_at: datetime | None
     created_at: datetime | None
     revoked_at: datetime | None
@@ -201,6 +206,7 @@ def _over(spec: KeySpec, body: Rules) -> Rules:
         "enforced_effort": spec.enforced_effort,
         "max_effort": spec.max_effort,
         "concurrency": spec.concurrency,
+        "account_groups": None if spec.account_groups is None else list(spec.account_groups),
         "expires_at": moment(spec.expires_at),
         "limits": [_rule(one) for one in spec.limits],
         "anyway": False,
@@ -251,6 +257,7 @@ def _spec(admin: AdminHouse, name: str, rules: Rules, given: set[str] | None = N
         concurrency=rules.concurrency,
         expires_at=ends,
         limits=limits,
+        account_groups=None if rules.account_groups is None else tuple(dict.fromkeys(rules.account_groups)),
     )
 
 
@@ -345,6 +352,7 @@ def _of_file(row: Key) -> KeySpec:
         concurrency=row.concurrency,
         expires_at=None if row.expires_at is None else row.expires_at.timestamp(),
         limits=tuple(parse_limit(f"limits.{number}", table) for number, table in enumerate(row.limits)),
+        account_groups=None if row.account_groups is None else tuple(row.account_groups),
     )
 
 
@@ -364,6 +372,7 @@ def _rules(admin: AdminHouse, spec: KeySpec) -> dict[str, Any]:
         "enforced_effort": spec.enforced_effort,
         "max_effort": spec.max_effort,
         "concurrency": spec.concurrency,
+        "account_groups": None if spec.account_groups is None else list(spec.account_groups),
         "expires_at": moment(spec.expires_at),
         "limits": [
             _limit_state(limit, counted.get((limit.measure, limit.per, limit.models)))

@@ -68,6 +68,9 @@ class LogRow(BaseModel):
     stream: bool
     route: str
     service_tier: str | None
+    choice: str
+    move: str
+    lost_usd: float
 
 
 class LogPage(BaseModel):

@@ -14,6 +14,7 @@ _TABLES = ("replicas", "claims", "pins", "quotas", "accounts")
 
 
 def upgrade() -> None:
+    _choices()
     _accounts()
     _heard()
     _shared()
@@ -22,6 +23,20 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in _TABLES:
         op.drop_table(name)
+    with op.batch_alter_table("requests", schema=None) as batch_op:
+        for name in ("lost_nano", "move", "choice"):
+            batch_op.drop_column(name)
+    with op.batch_alter_table("keys", schema=None) as batch_op:
+        batch_op.drop_column("account_groups")
+
+
+def _choices() -> None:
+    with op.batch_alter_table("keys", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("account_groups", sa.Text(), nullable=True))
+    with op.batch_alter_table("requests", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("choice", sa.String(length=256), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("move", sa.String(length=12), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("lost_nano", sa.BigInteger(), server_default="0", nullable=False))
 
 
 def _accounts() -> None:

@@ -1,0 +1,154 @@
+"""One request's way through the pool: whom to ask, how long to wait for somebody, what became of it.
+
+It puts the pool's choice and the attempts together and writes their reasons into the row. Which account is
+right is decided in routing, what may be tried again in attempts; nothing here translates or sends. A lease
+has one owner: who takes it with `begin` gives it back with `end` on every way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from dragoman.gateway.attempts import Attempts, Step
+from dragoman.gateway.dialects import Turn
+from dragoman.gateway.house import House
+from dragoman.gateway.ports import Account, Principal, Row
+from dragoman.routing.policy import Choice, Demand, Wait
+from dragoman.routing.pool import Lease, Outcome
+from dragoman.translate.messages.failure import TOLD, Cause, UpstreamFailure
+from dragoman.wire.errors import Failure, Kind
+
+# Nobody waits longer for an answer that has not begun; an attempt after that would help no one.
+DEADLINE_SECONDS = 600.0
+_REASON = 256
+_WELL = Outcome()
+_QUOTA_TOLD = frozenset({Cause.QUOTA, Cause.RATE_LIMIT, Cause.BURST, Cause.OVERLOADED})
+
+
+class Route:
+    """The choices of one request. `row` is told who was chosen and why."""
+
+    def __init__(self, house: House, turn: Turn, principal: Principal, row: Row) -> None:
+        self._house = house
+        self._turn = turn
+        self._row = row
+        self._groups = principal.groups
+        self._began = house.clock.monotonic()
+        self._held = 0.0
+        self._choice: Choice | None = None
+        self._lease: Lease | None = None
+        self._over: Wait | None = None
+
+    async def step(self, attempts: Attempts) -> Step | None:
+        """The next attempt, after a wait for an account where that is worth it; None where nobody is left."""
+        if attempts.failures and self._house.clock.monotonic() - self._began > DEADLINE_SECONDS:
+            return None
+        step = attempts.next(self._may_start)
+        if step is None and not attempts.over:
+            attempts.offer(await self._choose(attempts.tried))
+            step = attempts.next(self._may_start)
+        return step
+
+    def begin(self, account: Account, attempts: Attempts) -> None:
+        """An attempt begins, without a pause since its step was given."""
+        house, row, choice = self._house, self._row, self._choice
+        row.account = account.name
+        if choice is not None and account.name == choice.order[0]:
+            row.choice, row.move = choice.why[:_REASON], choice.move
+            row.lost_nano = choice.lost_nano if choice.move in ("moved", "stand_in") else 0
+        elif attempts.failures:
+            other, failure = attempts.failures[-1]
+            row.choice = f"{account.name} after {failure.cause} on {other.name}"[:_REASON]
+            row.move = "failover"
+            row.lost_nano = self._demand(frozenset()).lost_nano
+        now = house.clock.steady()
+        self._lease = house.pool.started(
+            account.name, now, model=self._turn.model, affinity=self._turn.affinity
+        )
+
+    def answered(self) -> None:
+        """The attempt has brought content."""
+        self._report(_WELL)
+
+    def failed(self, failure: UpstreamFailure) -> None:
+        """The attempt failed, before or after content."""
+        self._report(Outcome(failure))
+
+    def end(self) -> None:
+        """The attempt is over, however it ended."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._house.pool.ended(lease)
+
+    def verdict(self, attempts: Attempts) -> UpstreamFailure | Failure:
+        """What the client is told when nobody could serve: a failure of an attempt, or why there was none."""
+        wait = self._over
+        if not attempts.failures:
+            return _nobody(wait, self._turn.requested, self._house.clock.steady())
+        failure = attempts.verdict()
+        if wait is not None and wait.cause == "quota" and failure.cause in _QUOTA_TOLD and wait.until:
+            # Of all accounts the one that is back first says how long it takes, whoever was asked.
+            return _nobody(wait, self._turn.requested, self._house.clock.steady())
+        return failure
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _report(self, outcome: Outcome) -> None:
+        if self._lease is not None:
+            house = self._house
+            house.pool.report(self._lease, outcome, house.clock.steady(), house.jitter())
+
+    def _may_start(self, account: Account) -> bool:
+        return self._house.pool.may_start(account.name, self._turn.model, self._house.clock.steady())
+
+    async def _choose(self, tried: frozenset[str]) -> list[Account]:
+        """The accounts to ask in this order; none where nobody is worth waiting for any longer."""
+        house = self._house
+        while True:
+            now = house.clock.steady()
+            choice = house.pool.select(self._demand(tried), now)
+            if choice.hold_until is None:
+                break
+            pause = max(0.0, choice.hold_until - now)
+            self._held += pause
+            await asyncio.sleep(pause)
+        self._over = choice.wait
+        found = [account for name in choice.order if (account := house.accounts.get(name)) is not None]
+        if choice.order:
+            self._choice = choice
+        else:
+            self._row.choice = self._row.choice or choice.why[:_REASON]
+            self._row.move = self._row.move or choice.move
+        return found
+
+    def _demand(self, tried: frozenset[str]) -> Demand:
+        turn, house = self._turn, self._house
+        cached = turn.cached_tokens()
+        fresh_nano = cached_nano = 0
+        if cached and (price := house.admission.prices.upstream(turn.model)) is not None:
+            fresh_nano, cached_nano = price.base.input // 1000, price.base.cached // 1000
+        return Demand(
+            turn.model,
+            self._groups,
+            turn.affinity,
+            cached,
+            fresh_nano,
+            cached_nano,
+            waited=self._held,
+            tried=tried,
+        )
+
+
+def _nobody(wait: Wait | None, requested: str, now: float) -> Failure:
+    """What a client is told when no account can be asked at all."""
+    if wait is None or wait.cause == "none":
+        return Failure(Kind.MODEL_NOT_FOUND, f"model: no account serves {requested[:128]!r}.")
+    if wait.cause == "login":
+        told = TOLD[Cause.LOGIN]
+        return Failure(told.kind, told.sentence, should_retry=told.should_retry)
+    seconds = None if wait.until is None else max(1.0, wait.until - now)
+    if wait.cause == "overload":
+        return Failure(Kind.OVERLOADED, "Every account is busy or resting.", min(seconds or 10.0, 60.0))
+    long = seconds is None or seconds > 60.0
+    message = "The usage limit of every account is reached."
+    return Failure(Kind.RATE_LIMIT, message, seconds, should_retry=False if long else None)
