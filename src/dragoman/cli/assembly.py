@@ -24,6 +24,7 @@ from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
 from dragoman.cli.logins import logins, user_agent
 from dragoman.cli.observing import Observing
+from dragoman.cli.poolstate import PoolState
 from dragoman.cli.start import Start
 from dragoman.cli.store import Store
 from dragoman.gateway.admission import Admission
@@ -199,7 +200,7 @@ async def assemble(
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases))
-        jobs += [mount, *together, watch, _sweep(store, settings, logger)]
+        jobs += [mount, *together, watch, await _state(store, house, health), _sweep(store, settings, logger)]
     app = App(
         house,
         logger,
@@ -265,6 +266,22 @@ def _admin(
         fixed=("demo",) if start.demo_key else (),
         file_aliases=aliases,
     )
+
+
+async def _state(store: Store, house: House, health: Health) -> PoolState:
+    """What the pool knew when the last process ended, kept from now on."""
+    job = PoolState(
+        house.pool,
+        store.database,
+        steady=house.clock.steady,
+        id_of=lambda name: f"config:{name}",
+        shared=store.database.dialect == "postgresql",
+        well=lambda: health.well("pool_state"),
+        failed=lambda why: health.ill("pool_state", why),
+    )
+    await job.load()
+    job.start()
+    return job
 
 
 def _sweep(store: Store, settings: Settings, logger: logs.Logger) -> Retention:

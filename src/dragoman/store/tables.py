@@ -294,6 +294,17 @@ quotas = Table(
     Column("seen_at", Float, nullable=False, index=True),
 )
 
+# What an upstream said of an account that ends by itself: a limit, a refusal. `model` is empty for all.
+rests = Table(
+    "rests",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("model", String(128), primary_key=True),
+    Column("cause", String(16), nullable=False),
+    Column("until", Float, nullable=False),
+    Column("heard_at", Float, nullable=False, index=True),
+)
+
 # Which account a conversation is bound to; the affinity is a hash.
 pins = Table(
     "pins",
