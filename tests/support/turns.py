@@ -29,6 +29,9 @@ class _Clock:
     def now(self) -> float:
         return 1_780_000_000.5 + self.at
 
+    def steady(self) -> float:
+        return self.now()
+
 
 class _Ids:
     """Numbers them."""
@@ -51,6 +54,9 @@ class _Ids:
 
 
 class _Accounts:
+    def get(self, name: str) -> Account | None:
+        return ACCOUNT if name == ACCOUNT.name else None
+
     def candidates(self, model: str) -> Sequence[Account]:
         return [ACCOUNT]
 
@@ -80,6 +86,7 @@ def house(aliases: Sequence[Alias] = (), **policy: Any) -> House:
         keys=nothing,
         admission=nothing,
         accounts=_Accounts(),
+        pool=nothing,
         upstream=nothing,
         ledger=nothing,
         counter=_Counter(),

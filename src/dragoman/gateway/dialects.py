@@ -45,12 +45,6 @@ class Turn(Protocol):
     def failure(self) -> UpstreamFailure | None: ...
     @property
     def client_failure(self) -> Failure | None: ...
-    @property
-    def affinity(self) -> str | None:
-        """A salted key that binds the session to an account; None where nobody knows who is speaking."""
-
-    def cached_tokens(self) -> int:
-        """Tokens of the prompt that an account's cache is expected to hold, 0 where nothing is known."""
 
     def bounds(self) -> tuple[int, int | None]:
         """The model's window, and the output limit that the client set, both in tokens."""
