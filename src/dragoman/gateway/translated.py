@@ -159,9 +159,9 @@ class TranslatedTurn(ABC, Generic[P]):
         return self._line.affinity
 
     def cached_tokens(self) -> int:
-        """What the last turn of this conversation sent, which the upstream keeps by now."""
+        """What a prompt that repeats the last turn of this conversation should read."""
         before = self._house.turns.last(self._thread)
-        return 0 if before is None else before.input_tokens or before.prefix.tokens
+        return 0 if before is None else verdicts.expected_tokens(before, self._contract)[0]
 
     def bounds(self) -> tuple[int, int | None]:
         """The model's window, and the client's own limit of output."""

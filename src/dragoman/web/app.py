@@ -68,7 +68,6 @@ class App:
         self._ill = ill
         self.admin = admin
         self._hosts = _LOOPBACK_NAMES | {name.lower() for name in allowed_hosts}
-        self._marks = {"x-dragoman-simulated": "true"} if house.simulated else {}
         self._begin = begin
         self.router = self._router(max_body_bytes, MetricsDoor(scrape, is_admin, self._stranger))
 
@@ -111,13 +110,12 @@ class App:
 
     def _marking(self, send: Send) -> Send:
         """Every answer of a simulated house says so."""
-        if not self._marks:
+        if not self._house.simulated:
             return send
-        marks = [(name.encode(), value.encode()) for name, value in self._marks.items()]
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *marks]
+                message["headers"] = [*message.get("headers", ()), (b"x-dragoman-simulated", b"true")]
             await send(message)
 
         return marked

@@ -142,14 +142,14 @@ def test_a_model_that_the_key_may_not_use_is_refused_with_its_name_in_the_row() 
 
 
 def test_what_a_pool_asks() -> None:
-    """The affinity is the session's; what its last turn sent is what an account keeps of it."""
+    """The affinity is the session's; what its last turn left in a cache is counted in whole blocks."""
     made = house()
     before = admit(CHAT, made, request(tools=[LOOK]))
     assert before.affinity is not None and before.cached_tokens() == 0
     answered(CHAT, made, request(tools=[LOOK]), total=2000)
     after = admit(CHAT, made, request("A sail.", tools=[LOOK]))
     assert after.affinity == before.affinity
-    assert after.cached_tokens() == 2000
+    assert after.cached_tokens() == 1920
     stranger = admit(CHAT, made, request(system="x") | {"messages": [{"role": "user", "content": "Hi"}]})
     assert stranger.cached_tokens() == 0 and stranger.affinity != before.affinity
     nobody = admit(CHAT, made, {"model": "gpt-5.5", "messages": [{"role": "user", "content": ""}]})
