@@ -392,9 +392,8 @@ async def test_a_login_that_is_over_waits_for_a_new_one_in_the_file(
                 while (await accounts.get("one")).status != "needs_login":
                     await asyncio.sleep(0.05)
     async with simulated() as up:
-        rows = table(
-            up, logins.account(up, tmp_path, "one", exp=logins.FAR - 1), database={"url": database_url}
-        )
+        anew = logins.account(up, tmp_path, "one", exp=logins.FAR - 1, round_=2)
+        rows = table(up, anew, database={"url": database_url})
         async with gateway(tmp_path, rows, stored=True) as house:
             assert (await house.ask()).status == 200
 

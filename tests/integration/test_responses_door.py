@@ -109,7 +109,7 @@ async def test_who_speaks_is_derived_and_the_clients_own_words_stay(tmp_path: Pa
         "x-codex-turn-metadata": "{}",
         "cookie": "a=b",
     }
-    more = {"client_metadata": {"x": "1"}, "prompt_cache_key": "01a2-mine", "headers": mine}
+    more: dict[str, Any] = {"client_metadata": {"x": "1"}, "prompt_cache_key": "01a2-mine", "headers": mine}
     async with upstream() as up, gateway(tmp_path, table(up)) as house:
         await ask(house, stream=True, **more)
         await ask(house, stream=True, **{**more, "headers": dict(mine)})

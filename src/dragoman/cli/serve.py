@@ -101,9 +101,9 @@ async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health
             sys.stdout,
             address,
             start.demo_key,
-            simulated=gateway.simulator is not None,
-            settings=settings,
-            stored_keys=not gateway.house.keys.keyless,
+            simulated=gateway.house.simulated,
+            accounts=gateway.fleet.accounts.values(),
+            keyed=not gateway.house.keys.keyless,
             setup=setup,
         )
 
