@@ -101,6 +101,9 @@ class RandomIds:
     def message(self) -> str:
         return "msg_" + _token(24)
 
+    def completion(self) -> str:
+        return "chatcmpl-" + _token(29)
+
 
 def _token(length: int) -> str:
     return secrets.token_bytes(length).translate(_CHARACTERS).decode()

@@ -57,7 +57,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "dragoman_requests_total",
         "counter",
-        "Finished generation requests, also refused ones; `error_type` as the client was told, or `none`.",
+        "Finished generation requests, also refused ones; `error_type` by its Anthropic name, or `none`.",
         ("route", "status_class", "error_type", "model"),
     ),
     Metric(
