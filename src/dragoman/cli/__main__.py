@@ -20,6 +20,7 @@ _VERBS = {
     "log": "log",
     "usage": "usage",
     "key": "key",
+    "account": "account",
     "alias": "alias",
     "token": "token",
     "price": "price",

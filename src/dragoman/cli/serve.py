@@ -150,9 +150,9 @@ async def _serve(
             sys.stdout,
             address,
             start.demo_key,
-            simulated=gateway.simulator is not None,
-            settings=settings,
-            stored_keys=not gateway.house.keys.keyless,
+            simulated=gateway.house.simulated,
+            accounts=gateway.fleet.accounts.values(),
+            keyed=not gateway.house.keys.keyless,
             setup=setup,
         )
         for offer in offers:

@@ -17,6 +17,7 @@ from typing import Any
 from dragoman.cli.secret import keep
 from dragoman.settings import Settings, SettingsError
 from dragoman.store import facts, migrate
+from dragoman.store.accounts import Accounts
 from dragoman.store.audit import Entry, NotingDatabase
 from dragoman.store.clientkeys import ClientKeys
 from dragoman.store.engine import Database, StoreDown, StoreError, locate
@@ -38,6 +39,7 @@ class Store:
     ring: Ring
     facts: Facts
     keys: ClientKeys
+    accounts: Accounts
     aliases: Aliases
     prices: PriceOverrides
     journal: Journal
@@ -52,6 +54,7 @@ class Store:
             self,
             database=database,
             keys=ClientKeys(database, self.facts.pepper),
+            accounts=Accounts(database, self.ring, self.facts.pepper),
             aliases=Aliases(database),
             prices=PriceOverrides(database),
         )
@@ -103,6 +106,7 @@ async def opened(
             ring,
             found,
             keys,
+            Accounts(database, ring, found.pepper),
             Aliases(database),
             PriceOverrides(database),
             journal,

@@ -11,7 +11,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from dragoman.routing.health import Blame, Health
 from dragoman.routing.pins import Kept, Pin, Pins
@@ -25,7 +25,7 @@ from dragoman.routing.quota import (
     from_headers,
     from_usage,
 )
-from dragoman.translate.messages.failure import UpstreamFailure
+from dragoman.translate.messages.failure import Cause, UpstreamFailure
 
 Status = Literal["active", "paused", "needs_login", "dead"]
 
@@ -49,6 +49,9 @@ _STATUS_WHY: dict[Status, str] = {
 class Member:
     """An account as its operator keeps it; the fields are those of policy.Candidate.
 
+    models      what it serves by its operator's word; None for any name
+    advertised  what its own catalogue names, None where that is not known: those go first that name a model,
+                but a catalogue may hide models, so where nobody names one everybody may be asked
     version  changes when the account was logged in anew or changed by its operator, not when a token was
              refreshed: what was held against the account is forgotten then
     """
@@ -64,6 +67,7 @@ class Member:
     concurrency: int | None = None
     status: Status = "active"
     version: int = 0
+    advertised: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,23 @@ class AccountState:
         self.served_at: float | None = None
 
 
+class Heard(NamedTuple):
+    """What one process was told about an account that holds for all of them. `until` in epoch seconds.
+
+    model  whom it concerns; None for the account as a whole
+    """
+
+    account: str
+    model: str | None
+    cause: Cause
+    until: float
+
+
+# What an upstream says of an account, not of the road that one process takes to it.
+TELLING = frozenset({Cause.QUOTA, Cause.RATE_LIMIT, Cause.CREDENTIALS, Cause.MODEL})
+_UNTOLD = 1024
+
+
 @dataclass(slots=True)
 class Lease:
     """One call under way on one account, from `Pool.started` to `Pool.ended`.
@@ -109,9 +130,10 @@ class Lease:
 class _View:
     """The snapshot for one model: a candidate per account, and when each is out of date by itself."""
 
-    __slots__ = ("candidates", "dirty", "due", "first_due")
+    __slots__ = ("candidates", "dirty", "due", "first_due", "named")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, named: bool) -> None:
+        self.named = named
         self.candidates: list[Candidate] = [_NOBODY] * size
         self.due = [0.0] * size
         self.first_due = 0.0
@@ -136,6 +158,8 @@ class Pool:
         self._leases: dict[int, Lease] = {}
         self._cursor = 0
         self._last = 0.0
+        self._read: dict[tuple[str, str, int], Window] = {}
+        self._heard: dict[tuple[str, str | None], Heard] = {}
         self.replace(members)
 
     def replace(self, members: Iterable[Member]) -> None:
@@ -162,7 +186,7 @@ class Pool:
             self.pins.moved.clear()
         view = self._views.get(model)
         if view is None:
-            view = self._views[model] = _View(len(self._states))
+            view = self._views[model] = _View(len(self._states), self._is_named(model))
             if len(self._views) > _MODELS:
                 self._views.popitem(last=False)
         else:
@@ -172,7 +196,8 @@ class Pool:
         if view.dirty:
             states = list(self._states.values())
             for index in view.dirty:
-                view.candidates[index], view.due[index] = self._snapshot(states[index], now, model)
+                found = self._snapshot(states[index], now, model, named=view.named)
+                view.candidates[index], view.due[index] = found
             view.dirty.clear()
             view.first_due = min(view.due)
         return view.candidates
@@ -251,6 +276,8 @@ class Pool:
                 began=lease.began,
                 jitter=jitter,
             )
+            if failure.cause in TELLING:
+                self._tell(lease, failure.cause, now)
         self._learn(state, *_told(outcome, now), now)
 
     def ended(self, lease: Lease) -> None:
@@ -281,12 +308,18 @@ class Pool:
         if (state := self._states.get(name)) is not None:
             self._learn(state, *_told(Outcome(None, headers, event), now), now)
 
-    def heard(self, name: str, failure: UpstreamFailure, now: float, model: str | None = None) -> None:
+    def heard(self, told: Heard, now: float) -> None:
         """Takes in what another process was told about an account, as if it had happened here."""
+        state = self._states.get(told.account)
+        if state is not None and told.until > now:
+            metered = state.quotas.metered(told.model)
+            state.health.failed(told.cause, now, resets_at=told.until, model=told.model, metered=metered)
+            self._touched(told.account)
+
+    def recall(self, name: str, windows: Iterable[Window]) -> None:
+        """Takes in readings that a store kept, or that another process made; newer ones stay."""
         if (state := self._states.get(name)) is not None:
-            metered = state.quotas.metered(model)
-            until = failure.resets_at
-            state.health.failed(failure.cause, now, resets_at=until, model=model, metered=metered)
+            state.quotas.learn(windows)
             self._touched(name)
 
     # -- what survives, and what is shown ----------------------------------------------------------------
@@ -298,6 +331,18 @@ class Pool:
     def pins_changed(self) -> list[Kept]:
         """The pins that a store has not been told yet."""
         return self.pins.changed()
+
+    def readings_changed(self) -> list[tuple[str, Window]]:
+        """The windows that a store has not been told yet, with their account; told from now on."""
+        changes = [(name, window) for (name, _, _), window in self._read.items()]
+        self._read.clear()
+        return changes
+
+    def heard_changed(self) -> list[Heard]:
+        """What was told of accounts that a store does not know yet; it does from now on."""
+        changes = list(self._heard.values())
+        self._heard.clear()
+        return changes
 
     @property
     def leases(self) -> Collection[Lease]:
@@ -349,7 +394,14 @@ class Pool:
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _snapshot(self, state: AccountState, now: float, model: str) -> tuple[Candidate, float]:
+    def _is_named(self, model: str) -> bool:
+        """Whether some account says that it has the model, so that one which does not is passed over."""
+        members = [state.member for state in self._states.values()]
+        return any(model in (one.models or one.advertised or ()) for one in members)
+
+    def _snapshot(
+        self, state: AccountState, now: float, model: str, *, named: bool
+    ) -> tuple[Candidate, float]:
         """A candidate, and when it is out of date by itself."""
         member, health = state.member, state.health
         usable, cautious, due = True, False, now + SNAPSHOT_SECONDS
@@ -376,7 +428,7 @@ class Pool:
                 member.name,
                 member.kind,
                 member.tag,
-                member.models,
+                member.advertised if member.models is None and named else member.models,
                 member.plan,
                 member.group,
                 member.weight,
@@ -427,12 +479,21 @@ class Pool:
         self, state: AccountState, windows: Sequence[Window], paid: Credits | None, now: float
     ) -> None:
         state.quotas.learn(windows, paid)
+        if len(self._read) < _UNTOLD:
+            name = state.member.name
+            self._read.update({(name, one.meter, one.seconds): one for one in windows})
         for model, since in state.health.spent_since():
             quotas = state.quotas
             settled = quotas.seen_since(since + SETTLED_SECONDS, model)
             if settled and quotas.exhausted(model, now) is None:
                 state.health.recovered(now, model)
         self._touched(state.member.name)
+
+    def _tell(self, lease: Lease, cause: Cause, now: float) -> None:
+        state = lease.state
+        until = None if state is None else state.health.until(now, lease.model)
+        if until is not None and len(self._heard) < _UNTOLD:
+            self._heard[lease.account, lease.model] = Heard(lease.account, lease.model, cause, until)
 
     def _touched(self, name: str) -> None:
         index = self._index.get(name)

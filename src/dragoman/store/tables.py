@@ -255,8 +255,9 @@ audit = Table(
 )
 
 # Accounts of the pool. `identity` is what makes an account the same one when it is seen again; `sealed` holds
-# its credentials under the record `accounts:<id>`; `refresh_mark` stands for the refresh token in there and,
-# of an account of the configuration file, `origin_mark` for the one that the file had.
+# its credentials under the record `accounts:<id>`; `refresh_mark` stands for the refresh token in there.
+# `origin_mark` is another one after every login and every change by an operator; of an account of the
+# configuration file it stands for the token that the file had.
 accounts = Table(
     "accounts",
     metadata,
@@ -292,6 +293,17 @@ quotas = Table(
     Column("used", Float, nullable=False),
     Column("resets_at", Float),
     Column("seen_at", Float, nullable=False, index=True),
+)
+
+# What an upstream said of an account that ends by itself: a limit, a refusal. `model` is empty for all.
+rests = Table(
+    "rests",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("model", String(128), primary_key=True),
+    Column("cause", String(16), nullable=False),
+    Column("until", Float, nullable=False),
+    Column("heard_at", Float, nullable=False, index=True),
 )
 
 # Which account a conversation is bound to; the affinity is a hash.

@@ -57,7 +57,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "dragoman_requests_total",
         "counter",
-        "Finished generation requests, also refused ones; `error_type` as the client was told, or `none`.",
+        "Finished generation requests, also refused ones; `error_type` by its Anthropic name, or `none`.",
         ("route", "status_class", "error_type", "model"),
     ),
     Metric(
@@ -205,7 +205,7 @@ class Metrics:
         """Takes from the house what is asked for at the moment of a scrape, and which models it knows."""
 
         def known(model: str) -> bool:
-            return model in (house.accounts.listed() or ()) or any(a.model == model for a in house.aliases)
+            return model in (house.accounts.offered() or ()) or any(a.model == model for a in house.aliases)
 
         self._known = known
         self.probes["dragoman_in_flight_requests"] = lambda: house.gate.in_flight

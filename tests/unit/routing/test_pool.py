@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dragoman.routing.pins import Kept
 from dragoman.routing.policy import Choice, Demand, Wait
-from dragoman.routing.pool import Lease, Member, Outcome, Pool
+from dragoman.routing.pool import Heard, Lease, Member, Outcome, Pool
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
 
 NOW = 1_795_780_800.0
@@ -209,7 +209,7 @@ def test_parallel_requests_of_a_session_have_one_stand_in() -> None:
     """B106: also before the first of them is answered."""
     pool = Pool(members("a", "b", "c", "d"))
     home = turn(pool, NOW).order[0]
-    pool.heard(home, UpstreamFailure(Cause.RATE_LIMIT, resets_at=NOW + 60), NOW, MODEL)
+    pool.heard(Heard(home, MODEL, Cause.RATE_LIMIT, NOW + 60), NOW)
     helpers = []
     for _ in range(5):
         helpers.append(pool.select(demand(), NOW + 1).order[0])
@@ -246,10 +246,11 @@ def test_all_accounts_spent_is_an_honest_wait() -> None:
 def test_spent_quota_weighs_more_than_a_short_rest() -> None:
     pool = Pool(members("a"))
     pool.usage("a", usage(100, after=7200), NOW)
-    pool.heard("a", UpstreamFailure(Cause.BURST), NOW)
+    lease = pool.started("a", NOW, model=MODEL)
+    pool.report(lease, failure(Cause.BURST), NOW)
     choice = pool.select(demand(), NOW)
     assert (choice.wait, choice.refused) == (Wait(NOW + 7200, "quota"), {"a": "quota"})
-    pool.heard("a", UpstreamFailure(Cause.LOGIN), NOW)
+    pool.report(lease, failure(Cause.LOGIN), NOW)
     assert pool.select(demand(), NOW).wait == Wait(None, "login")
 
 
@@ -358,7 +359,8 @@ def test_calls_of_accounts_that_are_gone_hurt_nobody() -> None:
     pool.report(stray, Outcome(), NOW)
     pool.ended(stray)
     pool.usage("a", usage(1), NOW)
-    pool.heard("a", UpstreamFailure(Cause.QUOTA), NOW)
+    pool.heard(Heard("a", None, Cause.QUOTA, NOW + 60), NOW)
+    pool.recall("a", [])
     assert not pool.may_start("a", MODEL, NOW)
     assert pool.in_flight() == {"b": 0}
 
@@ -385,10 +387,55 @@ def test_pins_survive_a_restart() -> None:
 def test_what_another_process_heard_counts_here() -> None:
     pool = Pool(members("a", "b"))
     home = turn(pool, NOW).order[0]
-    pool.heard(home, UpstreamFailure(Cause.QUOTA, resets_at=NOW + 600), NOW, MODEL)
+    pool.heard(Heard(home, MODEL, Cause.QUOTA, NOW + 600), NOW)
     assert turn(pool, NOW + 1).order[0] != home
     pool.load([Kept("t", home, NOW)], NOW)
     assert turn(pool, NOW + 601, "t").order[0] == home
+
+
+def test_what_was_told_here_is_there_for_others_once() -> None:
+    """Limits and refusals hold for every process, a bad road does not."""
+    pool = Pool(members("a"))
+    turn(pool, NOW, outcome=failure(Cause.RATE_LIMIT, 60))
+    assert pool.heard_changed() == [Heard("a", MODEL, Cause.RATE_LIMIT, NOW + 60)]
+    assert pool.heard_changed() == []
+    other = Pool(members("a"))
+    for _ in range(3):
+        turn(other, NOW, outcome=failure(Cause.SERVER))
+    assert other.heard_changed() == []
+    other = Pool(members("a"))
+    other.heard(Heard("a", MODEL, Cause.RATE_LIMIT, NOW - 1), NOW)
+    assert other.select(demand(), NOW).order == ("a",)
+    other.heard(Heard("a", MODEL, Cause.RATE_LIMIT, NOW + 60), NOW)
+    assert other.heard_changed() == []
+    assert other.select(demand(), NOW).wait == Wait(NOW + 60, "quota")
+
+
+def test_readings_are_told_once_and_recalled() -> None:
+    """B111: quotas outlive the process."""
+    pool = Pool(members("a"))
+    pool.usage("a", usage(100, 10, after=600), NOW)
+    told = pool.readings_changed()
+    assert [(name, window.seconds, window.used) for name, window in told] == [
+        ("a", 18_000, 1.0),
+        ("a", 604_800, 0.1),
+    ]
+    assert pool.readings_changed() == []
+    again = Pool(members("a"))
+    for name, window in told:
+        again.recall(name, [window])
+    assert again.select(demand(), NOW + 5).wait == Wait(NOW + 600, "quota")
+    assert again.readings_changed() == []
+
+
+def test_what_nobody_fetches_is_bounded() -> None:
+    pool = Pool(members("a"))
+    for number in range(2000):
+        turn(pool, NOW, model=f"m{number}", outcome=failure(Cause.RATE_LIMIT, 60))
+        limits = {"rate_limit": usage(5)["rate_limit"], "limit_name": f"n{number}"}
+        pool.usage("a", {**usage(5), "additional_rate_limits": [limits]}, NOW)
+    assert len(pool.heard_changed()) == 1024
+    assert len(pool.readings_changed()) <= 1024 + 4
 
 
 def test_the_model_that_rests_alone_is_shown() -> None:

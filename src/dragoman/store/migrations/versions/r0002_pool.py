@@ -10,7 +10,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_TABLES = ("replicas", "claims", "pins", "quotas", "accounts")
+_TABLES = ("replicas", "claims", "pins", "rests", "quotas", "accounts")
 
 
 def upgrade() -> None:
@@ -81,6 +81,18 @@ def _heard() -> None:
     )
     with op.batch_alter_table("quotas", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_quotas_seen_at"), ["seen_at"], unique=False)
+
+    op.create_table(
+        "rests",
+        sa.Column("account", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.String(length=128), nullable=False),
+        sa.Column("cause", sa.String(length=16), nullable=False),
+        sa.Column("until", sa.Float(), nullable=False),
+        sa.Column("heard_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "model", name=op.f("pk_rests")),
+    )
+    with op.batch_alter_table("rests", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rests_heard_at"), ["heard_at"], unique=False)
 
 
 def _shared() -> None:
