@@ -133,7 +133,7 @@ async def test_clients_that_stop_reading_hold_their_upstreams_and_not_our_memory
 
 
 async def test_a_client_that_reads_nothing_for_too_long_frees_its_upstream(tmp_path: Path) -> None:
-    """reliability R5, E4: the connection ends, the upstream is cancelled, the place is free, the row says why."""
+    """reliability R5, E4: the connection ends, the upstream is cancelled, the row says why."""
     offered = Offering()
     async with upstream(offered.script) as up:
         account = {"name": "a", "kind": "openai", "base_url": up.url, "api_key": "sk-x"}
