@@ -68,6 +68,21 @@ def test_a_lone_account_that_fails_is_asked_on_and_found_well_at_once() -> None:
     assert "asked although failing" in turn(pool, NOW + 6).why
 
 
+def test_open_calls_are_listed_with_their_owners() -> None:
+    """reliability S9: whoever looks for leaks sees every call until it is given back, also of an account
+    that was removed meanwhile."""
+    pool, owner = Pool(members("a", "b")), object()
+    first = pool.started("a", NOW, model="m", owner=owner)
+    second = pool.started("b", NOW, model="m")
+    assert [(one.account, one.owner) for one in pool.leases] == [("a", owner), ("b", None)]
+    pool.replace(members("b"))
+    pool.ended(second)
+    pool.ended(second)
+    assert list(pool.leases) == [first]
+    pool.ended(first)
+    assert not pool.leases
+
+
 def test_a_lone_account_rests_for_a_limit() -> None:
     pool = Pool(members("a"))
     turn(pool, NOW, outcome=failure(Cause.RATE_LIMIT, 60))
