@@ -199,7 +199,8 @@ async def assemble(
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health, fleet)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
-        jobs += [mount, *together, watch, await _state(store, house, health), _sweep(store, settings, logger)]
+        jobs += [mount, *together, watch, await _state(store, house, fleet, health)]
+        jobs.append(_sweep(store, settings, logger))
     app = App(
         house,
         logger,
@@ -296,13 +297,13 @@ def _admin(
     )
 
 
-async def _state(store: Store, house: House, health: Health) -> PoolState:
+async def _state(store: Store, house: House, fleet: Fleet, health: Health) -> PoolState:
     """What the pool knew when the last process ended, kept from now on."""
     job = PoolState(
         house.pool,
         store.database,
         steady=house.clock.steady,
-        id_of=lambda name: f"config:{name}",
+        id_of=fleet.id_of,
         shared=store.database.dialect == "postgresql",
         well=lambda: health.well("pool_state"),
         failed=lambda why: health.ill("pool_state", why),

@@ -61,6 +61,9 @@ class Fleet:
         self._fixed = {row.name: account_of(row, salt) for row in static}
         self._known: dict[str, _Known] = {}
         self._said: set[tuple[str, str]] = set()
+        self._taught: dict[str, frozenset[str]] = {}
+        self._named: dict[str, Account] = {}
+        self._enrolled: list[Member] = []
         self.identities = {} if accounts is None else _identities(static, accounts)
         # Kind by name, also of accounts that are gone: their last requests are still counted.
         self.kinds: dict[str, str] = {}
@@ -91,6 +94,25 @@ class Fleet:
         names = frozenset[str]().union(*(models for models in lists if models is not None))
         return None if None in lists and not names else names
 
+    # -- for those who work beside the requests ------------------------------------------------------
+
+    def id_of(self, name: str) -> str:
+        """What the store names an account's quotas by; of an account of the file there may be nothing else."""
+        known = self._known.get(name)
+        return f"config:{name}" if known is None or name in self._static else known.id
+
+    def plans(self) -> list[str]:
+        """The ChatGPT accounts that can be asked for their usage and their models now."""
+        return [one.name for one in self.members if one.kind == "chatgpt" and one.status == "active"]
+
+    def teach(self, name: str, models: frozenset[str]) -> bool:
+        """Takes in what an account's upstream lists, where its operator lists nothing; whether it is new."""
+        if not models or self._taught.get(name) == models:
+            return False
+        self._taught[name] = models
+        self._lay_out()
+        return True
+
     # -- what the store says -------------------------------------------------------------------------
 
     def adopt(self, stored: Sequence[StoredAccount]) -> None:
@@ -114,9 +136,25 @@ class Fleet:
         self._known = {**{name: self._known[name] for name in shadows if name in self._known}, **kept}
         # A real account ends the demonstration.
         first = [one for one in self._fixed.values() if not (one.simulated and found)]
-        self.accounts = {**{one.name: one for one in first}, **found}
+        self._named = {**{one.name: one for one in first}, **found}
+        self._enrolled = [*(self._of_file(one, shadows.get(one.name)) for one in first), *members]
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Shows the accounts with the models that their upstreams told where nobody else did."""
+        told = {
+            name: self._taught[name]
+            for name, one in self._named.items()
+            if one.models is None and name in self._taught
+        }
+        self.accounts = {
+            name: replace(one, models=told[name]) if name in told else one
+            for name, one in self._named.items()
+        }
+        self.members = [
+            replace(one, models=told[one.name]) if one.name in told else one for one in self._enrolled
+        ]
         self.kinds.update({one.name: one.kind for one in self.accounts.values()})
-        self.members = [*(self._of_file(one, shadows.get(one.name)) for one in first), *members]
 
     def _of_file(self, account: Account, shadow: StoredAccount | None) -> Member:
         """How the pool keeps an account of the file; what was found out about its login is in the store."""
