@@ -97,7 +97,7 @@ class Fleet:
     # -- for those who work beside the requests ------------------------------------------------------
 
     def id_of(self, name: str) -> str:
-        """What the store names an account's quotas by; of an account of the file there may be nothing else."""
+        """What the store names an account's quotas by; one of the file may have nothing else there."""
         known = self._known.get(name)
         return f"config:{name}" if known is None or name in self._static else known.id
 
