@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from dragoman.cli.fleet import Fleet
 from dragoman.simulator.contract import Flavour
 from dragoman.simulator.state import State
 from dragoman.translate.messages.plan import UpstreamKind
 from dragoman.translate.models import profile
-from dragoman.upstream.accounts import StaticAccount, StaticAccounts
+from dragoman.upstream.accounts import StaticAccount
+from dragoman.upstream.roads import LiveRoads
 from tests.support import conversation
-from tests.support.inprocess import gateway
+from tests.support.inprocess import Gateway, gateway
 from tests.support.simulated import answered
 from tests.support.upstream import Seen, Talk, answer, completed, created, delta, status, upstream
 
@@ -134,6 +136,11 @@ async def test_an_answer_cut_by_its_limit_is_logged_as_an_answer(tmp_path: Path)
     assert '"level":"info"' in house.log.getvalue()
 
 
+def lone(house: Gateway, account: StaticAccount) -> Fleet:
+    """The account as the only one, on the roads that are there."""
+    return Fleet([account], b"salt", cast(LiveRoads, house.assembly.upstream._roads))
+
+
 SCHEMAS: list[dict[str, Any]] = [
     {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {}},
     {"type": "object", "properties": {"url": {"type": "string", "format": "uri"}}, "required": ["url"]},
@@ -151,7 +158,9 @@ async def test_a_strict_upstream_takes_every_tool(
     tools = [{"name": f"tool_{place}", "input_schema": schema} for place, schema in enumerate(SCHEMAS)]
     async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
         ours = StaticAccount("a", kind, up.url, "sk-upstream-a")
-        house.assembly.house.accounts = StaticAccounts([ours], b"salt")
+        house.assembly.house.accounts = Fleet(
+            [ours], b"salt", cast(LiveRoads, house.assembly.upstream._roads)
+        )
         assert (await house.ask(tools=tools)).status == 200
     body = up.seen[0].body
     assert [tool["strict"] for tool in body["tools"]] == [False] * len(SCHEMAS)
@@ -169,7 +178,9 @@ async def session_of(tmp_path: Path, kind: UpstreamKind, model: str) -> list[See
         table = {"accounts": [account(up.url)], "models": {"claude-*": model}}
         async with gateway(tmp_path, table) as house:
             ours = StaticAccount("a", kind, up.url, "sk-upstream-a")
-            house.assembly.house.accounts = StaticAccounts([ours], b"salt")
+            house.assembly.house.accounts = Fleet(
+                [ours], b"salt", cast(LiveRoads, house.assembly.upstream._roads)
+            )
             for turn in range(TURNS):
                 reply = await house.post("/v1/messages", conversation.request(turn), conversation.headers())
                 assert reply.status == 200

@@ -25,6 +25,7 @@ AGENT_HEADER = "x-claude-code-agent-id"
 # The order is the order of trust: what a client says of itself before what can be guessed from its words.
 _CLAUDE_CODE = ("x-claude-code-session-id",)
 _CODEX = ("session-id", "session_id", "x-codex-session-id", "x-codex-conversation-id")
+_THREAD = ("thread-id", "thread_id", "x-codex-conversation-id", "conversation_id")
 _SESSION = ("x-session-id", "x-session-affinity")
 
 _SUBAGENT = "cc_is_subagent=true"
@@ -128,6 +129,31 @@ def _keyed(
     )
 
 
+def item_lineage(
+    headers: Mapping[str, str],
+    request: Mapping[str, Any],
+    *,
+    tenant: str,
+    secret: bytes,
+    model: str,
+    per_lane_key: bool = False,
+) -> Lineage:
+    """The same for a Responses request, whose clients name session and thread in headers of their own.
+
+    A thread that is not the session itself is a sub-agent. Without it everything that a session sends is its
+    main lane: a compaction without tools extends the same prompt.
+    """
+    named = client_cache_key(request)
+    thread = _first_header(headers, _THREAD)
+    session, source = _item_session(headers, request, named, thread)
+    agent = thread if thread not in (None, session) else None
+    speaker = _Speaker("main") if agent is None else _Speaker("agent", agent)
+    if session is None:
+        return Lineage(None, "none", agent, speaker.lane)
+    own_key = per_lane_key and agent is not None
+    return _keyed(secret, tenant, session, source, named or session, model_family(model), speaker, own_key)
+
+
 def model_family(model: str) -> str:
     """The model's name without the date of a snapshot: what keys are shared by."""
     return _SNAPSHOT.sub("", model)
@@ -175,6 +201,39 @@ def _session(
     if (found := _anchor(request)) is not None:
         return found, "anchor"
     return None, "none"
+
+
+def _item_session(
+    headers: Mapping[str, str], request: Mapping[str, Any], named: str | None, thread: str | None
+) -> tuple[str | None, Source]:
+    sources: tuple[tuple[str | None, Source], ...] = (
+        (_first_header(headers, _CODEX), "codex"),
+        (thread, "codex"),
+        (_first_header(headers, _SESSION), "session"),
+        (named, "cache-key"),
+        (_item_anchor(request), "anchor"),
+    )
+    for found, source in sources:
+        if found is not None:
+            return found, source
+    return None, "none"
+
+
+def _item_anchor(request: Mapping[str, Any]) -> str | None:
+    """A session guessed from what does not change in it: the instructions and the first user text."""
+    items = request.get("input")
+    if isinstance(items, str):
+        items = [{"role": "user", "content": items}]
+    head: list[list[str]] = []
+    for item in _objects(items):
+        words = list(_texts(item.get("content")))
+        head.append(words)
+        if item.get("role") == "user":
+            if not any(words):
+                return None
+            told = jsonio.dump([request.get("instructions"), head])
+            return f"anchor-{hashlib.sha256(told).hexdigest()}"
+    return None
 
 
 def _first_header(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:

@@ -52,8 +52,9 @@ from dragoman.telemetry.metrics import Metrics
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
-from dragoman.upstream.accounts import StaticAccount, StaticAccounts
+from dragoman.upstream.accounts import StaticAccount
 from dragoman.upstream.client import HttpUpstream
+from dragoman.upstream.poll import Poller
 from dragoman.upstream.roads import LiveRoads
 from dragoman.web.admin.house import AdminHouse, Onboarding
 from dragoman.web.admin.mount import Mount
@@ -160,7 +161,7 @@ async def assemble(
     configured.check_certificates(settings)
     root = start.secret if store is None else store.facts.root
     simulator = await _demonstration(settings, store)
-    accounts = StaticAccounts(_accounts(settings, simulator), root)
+    accounts = _accounts(settings, simulator)
     pool = await logins(settings, accounts, logger.warning, store)
     fleet = _fleet(accounts, root, pool, store, logger)
     onboarding = _onboarding(settings, pool, fleet)
@@ -199,8 +200,9 @@ async def assemble(
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health, fleet)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
-        jobs += [mount, *together, watch, await _state(store, house, fleet, health)]
-        jobs.append(_sweep(store, settings, logger))
+        jobs += [mount, *together, watch, _sweep(store, settings, logger)]
+        jobs.append(await _state(store, house, fleet, health))
+    jobs.append(_poll(pool, fleet, house, logger))
     app = App(
         house,
         logger,
@@ -229,10 +231,10 @@ async def _demonstration(settings: Settings, store: Store | None) -> Running | N
 
 
 def _fleet(
-    accounts: StaticAccounts, root: bytes, pool: Logins, store: Store | None, logger: logs.Logger
+    accounts: Sequence[StaticAccount], root: bytes, pool: Logins, store: Store | None, logger: logs.Logger
 ) -> Fleet:
     repository = None if store is None else store.accounts
-    return Fleet(accounts.rows, root, pool.roads, accounts=repository, kept=pool.kept, tell=logger.warning)
+    return Fleet(accounts, root, pool.roads, accounts=repository, kept=pool.kept, tell=logger.warning)
 
 
 def _onboarding(settings: Settings, pool: Logins, fleet: Fleet) -> Onboarding:
@@ -297,13 +299,35 @@ def _admin(
     )
 
 
+def _poll(logins: Logins, fleet: Fleet, house: House, logger: logs.Logger) -> Poller:
+    """Asks ChatGPT accounts for their usage and their models beside the requests."""
+
+    def models(name: str, found: frozenset[str]) -> None:
+        fleet.advertise(name, found)
+        house.pool.replace(fleet.members)
+
+    job = Poller(
+        logins.backend,
+        names=fleet.askable,
+        usage=lambda name, page: house.pool.usage(name, page, house.clock.steady()),
+        models=models,
+        failed=lambda name, page, why: logger.info(
+            "account_page", account=name, page=page, cause=str(why.cause), status=why.status
+        ),
+        monotonic=house.clock.monotonic,
+        jitter=house.jitter,
+    )
+    job.start()
+    return job
+
+
 async def _state(store: Store, house: House, fleet: Fleet, health: Health) -> PoolState:
     """What the pool knew when the last process ended, kept from now on."""
     job = PoolState(
         house.pool,
         store.database,
         steady=house.clock.steady,
-        id_of=fleet.id_of,
+        id_of=fleet.stored_id,
         shared=store.database.dialect == "postgresql",
         well=lambda: health.well("pool_state"),
         failed=lambda why: health.ill("pool_state", why),

@@ -61,10 +61,8 @@ class Fleet:
         self._fixed = {row.name: account_of(row, salt) for row in static}
         self._known: dict[str, _Known] = {}
         self._said: set[tuple[str, str]] = set()
-        self._taught: dict[str, frozenset[str]] = {}
-        self._named: dict[str, Account] = {}
-        self._enrolled: list[Member] = []
         self.identities = {} if accounts is None else _identities(static, accounts)
+        self._advertised: dict[str, frozenset[str]] = {}
         # Kind by name, also of accounts that are gone: their last requests are still counted.
         self.kinds: dict[str, str] = {}
         self.accounts: dict[str, Account] = {}
@@ -75,6 +73,17 @@ class Fleet:
     def simulated(self) -> bool:
         """Whether the built-in simulator answers, because there is no other account."""
         return any(account.simulated for account in self.accounts.values())
+
+    def stored_id(self, name: str) -> str:
+        """Under what the store keeps what it knows of an account."""
+        known = self._known.get(name)
+        return f"config:{name}" if known is None or name in self._static else known.id
+
+    def askable(self) -> list[str]:
+        """The ChatGPT accounts that can be asked for their pages."""
+        return [
+            one.name for one in self.members if one.kind == "chatgpt" and one.status in ("active", "paused")
+        ]
 
     # -- the gateway's Accounts port -----------------------------------------------------------------
 
@@ -94,24 +103,17 @@ class Fleet:
         names = frozenset[str]().union(*(models for models in lists if models is not None))
         return None if None in lists and not names else names
 
-    # -- for those who work beside the requests ------------------------------------------------------
+    def offered(self) -> frozenset[str] | None:
+        """The same with what the accounts' own catalogues name; None where nothing is known."""
+        names = (self.listed() or frozenset[str]()).union(
+            *(models for name, models in self._advertised.items() if name in self.accounts)
+        )
+        return names or None
 
-    def id_of(self, name: str) -> str:
-        """What the store names an account's quotas by; one of the file may have nothing else there."""
-        known = self._known.get(name)
-        return f"config:{name}" if known is None or name in self._static else known.id
-
-    def plans(self) -> list[str]:
-        """The ChatGPT accounts that can be asked for their usage and their models now."""
-        return [one.name for one in self.members if one.kind == "chatgpt" and one.status == "active"]
-
-    def teach(self, name: str, models: frozenset[str]) -> bool:
-        """Takes in what an account's upstream lists, where its operator lists nothing; whether it is new."""
-        if not models or self._taught.get(name) == models:
-            return False
-        self._taught[name] = models
-        self._lay_out()
-        return True
+    def advertise(self, name: str, models: frozenset[str]) -> None:
+        """Takes in what an account's catalogue names; what its operator listed goes before that."""
+        self._advertised[name] = models
+        self.members = [self._catalogued(member) for member in self.members]
 
     # -- what the store says -------------------------------------------------------------------------
 
@@ -136,25 +138,13 @@ class Fleet:
         self._known = {**{name: self._known[name] for name in shadows if name in self._known}, **kept}
         # A real account ends the demonstration.
         first = [one for one in self._fixed.values() if not (one.simulated and found)]
-        self._named = {**{one.name: one for one in first}, **found}
-        self._enrolled = [*(self._of_file(one, shadows.get(one.name)) for one in first), *members]
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        """Shows the accounts with the models that their upstreams told where nobody else did."""
-        told = {
-            name: self._taught[name]
-            for name, one in self._named.items()
-            if one.models is None and name in self._taught
-        }
-        self.accounts = {
-            name: replace(one, models=told[name]) if name in told else one
-            for name, one in self._named.items()
-        }
-        self.members = [
-            replace(one, models=told[one.name]) if one.name in told else one for one in self._enrolled
-        ]
+        self.accounts = {**{one.name: one for one in first}, **found}
         self.kinds.update({one.name: one.kind for one in self.accounts.values()})
+        members[:0] = [self._of_file(one, shadows.get(one.name)) for one in first]
+        self.members = [self._catalogued(member) for member in members]
+
+    def _catalogued(self, member: Member) -> Member:
+        return replace(member, advertised=self._advertised.get(member.name))
 
     def _of_file(self, account: Account, shadow: StoredAccount | None) -> Member:
         """How the pool keeps an account of the file; what was found out about its login is in the store."""

@@ -149,7 +149,8 @@ class Attempts:
             found = [failure for _, failure in self.failures if failure.cause is cause]
             if found and not self._final:
                 return min(found, key=lambda failure: failure.retry_after or 0.0)
-        return self.failures[-1][1]
+        asked = [failure for _, failure in self.failures if failure.cause is not Cause.UNFIT]
+        return (asked or [self.failures[-1][1]])[-1]
 
     @property
     def _final(self) -> bool:

@@ -132,7 +132,7 @@ class Exchange:
         finally:
             self._task = None
 
-    async def _answer_at_once(self, turn: Turn, events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    async def _answer_at_once(self, turn: Turn, events: list[Any]) -> dict[str, Any] | None:
         self.row.status, self.row.outcome = 200, "ok"
         if self._sink is None:
             return turn.fold(events)
@@ -169,13 +169,16 @@ class Exchange:
     async def _attempt(self, turn: Turn, step: Step, pacer: Pacer) -> UpstreamFailure | None:
         """Sends one attempt. Returns its failure if nothing of its content reached the client."""
         learnt = self._house.learnt.of(step.account.name, turn.model, self._clock.monotonic())
-        body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
+        try:
+            body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
+        except UpstreamError as error:  # not for this account, whatever it would answer
+            return error.failure
         pacer.attempt()
         sent = self._clock.monotonic()
         try:
-            async with self._house.upstream.open(step.account, body, headers) as answer:
+            async with self._house.upstream.open(step.account, body, headers, turn.suffix) as answer:
                 self.row.connect_ms = _ms(self._clock.monotonic() - sent)
-                async for events in answer.events():
+                async for events in turn.read(answer):
                     pacer.touch()
                     if await self._relay(turn, turn.feed(events)):
                         answer.complete = turn.complete
@@ -195,7 +198,7 @@ class Exchange:
             self._route.failed(failure)  # the client was told; so is the pool
         return None if self._content else failure
 
-    async def _relay(self, turn: Turn, events: list[dict[str, Any]]) -> bool:
+    async def _relay(self, turn: Turn, events: list[Any]) -> bool:
         """Passes on what the upstream's last bytes became; true when nothing more is to come."""
         if self.row.first_byte_ms is None:
             self.row.first_byte_ms = self._since()
@@ -225,7 +228,7 @@ class Exchange:
 
     # -- writing -------------------------------------------------------------------------------------
 
-    async def _write(self, turn: Turn, events: list[dict[str, Any]]) -> None:
+    async def _write(self, turn: Turn, events: list[Any]) -> None:
         if self._sink is None:
             turn.collect(events)
             return

@@ -6,8 +6,7 @@ event the turn leaves what later turns draw on: calibration, raw tool arguments,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from dragoman.cache import verdict as verdicts
@@ -16,14 +15,15 @@ from dragoman.cache.prefix import Prefix, digest
 from dragoman.cache.turns import Thread, Turn
 from dragoman.gateway.dialects import choose_model
 from dragoman.gateway.house import House
-from dragoman.gateway.ports import Account, Counter, Principal, Row
+from dragoman.gateway.identity import LANE_HEADERS, key_policy
+from dragoman.gateway.ports import Account, Answer, Counter, Principal, Row
 from dragoman.translate.capability import capability
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.count import estimate
 from dragoman.translate.messages.failure import UpstreamFailure
 from dragoman.translate.messages.fold import Fold
-from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
+from dragoman.translate.messages.plan import Identity, Plan, Target
 from dragoman.translate.messages.reasoning import Seal
 from dragoman.translate.messages.request import translate
 from dragoman.translate.messages.stream import AnswerContext, ResponsesToMessages
@@ -35,8 +35,6 @@ BYTES_PER_TOKEN = 3.7
 DISTRUSTED = 4096
 TIER = 16  # characters of the upstream's word for it
 IGNORED = 32  # fields that are named in a row; a client may invent more
-# Where an upstream routes by headers, all of them carry the value of the lane.
-_LANE_HEADERS: Mapping[str, tuple[str, ...]] = {"chatgpt": ("session-id", "thread-id", "x-client-request-id")}
 
 
 class Messages:
@@ -63,6 +61,7 @@ class MessagesTurn:
     """One Messages request on its way. See gateway/dialects.Turn for what an exchange asks of it."""
 
     ping = sse.PING
+    suffix = ""
 
     def __init__(
         self,
@@ -113,9 +112,9 @@ class MessagesTurn:
         return self._line.affinity
 
     def cached_tokens(self) -> int:
-        """What the last turn of this conversation sent, which the upstream keeps by now."""
+        """What a prompt that repeats the last turn of this conversation should read."""
         before = self._house.turns.last(self._thread)
-        return 0 if before is None else before.input_tokens or before.prefix.tokens
+        return 0 if before is None else verdicts.expected_tokens(before, self._contract)[0]
 
     @property
     def over(self) -> bool:
@@ -186,7 +185,7 @@ class MessagesTurn:
         plan = translate(
             self._request,
             target,
-            self._policy(),
+            key_policy(house.policy, self._principal),
             Identity(line.cache_key),
             house.recall.of(self._principal.tenant),
             without_reasoning=bare,
@@ -202,10 +201,14 @@ class MessagesTurn:
         self._row.dropped_reasoning = plan.dropped_reasoning
         self._answer = ResponsesToMessages(self._context(plan, account), started=started)
         lane = line.lane_key
-        names = _LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
+        names = LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
         body = jsonio.dump(plan.body)
         plan.body.clear()  # the automaton has the plan for as long as the answer lasts
         return body, dict.fromkeys(names, lane or "")
+
+    def read(self, answer: Answer) -> AsyncIterator[list[dict[str, Any]]]:
+        """The answer's events, parsed."""
+        return answer.events()
 
     def commit(self) -> None:
         """Content went to the client: nothing will be sent again, so the prompt need not be held."""
@@ -294,17 +297,6 @@ class MessagesTurn:
         if self._answer is None:
             raise RuntimeError("no attempt was prepared")
         return self._answer
-
-    def _policy(self) -> Policy:
-        policy, key = self._house.policy, self._principal
-        if (key.default_effort, key.enforced_effort, key.max_effort) == (None, None, None):
-            return policy
-        return replace(
-            policy,
-            key_effort=key.default_effort,
-            enforced_effort=key.enforced_effort,
-            max_effort=key.max_effort,
-        )
 
     def _tool_order(self) -> tuple[str, ...]:
         """The order in which this conversation's tools were sent last: the upstream's cache depends on it."""

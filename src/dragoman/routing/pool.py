@@ -49,6 +49,9 @@ _STATUS_WHY: dict[Status, str] = {
 class Member:
     """An account as its operator keeps it; the fields are those of policy.Candidate.
 
+    models      what it serves by its operator's word; None for any name
+    advertised  what its own catalogue names, None where that is not known: those go first that name a model,
+                but a catalogue may hide models, so where nobody names one everybody may be asked
     version  changes when the account was logged in anew or changed by its operator, not when a token was
              refreshed: what was held against the account is forgotten then
     """
@@ -64,6 +67,7 @@ class Member:
     concurrency: int | None = None
     status: Status = "active"
     version: int = 0
+    advertised: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,10 @@ class Lease:
 class _View:
     """The snapshot for one model: a candidate per account, and when each is out of date by itself."""
 
-    __slots__ = ("candidates", "dirty", "due", "first_due")
+    __slots__ = ("candidates", "dirty", "due", "first_due", "named")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, named: bool) -> None:
+        self.named = named
         self.candidates: list[Candidate] = [_NOBODY] * size
         self.due = [0.0] * size
         self.first_due = 0.0
@@ -178,7 +183,7 @@ class Pool:
             self.pins.moved.clear()
         view = self._views.get(model)
         if view is None:
-            view = self._views[model] = _View(len(self._states))
+            view = self._views[model] = _View(len(self._states), self._is_named(model))
             if len(self._views) > _MODELS:
                 self._views.popitem(last=False)
         else:
@@ -188,7 +193,8 @@ class Pool:
         if view.dirty:
             states = list(self._states.values())
             for index in view.dirty:
-                view.candidates[index], view.due[index] = self._snapshot(states[index], now, model)
+                found = self._snapshot(states[index], now, model, named=view.named)
+                view.candidates[index], view.due[index] = found
             view.dirty.clear()
             view.first_due = min(view.due)
         return view.candidates
@@ -375,7 +381,14 @@ class Pool:
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _snapshot(self, state: AccountState, now: float, model: str) -> tuple[Candidate, float]:
+    def _is_named(self, model: str) -> bool:
+        """Whether some account says that it has the model, so that one which does not is passed over."""
+        members = [state.member for state in self._states.values()]
+        return any(model in (one.models or one.advertised or ()) for one in members)
+
+    def _snapshot(
+        self, state: AccountState, now: float, model: str, *, named: bool
+    ) -> tuple[Candidate, float]:
         """A candidate, and when it is out of date by itself."""
         member, health = state.member, state.health
         usable, cautious, due = True, False, now + SNAPSHOT_SECONDS
@@ -402,7 +415,7 @@ class Pool:
                 member.name,
                 member.kind,
                 member.tag,
-                member.models,
+                member.advertised if member.models is None and named else member.models,
                 member.plan,
                 member.group,
                 member.weight,

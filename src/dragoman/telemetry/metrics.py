@@ -196,7 +196,7 @@ class Metrics:
         """Takes from the house what is asked for at the moment of a scrape, and which models it knows."""
 
         def known(model: str) -> bool:
-            return model in (house.accounts.listed() or ()) or any(a.model == model for a in house.aliases)
+            return model in (house.accounts.offered() or ()) or any(a.model == model for a in house.aliases)
 
         self._known = known
         self.probes["dragoman_in_flight_requests"] = lambda: house.gate.in_flight

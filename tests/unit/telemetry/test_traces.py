@@ -42,7 +42,7 @@ class Scripted:
         self.seen: list[Mapping[str, str]] = []
 
     def open(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
+        self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str = ""
     ) -> AbstractAsyncContextManager[Answer]:
         return self._open(headers)
 
