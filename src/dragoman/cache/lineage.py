@@ -34,6 +34,10 @@ _LEGACY_USER = re.compile(r"user_[^_]*_account_.*?_session_(.+)", re.DOTALL)
 _SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
 _LANES: dict[str, Lane] = {"tools": "agent", "search": "search", "plain": "plain"}
 _TOOL_BLOCKS = frozenset({"tool_use", "tool_result"})
+# The same of a chat: roles that answer a call, and members that make one.
+_TOOL_ROLES = frozenset({"tool", "function"})
+_TOOL_CALLS = ("tool_calls", "function_call")
+_INSTRUCTIONS = frozenset({"system", "developer"})
 _USER_ID_CHARS = 4096
 KEPT = 1024
 
@@ -85,7 +89,7 @@ def lineage(
 ) -> Lineage:
     """Finds out who is speaking.
 
-    `headers` has lower-case names, `request` is a Messages request, `model` the upstream's name.
+    `headers` has lower-case names, `request` is a Messages request or a chat, `model` the upstream's name.
     `per_lane_key` gives every lane its own `cache_key`; `counting` is set for count_tokens, which shares
     neither key nor account with the conversation.
     """
@@ -301,10 +305,10 @@ def _kind(request: Mapping[str, Any]) -> str:
     A request without tools whose history holds tool calls is a compaction of a conversation that had
     them: it extends that prefix, so it counts as `tools`. A title call has no such history.
     """
-    tools = list(_objects(request.get("tools")))
+    tools = [*_objects(request.get("tools")), *_objects(request.get("functions"))]
     if any(not _hosted_search(tool) for tool in tools):
         return "tools"
-    if tools:
+    if tools or isinstance(request.get("web_search_options"), Mapping):
         return "search"
     return "tools" if _has_tool_history(request) else "plain"
 
@@ -316,9 +320,10 @@ def _hosted_search(tool: Mapping[str, Any]) -> bool:
 
 def _has_tool_history(request: Mapping[str, Any]) -> bool:
     return any(
-        block.get("type") in _TOOL_BLOCKS
+        message.get("role") in _TOOL_ROLES
+        or any(message.get(member) for member in _TOOL_CALLS)
+        or any(block.get("type") in _TOOL_BLOCKS for block in _objects(message.get("content")))
         for message in _objects(request.get("messages"))
-        for block in _objects(message.get("content"))
     )
 
 
@@ -330,8 +335,20 @@ def _billed_as_subagent(request: Mapping[str, Any]) -> bool:
 
 
 def _system(request: Mapping[str, Any]) -> Iterator[str]:
-    """The system prompt's texts without the billing line, which differs from request to request."""
-    return filter(None, map(without_billing, _texts(request.get("system"))))
+    """The system prompt's texts without the billing line, which differs from request to request.
+
+    A chat has no field for them: there they are the messages at its very beginning.
+    """
+    if "system" in request:
+        return filter(None, map(without_billing, _texts(request["system"])))
+    return filter(None, _leading(request))
+
+
+def _leading(request: Mapping[str, Any]) -> Iterator[str]:
+    for message in _objects(request.get("messages")):
+        if message.get("role") not in _INSTRUCTIONS:
+            return
+        yield from _texts(message.get("content"))
 
 
 def _texts(content: Any) -> Iterator[str]:

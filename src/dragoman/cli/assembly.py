@@ -23,6 +23,7 @@ from dragoman.cli.configured import static_account
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
 from dragoman.cli.fleet import Fleet
+from dragoman.cli.leases import janitor
 from dragoman.cli.logins import Logins, logins, user_agent
 from dragoman.cli.observing import Observing
 from dragoman.cli.poolstate import PoolState
@@ -99,6 +100,9 @@ class RandomIds:
 
     def message(self) -> str:
         return "msg_" + _token(24)
+
+    def completion(self) -> str:
+        return "chatcmpl-" + _token(29)
 
 
 def _token(length: int) -> str:
@@ -194,14 +198,14 @@ async def assemble(
     lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
     lag.start()
     health = health or Health()
-    jobs: list[Job] = [pool]
+    jobs: list[Job] = [pool, janitor(house.gate, routed, metrics, health, logger)]
     pool.start()
     mount = None
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health, fleet)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
-        jobs.append(await _state(store, house, fleet, health))
+        jobs.append(await _state(start, store, house, fleet, health))
     jobs.append(_poll(pool, fleet, house, logger))
     app = App(
         house,
@@ -321,14 +325,14 @@ def _poll(logins: Logins, fleet: Fleet, house: House, logger: logs.Logger) -> Po
     return job
 
 
-async def _state(store: Store, house: House, fleet: Fleet, health: Health) -> PoolState:
+async def _state(start: Start, store: Store, house: House, fleet: Fleet, health: Health) -> PoolState:
     """What the pool knew when the last process ended, kept from now on."""
     job = PoolState(
         house.pool,
         store.database,
         steady=house.clock.steady,
         id_of=fleet.stored_id,
-        shared=store.database.dialect == "postgresql",
+        shared=store.database.shared or start.beside,
         well=lambda: health.well("pool_state"),
         failed=lambda why: health.ill("pool_state", why),
     )
@@ -380,9 +384,9 @@ async def _follow(
 ) -> tuple[Watch, list[Job]]:
     """Takes in what the store says now, and keeps the house equal to it from then on.
 
-    With the watch come the jobs that several processes on one PostgreSQL need.
+    With the watch come the jobs that several processes on one database need.
     """
-    sharing = _sharing(store, house, health) if store.database.dialect == "postgresql" else None
+    sharing = _sharing(store, house, health) if store.database.shared or start.beside else None
     current = Current(
         store,
         house,
@@ -413,14 +417,16 @@ async def _follow(
     watch.start()
     if sharing is None:
         return watch, []
+    sharing.start()
+    if not store.database.shared:
+        return watch, [sharing]
     listener = Listener(store.database, watch.wake)
     listener.start()
-    sharing.start()
     return watch, [listener, sharing]
 
 
 def _sharing(store: Store, house: House, health: Health) -> Sharing:
-    """Limits over all processes of one database; on SQLite there is one."""
+    """Limits over all processes of one database; on SQLite there is one, but while one succeeds another."""
     sharing = Sharing(
         store.database,
         store.writer,

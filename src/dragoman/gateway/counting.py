@@ -38,8 +38,12 @@ async def count_tokens(
     body = _body(house, account, resolution.model, request)
     key = hashlib.blake2b(jsonio.dump(body), digest_size=16).digest()
     tokens = house.counts.get(key)
-    if tokens is None and account.kind == "openai":
-        tokens = await house.upstream.count(account, body)
+    if tokens is None and account.kind == "openai" and house.counts.may_ask:
+        house.counts.asking += 1
+        try:
+            tokens = await house.upstream.count(account, body)
+        finally:
+            house.counts.asking -= 1
         if tokens is not None:
             house.counts.put(key, tokens)
     if tokens is None:

@@ -1,4 +1,4 @@
-"""Which translator serves which door: what an exchange needs from a dialect, and Messages as one.
+"""Which translator serves which door: what an exchange needs from a dialect.
 
 A dialect admits a request (model access, resolution, identity) and returns its Turn. The Turn holds what
 is true of the request whatever account serves it, and makes a new plan and a new answer automaton for

@@ -30,11 +30,13 @@ class Clock(Protocol):
 
 
 class Ids(Protocol):
-    """Source of identifiers: `request()` gives `req_…`, `message()` gives `msg_…`."""
+    """Source of identifiers: `request()` gives `req_…`, `message()` `msg_…`, `completion()` `chatcmpl-…`."""
 
     def request(self) -> str: ...
 
     def message(self) -> str: ...
+
+    def completion(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

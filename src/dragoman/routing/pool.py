@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -114,6 +114,7 @@ class Lease:
     """One call under way on one account, from `Pool.started` to `Pool.ended`.
 
     answered  it has brought content;  open  it was not given back yet
+    owner     who gives it back, known to whoever began it; a lease whose owner is gone was leaked
     """
 
     account: str
@@ -123,6 +124,7 @@ class Lease:
     state: AccountState | None = field(repr=False)
     answered: bool = False
     open: bool = True
+    owner: Any = field(default=None, repr=False)
 
 
 class _View:
@@ -153,6 +155,7 @@ class Pool:
         self._states: dict[str, AccountState] = {}
         self._index: dict[str, int] = {}
         self._views: OrderedDict[str, _View] = OrderedDict()
+        self._leases: dict[int, Lease] = {}
         self._cursor = 0
         self._last = 0.0
         self._read: dict[tuple[str, str, int], Window] = {}
@@ -228,7 +231,9 @@ class Pool:
         spent = state.quotas.exhausted(model, now) is not None
         return room and not spent and state.health.may_start(now, model)
 
-    def started(self, name: str, now: float, *, model: str, affinity: str | None = None) -> Lease:
+    def started(
+        self, name: str, now: float, *, model: str, affinity: str | None = None, owner: Any = None
+    ) -> Lease:
         """A call begins, without a pause since it was chosen.
 
         Its lease has one owner, who gives it back with `ended` on every way out.
@@ -240,7 +245,9 @@ class Pool:
             state.in_flight += 1
             state.health.started(began, model)
             self._touched(name)
-        return Lease(name, model, affinity, began, state)
+        lease = Lease(name, model, affinity, began, state, owner=owner)
+        self._leases[id(lease)] = lease
+        return lease
 
     # -- after a call ------------------------------------------------------------------------------------
 
@@ -278,6 +285,7 @@ class Pool:
         if not lease.open:
             return
         lease.open = False
+        del self._leases[id(lease)]
         if lease.state is not None:
             lease.state.in_flight -= 1
             lease.state.health.ended(lease.model, lease.began)
@@ -335,6 +343,11 @@ class Pool:
         changes = list(self._heard.values())
         self._heard.clear()
         return changes
+
+    @property
+    def leases(self) -> Collection[Lease]:
+        """The calls under way."""
+        return self._leases.values()
 
     def in_flight(self) -> dict[str, int]:
         """Calls under way by account; all 0 where nothing runs."""

@@ -13,12 +13,14 @@ from dragoman.translate.models import described, published
 from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
 from dragoman.web.allowance import AllowanceDoor
+from dragoman.web.chat import CHAT
 from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import MESSAGES, CountDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
 from dragoman.web.responses import COMPACTION, RESPONSES, InputTokensDoor
 from dragoman.web.routes import (
+    CHAT_PATHS,
     CODEX_MODELS_PATHS,
     CODEX_USAGE_PATHS,
     MESSAGES_PATHS,
@@ -140,6 +142,7 @@ class App:
         count = CountDoor(house, self._logger, limit)
         models = partial(self._models)
         responses = GenerationDoor(house, self._logger, limit, RESPONSES)
+        chat = GenerationDoor(house, self._logger, limit, CHAT)
         compaction = GenerationDoor(house, self._logger, limit, COMPACTION)
         counting = InputTokensDoor(house, self._logger, limit)
         routes: dict[str, Route] = {
@@ -163,6 +166,8 @@ class App:
             routes[path] = Route("key", {"POST": responses})
             routes[f"{path}/compact"] = Route("key", {"POST": compaction})
             routes[f"{path}/input_tokens"] = Route("key", {"POST": counting})
+        for path in CHAT_PATHS:
+            routes[path] = Route("key", {"POST": chat})
         for path in CODEX_MODELS_PATHS:
             routes[path] = Route("key", {"GET": partial(self._codex_models)})
         for paths, codex in ((USAGE_PATHS, False), (CODEX_USAGE_PATHS, True)):

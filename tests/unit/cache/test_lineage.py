@@ -537,3 +537,81 @@ def test_the_anchor_is_the_instructions_and_the_words_up_to_the_first_users() ->
 def test_without_words_nobody_is_known(nothing: Any) -> None:
     line = respond(input=nothing)
     assert (line.source, line.cache_key, line.affinity) == ("none", None, None)
+
+
+# -- chats -------------------------------------------------------------------------------------------
+
+
+def chat(*more: dict[str, Any], system: str = "You help.", **fields: Any) -> dict[str, Any]:
+    """A chat that names no session; `more` are the messages behind the first question."""
+    return {
+        "model": "gpt-5.5",
+        "messages": [
+            {"role": "system", "content": system},
+            {"role": "user", "content": "Hello there."},
+            *more,
+        ],
+        **fields,
+    }
+
+
+LOOK = {"type": "function", "function": {"name": "look"}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+ANSWERED: list[dict[str, Any]] = [
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "A sail."},
+]
+
+
+def test_the_turns_of_a_chat_share_the_anchor_of_their_first_words() -> None:
+    """B102: without any identity the instructions and the first question tell chats apart."""
+    turns = [chat(), chat(*ANSWERED), chat(*ANSWERED, {"role": "user", "content": "And now?"})]
+    assert len({speak({**turn, "tools": [LOOK]}) for turn in turns}) == 1
+    first = speak(chat())
+    assert first.source == "anchor"
+    assert speak(chat(system="You help others.")).session != first.session
+    without = [{"role": "user", "content": "Hello there."}]
+    assert speak({**chat(), "messages": without}).session != first.session
+    parts = [{"type": "text", "text": "You help."}]
+    spelt = chat()
+    spelt["messages"][0] = {"role": "developer", "content": parts}
+    assert speak(spelt) == first
+
+
+@pytest.mark.parametrize(
+    ("header", "source"), [("x-session-affinity", "session"), ("session-id", "codex"), (None, "cache-key")]
+)
+def test_a_chat_is_known_by_its_header_or_its_key(header: str | None, source: str) -> None:
+    headers = {} if header is None else {header: "s-1"}
+    line = speak(chat(prompt_cache_key="s-1"), headers)
+    assert (line.session, line.source) == ("s-1", source)
+
+
+@pytest.mark.parametrize("field", ["user", "safety_identifier"])
+def test_who_asks_is_no_session(field: str) -> None:
+    """A person has many conversations: their name would join them all."""
+    assert speak(chat(**{field: "ann"})) == speak(chat())
+
+
+@pytest.mark.parametrize(
+    ("request_", "lane"),
+    [
+        (chat(), "plain"),
+        (chat(tools=[LOOK]), "main"),
+        (chat(functions=[{"name": "look"}]), "main"),
+        (chat(web_search_options={}), "search"),
+        (chat(tools=[LOOK], web_search_options={}), "main"),
+        (chat(*ANSWERED), "main"),
+        (chat({"role": "assistant", "function_call": {"name": "look", "arguments": "{}"}}), "main"),
+        (chat({"role": "function", "name": "look", "content": "A sail."}), "main"),
+    ],
+)
+def test_the_lane_of_a_chat_is_what_it_can_do(request_: dict[str, Any], lane: str) -> None:
+    assert speak(request_).lane == lane
+
+
+def test_plain_chats_of_one_session_are_told_apart_by_their_instructions() -> None:
+    headers = {"x-session-id": "s-1"}
+    title, talk = speak(chat(system="Find a title."), headers), speak(chat(), headers)
+    assert title.affinity == talk.affinity
+    assert title.conversation_hash != talk.conversation_hash

@@ -13,8 +13,9 @@ from dragoman.gateway.attempts import Attempts
 from dragoman.gateway.dialects import Turn
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
-from dragoman.gateway.route import DEADLINE_SECONDS, Route
+from dragoman.gateway.route import Route
 from dragoman.routing.pool import Member, Outcome, Pool
+from dragoman.routing.retries import TOTAL_SECONDS, RetryBudget
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
 from dragoman.wire.errors import Failure, Kind
 
@@ -37,6 +38,7 @@ class Place:
     def __post_init__(self) -> None:
         self.pool = Pool(self.members)
         self.attempts = Attempts(lambda: 0.0)
+        self.retries = RetryBudget()
 
     def route(self, groups: frozenset[str] | None = None) -> Route:
         accounts = {one.name: Account(one.name, "openai", "tag") for one in self.members}
@@ -46,6 +48,8 @@ class Place:
             accounts=SimpleNamespace(get=accounts.get),
             admission=SimpleNamespace(prices=SimpleNamespace(upstream=lambda model: self.price)),
             jitter=lambda: 0.0,
+            retries=self.retries,
+            gate=SimpleNamespace(in_flight=1),
         )
         turn = SimpleNamespace(
             model=MODEL, requested="claude-x", affinity=self.affinity, cached_tokens=lambda: self.cached
@@ -101,7 +105,7 @@ async def test_after_the_deadline_nobody_else_is_asked() -> None:
     place = Place(members("a", "b"))
     route = place.route()
     assert await place.attempt(route, UpstreamFailure(Cause.QUOTA)) == "a"
-    place.now += DEADLINE_SECONDS + 1
+    place.now += TOTAL_SECONDS + 1
     assert await place.attempt(route) is None
 
 
@@ -153,3 +157,35 @@ async def test_the_last_failure_is_told_unless_somebody_is_back_sooner() -> None
         await broken.attempt(route, UpstreamFailure(Cause.SERVER, "it broke"))
     assert await broken.attempt(route) is None
     assert route.verdict(broken.attempts) == UpstreamFailure(Cause.SERVER, "it broke")
+
+
+async def test_extra_attempts_on_a_failing_road_are_bounded_over_all_requests() -> None:
+    """reliability R7: what an account refuses for itself is no such attempt."""
+    place = Place(members(*(f"a{number}" for number in range(60))))
+    asked = 0
+    for number in range(20):
+        place.attempts, place.affinity = Attempts(lambda: 0.0), None
+        route = place.route()
+        place.now += 0.01
+        while await place.attempt(route, UpstreamFailure(Cause.CUT)) is not None:
+            asked += 1
+        if number == 0:
+            assert asked == 3
+    assert asked <= 20 * 1.2 + 3 + 1
+    assert place.retries.under_way == 0
+    place.attempts = Attempts(lambda: 0.0)
+    place.now += 600
+    route = place.route()
+    spent = [await place.attempt(route, UpstreamFailure(Cause.QUOTA)) for _ in range(20)]
+    assert len(set(spent)) == 20
+
+
+async def test_an_extra_attempt_that_brings_content_costs_nothing() -> None:
+    place = Place(members("a", "b"))
+    for _ in range(30):
+        place.attempts, place.affinity = Attempts(lambda: 0.0), None
+        place.now += 70
+        route = place.route()
+        assert await place.attempt(route, UpstreamFailure(Cause.TRANSPORT)) is not None
+        assert await place.attempt(route) is not None
+    assert place.retries.under_way == 0

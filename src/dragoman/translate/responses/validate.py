@@ -34,7 +34,7 @@ NOT_OFFERED: Mapping[str, str] = {
 _TEXTS = ("instructions", "previous_response_id", "service_tier", "truncation", "user", "safety_identifier")
 _KEYS = ("prompt_cache_key", "promptCacheKey", "prompt_cache_retention")
 _FLAGS = ("stream", "store", "background", "parallel_tool_calls")
-_OBJECTS = ("reasoning", "text", "metadata", "stream_options", "prompt_cache_options", "client_metadata")
+_OBJECTS = ("reasoning", "text", "metadata", "prompt", "prompt_cache_options", "client_metadata")
 _URLS: Mapping[str, tuple[str, ...]] = {
     "image_url": ("https://", "http://", "data:"),
     "file_url": ("https://", "http://"),
@@ -98,7 +98,7 @@ def _part(part: Any) -> Any:
 def _check_input(request: Request) -> None:
     value = request.get("input")
     if value is None:
-        if request.get("previous_response_id") is None and request.get("prompt") is None:
+        if not request.get("previous_response_id") and not request.get("prompt"):
             raise Flaw("input", "is required: a string or an array of items")
         return
     if isinstance(value, str):
