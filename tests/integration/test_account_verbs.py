@@ -429,6 +429,42 @@ async def test_an_accounts_life(verbs: Verbs) -> None:
         assert (await here.run("list")).out.startswith("No account:")
 
 
+async def test_names_and_checks_know_the_accounts_of_the_store(verbs: Verbs) -> None:
+    """Aliases are judged by what they serve, the demo's aliases end, and doctor misses no account."""
+    async with installed(verbs) as here:
+
+        async def of(*arguments: str, code: int = 0) -> Any:
+            return (await asyncio.to_thread(verbs, *arguments, code=code)).json()
+
+        demo = await of("alias", "test", "claude-x", "--json")
+        assert (demo["accounts"], demo["rule"]) == (["simulated"], "glob")
+        base = ("--base-url", f"{here.up.url}/v1", "--key-env", "UPSTREAM_KEY")
+        await here.run("add", "paid", *base, "--models", "gpt-5.5")
+        told = await of("alias", "test", "gpt-5.5", "--json")
+        assert (told["accounts"], told["rule"]) == (["paid"], "listed")
+        assert await of("alias", "list", "--json") == []
+        found = (await of("doctor", "--json", "--offline"))["findings"]
+        assert "account-none" not in {one["id"] for one in found}
+        await here.run("pause", "paid")
+        found = (await of("doctor", "--json", "--offline"))["findings"]
+        assert ("account", "warn") in {(one["id"], one["level"]) for one in found}
+        assert any(one["fix"] == "dragoman account resume paid" for one in found)
+
+
+async def test_doctor_tells_of_tokens_that_nobody_renews_and_of_addresses(verbs: Verbs) -> None:
+    async with installed(verbs) as here:
+        logins.account(here.up, verbs.place, "acct-1", exp=1_000_000_000)
+        await here.run("import", "one", str(verbs.place / "acct-1.json"))
+        verbs.environment["DRAGOMAN_UPSTREAM__ALLOW_LINK_LOCAL"] = "true"
+        await here.run("add", "odd", "--kind", "responses", "--base-url", "http://169.254.1.1/v1")
+        del verbs.environment["DRAGOMAN_UPSTREAM__ALLOW_LINK_LOCAL"]
+        said = await asyncio.to_thread(verbs, "doctor", "--json", "--offline", code=4)
+        found = {(one["id"], one["level"]): one["sentence"] for one in said.json()["findings"]}
+        assert "nobody has renewed it" in found["account-login", "warn"]
+        assert "link-local" in found["account-address", "error"]
+        assert "plain http" in found["account-address", "warn"]
+
+
 async def test_what_is_exported_can_be_imported_elsewhere(verbs: Verbs, tmp_path: Path) -> None:
     """The same tokens under the same account, in a file that nobody else may read, with a warning."""
     async with installed(verbs) as here:
@@ -456,6 +492,20 @@ async def test_what_is_exported_can_be_imported_elsewhere(verbs: Verbs, tmp_path
         await here.run("add", "paid", *base)
         key = await here.run("export", "paid", code=1)
         assert "is no ChatGPT login" in key.err
+
+
+async def test_a_rotated_secret_opens_every_login_again(verbs: Verbs) -> None:
+    """reliability X2: sealed anew with the newest key; the wrong one opens nothing, and says so."""
+    async with installed(verbs) as here:
+        logins.account(here.up, verbs.place, "acct-1")
+        await here.run("import", "one", str(verbs.place / "acct-1.json"))
+        secret = verbs.data / "secret"
+        old = secret.read_text()
+        await asyncio.to_thread(verbs, "secrets", "rotate", "--drop-old")
+        assert (await here.run("export", "one")).json()["tokens"] == logins.document("acct-1")["tokens"]
+        secret.write_text(old)
+        refused = await here.run("list", code=3)
+        assert "does not open the database" in refused.err
 
 
 async def test_an_expired_token_is_renewed_by_the_try_and_kept(verbs: Verbs) -> None:
