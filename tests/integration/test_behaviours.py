@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from dragoman.cli.fleet import Fleet
 from dragoman.simulator.contract import Flavour
 from dragoman.simulator.state import State
 from dragoman.translate.messages.plan import UpstreamKind
 from dragoman.translate.models import profile
 from dragoman.upstream.accounts import StaticAccount
-from dragoman.upstream.roads import LiveRoads
 from tests.support import conversation
-from tests.support.inprocess import Gateway, gateway
+from tests.support.inprocess import gateway
 from tests.support.simulated import answered
 from tests.support.upstream import Seen, Talk, answer, completed, created, delta, status, upstream
 
@@ -134,11 +132,6 @@ async def test_an_answer_cut_by_its_limit_is_logged_as_an_answer(tmp_path: Path)
     assert (row.status, row.outcome, row.stop_reason) == (200, "ok", "max_tokens")
     assert (row.input_tokens, row.output_tokens, row.usage_source) == (30, 7, "measured")
     assert '"level":"info"' in house.log.getvalue()
-
-
-def lone(house: Gateway, account: StaticAccount) -> Fleet:
-    """The account as the only one, on the roads that are there."""
-    return Fleet([account], b"salt", cast(LiveRoads, house.assembly.upstream._roads))
 
 
 SCHEMAS: list[dict[str, Any]] = [

@@ -19,7 +19,10 @@ def target(kind: Any = "openai", model: str = "gpt-5.5", *learnt: str) -> Target
 
 def test_ids_and_states_are_no_part_of_the_prompt() -> None:
     """Codex names an old item anew now and then; the upstream's cache does not mind."""
-    one = {"model": "m", "input": [{"type": "message", "id": "a", "status": "completed", "role": "user"}]}
+    one: dict[str, Any] = {
+        "model": "m",
+        "input": [{"type": "message", "id": "a", "status": "completed", "role": "user"}],
+    }
     other = {"model": "m", "input": [{"type": "message", "id": "b", "role": "user"}]}
     assert prompt_of(one) == prompt_of(other)
     assert one["input"][0]["id"] == "a"
