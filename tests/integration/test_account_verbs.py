@@ -125,6 +125,11 @@ async def test_with_the_browser_of_this_machine(
         assert (row["name"], row["kind"], row["status"]) == ("plus", "chatgpt", "active")
         tried = await here.run("test", "plus")
         assert tried.out.startswith("plus: the login is taken (plan plus); 100% of 5h left")
+        told = await here.run("show", "plus")
+        assert re.search(r"^5h of main +100% left, reset 20.* UTC \(.*, heard \d+s ago\)$", told.out, re.M)
+        assert "100% of 5h" in (await here.run("list")).out
+        windows = (await here.run("show", "plus", "--json")).json()["quota"]
+        assert {row["window"]: row["remaining"] for row in windows} == {"5h": 1.0, "7d": 1.0}
     assert "You are logged in" in browser.pages[0]
 
 
