@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dragoman.translate.messages.plan import UpstreamKind
-from dragoman.upstream.accounts import StaticAccount, StaticAccounts
+from dragoman.upstream.accounts import StaticAccount
 from tests.support.inprocess import Gateway, gateway
 from tests.support.upstream import Talk, Upstream, answer, completed, created, delta, status, upstream
 
@@ -220,7 +220,7 @@ async def test_every_kind_of_account_serves_chats(pair: tuple[Gateway, Upstream]
     """D6: an output limit where it is taken; else visible output is cut here. No kind sees who asked."""
     house, up = pair
     ours = StaticAccount("a", kind, up.url, "sk-upstream-a")
-    house.assembly.house.accounts = StaticAccounts([ours], b"salt")
+    house.serve_by(ours)
     up.play(using(10, cached=0))
     reply = await house.chat(max_tokens=4000, user="ann", prompt_cache_key="raw", temperature=1)
     assert reply.finish == ["stop"]

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import aiohttp
 
 from dragoman.cli.assembly import Assembly, assemble
+from dragoman.cli.fleet import Fleet
 from dragoman.cli.start import resolve
 from dragoman.cli.store import opened
 from dragoman.gateway.ports import Row
@@ -21,6 +22,8 @@ from dragoman.settings import Settings
 from dragoman.store.health import Health
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import LogLedger
+from dragoman.upstream.accounts import StaticAccount
+from dragoman.upstream.roads import LiveRoads
 from dragoman.web.door import Drain, Limits, Server, listen
 from dragoman.web.protocol import DoorConfig
 from dragoman.web.reply import fresh_request_id
@@ -134,6 +137,11 @@ class Gateway:
             **more,
         }
         return await self.post("/v1/chat/completions", request, headers)
+
+    def serve_by(self, account: StaticAccount) -> None:
+        """This account is the only one from now on; it takes the road of the one that had its name."""
+        roads = cast(LiveRoads, self.assembly.upstream._roads)
+        self.assembly.house.accounts = Fleet([account], b"salt", roads)
 
     async def row(self, count: int = 1) -> Row:
         """The count-th row, as soon as it is there."""

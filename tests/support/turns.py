@@ -57,6 +57,9 @@ class _Accounts:
     def get(self, name: str) -> Account | None:
         return ACCOUNT if name == ACCOUNT.name else None
 
+    def offered(self) -> frozenset[str] | None:
+        return None
+
     def candidates(self, model: str) -> Sequence[Account]:
         return [ACCOUNT]
 

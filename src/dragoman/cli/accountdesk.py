@@ -34,7 +34,6 @@ from dragoman.onboarding.probe import Prober, Verdict
 from dragoman.onboarding.signin import SignInFailed
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.accounts import Accounts, Added, Credentials, StoredAccount
-from dragoman.upstream.accounts import StaticAccounts
 from dragoman.upstream.authfile import MOST_BYTES, AuthFileError, Login, export, parse
 from dragoman.upstream.calls import Calls
 from dragoman.upstream.oauth import Issuer
@@ -241,10 +240,10 @@ async def tried(here: Place, store: Store, name: str) -> Verdict:
     told = stored[0] if stored else None
     if told is not None and told.status in ("needs_login", "dead"):
         return Verdict(False, told.note or "the login is over", _again(name, bool(rows)))
-    static = StaticAccounts([configured.static_account(row) for row in rows], store.facts.root)
+    static = [configured.static_account(row) for row in rows]
     pool = await logins(settings, static, lambda *_, **__: None, store)
     try:
-        fleet = Fleet(static.rows, store.facts.root, pool.roads, accounts=store.accounts, kept=pool.kept)
+        fleet = Fleet(static, store.facts.root, pool.roads, accounts=store.accounts, kept=pool.kept)
         fleet.adopt(stored)
         account = fleet.accounts.get(name)
         if account is None:

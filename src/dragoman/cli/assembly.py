@@ -23,6 +23,7 @@ from dragoman.cli.configured import static_account
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
 from dragoman.cli.fleet import Fleet
+from dragoman.cli.leases import janitor
 from dragoman.cli.logins import Logins, logins, user_agent
 from dragoman.cli.observing import Observing
 from dragoman.cli.poolstate import PoolState
@@ -52,8 +53,9 @@ from dragoman.telemetry.metrics import Metrics
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
-from dragoman.upstream.accounts import StaticAccount, StaticAccounts
+from dragoman.upstream.accounts import StaticAccount
 from dragoman.upstream.client import HttpUpstream
+from dragoman.upstream.poll import Poller
 from dragoman.upstream.roads import LiveRoads
 from dragoman.web.admin.house import AdminHouse, Onboarding
 from dragoman.web.admin.mount import Mount
@@ -163,7 +165,7 @@ async def assemble(
     configured.check_certificates(settings)
     root = start.secret if store is None else store.facts.root
     simulator = await _demonstration(settings, store)
-    accounts = StaticAccounts(_accounts(settings, simulator), root)
+    accounts = _accounts(settings, simulator)
     pool = await logins(settings, accounts, logger.warning, store)
     fleet = _fleet(accounts, root, pool, store, logger)
     onboarding = _onboarding(settings, pool, fleet)
@@ -196,13 +198,15 @@ async def assemble(
     lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
     lag.start()
     health = health or Health()
-    jobs: list[Job] = [pool]
+    jobs: list[Job] = [pool, janitor(house.gate, routed, metrics, health, logger)]
     pool.start()
     mount = None
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health, fleet)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
-        jobs += [mount, *together, watch, await _state(store, house, health), _sweep(store, settings, logger)]
+        jobs += [mount, *together, watch, _sweep(store, settings, logger)]
+        jobs.append(await _state(start, store, house, fleet, health))
+    jobs.append(_poll(pool, fleet, house, logger))
     app = App(
         house,
         logger,
@@ -231,10 +235,10 @@ async def _demonstration(settings: Settings, store: Store | None) -> Running | N
 
 
 def _fleet(
-    accounts: StaticAccounts, root: bytes, pool: Logins, store: Store | None, logger: logs.Logger
+    accounts: Sequence[StaticAccount], root: bytes, pool: Logins, store: Store | None, logger: logs.Logger
 ) -> Fleet:
     repository = None if store is None else store.accounts
-    return Fleet(accounts.rows, root, pool.roads, accounts=repository, kept=pool.kept, tell=logger.warning)
+    return Fleet(accounts, root, pool.roads, accounts=repository, kept=pool.kept, tell=logger.warning)
 
 
 def _onboarding(settings: Settings, pool: Logins, fleet: Fleet) -> Onboarding:
@@ -299,14 +303,36 @@ def _admin(
     )
 
 
-async def _state(store: Store, house: House, health: Health) -> PoolState:
+def _poll(logins: Logins, fleet: Fleet, house: House, logger: logs.Logger) -> Poller:
+    """Asks ChatGPT accounts for their usage and their models beside the requests."""
+
+    def models(name: str, found: frozenset[str]) -> None:
+        fleet.advertise(name, found)
+        house.pool.replace(fleet.members)
+
+    job = Poller(
+        logins.backend,
+        names=fleet.askable,
+        usage=lambda name, page: house.pool.usage(name, page, house.clock.steady()),
+        models=models,
+        failed=lambda name, page, why: logger.info(
+            "account_page", account=name, page=page, cause=str(why.cause), status=why.status
+        ),
+        monotonic=house.clock.monotonic,
+        jitter=house.jitter,
+    )
+    job.start()
+    return job
+
+
+async def _state(start: Start, store: Store, house: House, fleet: Fleet, health: Health) -> PoolState:
     """What the pool knew when the last process ended, kept from now on."""
     job = PoolState(
         house.pool,
         store.database,
         steady=house.clock.steady,
-        id_of=lambda name: f"config:{name}",
-        shared=store.database.dialect == "postgresql",
+        id_of=fleet.stored_id,
+        shared=store.database.shared or start.beside,
         well=lambda: health.well("pool_state"),
         failed=lambda why: health.ill("pool_state", why),
     )
@@ -358,9 +384,9 @@ async def _follow(
 ) -> tuple[Watch, list[Job]]:
     """Takes in what the store says now, and keeps the house equal to it from then on.
 
-    With the watch come the jobs that several processes on one PostgreSQL need.
+    With the watch come the jobs that several processes on one database need.
     """
-    sharing = _sharing(store, house, health) if store.database.dialect == "postgresql" else None
+    sharing = _sharing(store, house, health) if store.database.shared or start.beside else None
     current = Current(
         store,
         house,
@@ -391,14 +417,16 @@ async def _follow(
     watch.start()
     if sharing is None:
         return watch, []
+    sharing.start()
+    if not store.database.shared:
+        return watch, [sharing]
     listener = Listener(store.database, watch.wake)
     listener.start()
-    sharing.start()
     return watch, [listener, sharing]
 
 
 def _sharing(store: Store, house: House, health: Health) -> Sharing:
-    """Limits over all processes of one database; on SQLite there is one."""
+    """Limits over all processes of one database; on SQLite there is one, but while one succeeds another."""
     sharing = Sharing(
         store.database,
         store.writer,

@@ -62,6 +62,7 @@ class Fleet:
         self._known: dict[str, _Known] = {}
         self._said: set[tuple[str, str]] = set()
         self.identities = {} if accounts is None else _identities(static, accounts)
+        self._advertised: dict[str, frozenset[str]] = {}
         # Kind by name, also of accounts that are gone: their last requests are still counted.
         self.kinds: dict[str, str] = {}
         self.accounts: dict[str, Account] = {}
@@ -72,6 +73,17 @@ class Fleet:
     def simulated(self) -> bool:
         """Whether the built-in simulator answers, because there is no other account."""
         return any(account.simulated for account in self.accounts.values())
+
+    def stored_id(self, name: str) -> str:
+        """Under what the store keeps what it knows of an account."""
+        known = self._known.get(name)
+        return f"config:{name}" if known is None or name in self._static else known.id
+
+    def askable(self) -> list[str]:
+        """The ChatGPT accounts that can be asked for their pages."""
+        return [
+            one.name for one in self.members if one.kind == "chatgpt" and one.status in ("active", "paused")
+        ]
 
     # -- the gateway's Accounts port -----------------------------------------------------------------
 
@@ -90,6 +102,18 @@ class Fleet:
         lists = [account.models for account in self.accounts.values()]
         names = frozenset[str]().union(*(models for models in lists if models is not None))
         return None if None in lists and not names else names
+
+    def offered(self) -> frozenset[str] | None:
+        """The same with what the accounts' own catalogues name; None where nothing is known."""
+        names = (self.listed() or frozenset[str]()).union(
+            *(models for name, models in self._advertised.items() if name in self.accounts)
+        )
+        return names or None
+
+    def advertise(self, name: str, models: frozenset[str]) -> None:
+        """Takes in what an account's catalogue names; what its operator listed goes before that."""
+        self._advertised[name] = models
+        self.members = [self._catalogued(member) for member in self.members]
 
     # -- what the store says -------------------------------------------------------------------------
 
@@ -116,7 +140,11 @@ class Fleet:
         first = [one for one in self._fixed.values() if not (one.simulated and found)]
         self.accounts = {**{one.name: one for one in first}, **found}
         self.kinds.update({one.name: one.kind for one in self.accounts.values()})
-        self.members = [*(self._of_file(one, shadows.get(one.name)) for one in first), *members]
+        members[:0] = [self._of_file(one, shadows.get(one.name)) for one in first]
+        self.members = [self._catalogued(member) for member in members]
+
+    def _catalogued(self, member: Member) -> Member:
+        return replace(member, advertised=self._advertised.get(member.name))
 
     def _of_file(self, account: Account, shadow: StoredAccount | None) -> Member:
         """How the pool keeps an account of the file; what was found out about its login is in the store."""

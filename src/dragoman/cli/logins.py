@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from dragoman import __version__
 from dragoman.cli.kept import KeptTokens
 from dragoman.cli.store import Store
 from dragoman.settings import Settings
-from dragoman.upstream.accounts import StaticAccounts
+from dragoman.upstream.accounts import StaticAccount, road_of
 from dragoman.upstream.calls import Calls
 from dragoman.upstream.chatgpt import CATALOGUE_VERSION, Backend, Presented, dressing
 from dragoman.upstream.memory import MemoryTokens
@@ -51,7 +51,7 @@ def user_agent(settings: Settings) -> str:
 
 
 async def logins(
-    settings: Settings, accounts: StaticAccounts, tell: Callable[..., Any], store: Store | None
+    settings: Settings, accounts: Sequence[StaticAccount], tell: Callable[..., Any], store: Store | None
 ) -> Logins:
     """Puts them together inside the running loop; asks no upstream anything yet. Raises StoreError.
 
@@ -83,11 +83,12 @@ async def logins(
         chatgpt.client_version or CATALOGUE_VERSION,
     )
     roads = LiveRoads(keeper, dressing(presented))
-    for name, road in accounts.roads.items():
-        roads.put(name, road)
-    for name, (base_url, login) in accounts.logins.items():
-        memory.put(name, login)
-        known = login if kept is None else await kept.take(name, base_url, login)
-        roads.put_login(name, base_url, known)
     backend = Backend(calls, roads, presented, now=time.time)
+    for row in accounts:
+        if row.login is None:
+            roads.put(row.name, road_of(row))
+            continue
+        memory.put(row.name, row.login)
+        known = row.login if kept is None else await kept.take(row.name, row.base_url, row.login)
+        roads.put_login(row.name, row.base_url, known)
     return Logins(calls, issuer, keeper, roads, backend, kept)

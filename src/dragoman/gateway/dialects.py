@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Answer, Principal, Row
+from dragoman.routing.policy import Demand, refusal
 from dragoman.translate.messages.failure import UpstreamFailure
 from dragoman.translate.models import Resolution, resolve
 from dragoman.wire.errors import Failure, Kind, Refused
@@ -90,8 +91,20 @@ def may_use(principal: Principal, requested: str) -> bool:
     return any(fnmatch.fnmatchcase(requested, pattern) for pattern in principal.models)
 
 
+def who_counts(house: House, principal: Principal, model: str) -> Account | None:
+    """The account whose counter a request would be counted with; it takes no place and no conversation."""
+    demand = Demand(model, principal.groups)
+    words = [(refusal(one, demand), one.name) for one in house.pool.candidates(house.clock.steady(), model)]
+    serving = [(word, name) for word, name in words if word not in ("model", "scope")]
+    # Who rests serves the model all the same: its kind says how to count.
+    name = next((name for word, name in sorted(serving, key=lambda one: one[0] != "")), None)
+    return None if name is None else house.accounts.get(name)
+
+
 def choose_model(house: House, principal: Principal, requested: str) -> Resolution:
     """Access on the requested name first, then the upstream model. Raises Refused (403, 404)."""
     if not may_use(principal, requested):
         raise Refused(Failure(Kind.PERMISSION, f"This key may not use the model {requested!r}."))
-    return resolve(requested, house.aliases, house.accounts.listed())
+    accounts = house.accounts
+    passes = accounts.listed() is None
+    return resolve(requested, house.aliases, accounts.offered(), passes=passes)

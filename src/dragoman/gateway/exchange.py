@@ -25,6 +25,8 @@ _EXPIRED = {
     Expired.FIRST_EVENT: UpstreamFailure(Cause.TIMEOUT, "no answer within the first-event limit"),
     Expired.IDLE: UpstreamFailure(Cause.TIMEOUT, "the stream fell silent beyond the idle limit"),
 }
+# How long the official SDKs wait, in seconds.
+_PATIENCE = "x-stainless-timeout"
 # For reservations: what a request of so many bytes may come to, before anything is known of it.
 BYTES_PER_TOKEN = 3.7
 _INTERNAL = Failure(Kind.INTERNAL, "The gateway met an internal fault; the log names it by the request id.")
@@ -92,7 +94,7 @@ class Exchange:
         window, max_tokens = turn.bounds()
         guess = min(window, int(size / BYTES_PER_TOKEN) + 1)
         self._pass = house.admission.enter(principal, turn.requested, turn.model, guess, max_tokens)
-        self._route = Route(house, turn, principal, row)
+        self._route = Route(house, turn, principal, row, headers.get(_PATIENCE))
         house.journal.begin(row)
 
     async def run(self, sink: Sink | None) -> dict[str, Any] | None:
@@ -109,7 +111,7 @@ class Exchange:
         row, turn = self.row, self._turn
         row.stream = sink is not None
         try:
-            async with self._house.gate.place():
+            async with self._house.gate.place(row.key):
                 row.queue_ms = self._since()
                 if (whole := turn.immediate()) is not None:
                     return await self._answer_at_once(turn, whole)

@@ -15,6 +15,7 @@ from dragoman.gateway.keeping import Keeping
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Accounts, Clock, Counter, Ids, Keys, Ledger, Opening, Unwritten, Upstream
 from dragoman.routing.pool import Pool
+from dragoman.routing.retries import RetryBudget
 from dragoman.translate.messages.count import Calibration
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
@@ -46,6 +47,7 @@ class House:
     jitter: Callable[[], float]
     key_per_lane: bool = False
     simulated: bool = False
+    retries: RetryBudget = field(default_factory=RetryBudget)
     learnt: Learnt = field(default_factory=Learnt)
     turns: Turns = field(default_factory=Turns)
     recall: Recall = field(default_factory=Recall)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from dragoman.gateway.dialects import choose_model
+from dragoman.gateway.dialects import choose_model, who_counts
 from dragoman.gateway.house import House
 from dragoman.gateway.identity import key_policy
 from dragoman.gateway.ports import Principal
@@ -31,12 +31,11 @@ async def count_input(house: House, principal: Principal, request: dict[str, Any
     if request.get("previous_response_id"):
         raise invalid("previous_response_id", "cannot be counted here: send the whole conversation as input")
     resolution = choose_model(house, principal, request["model"])
-    candidates = house.accounts.candidates(resolution.model)
-    if not candidates:
+    account = who_counts(house, principal, resolution.model)
+    if account is None:
         raise Refused(
             Failure(Kind.MODEL_NOT_FOUND, f"No account serves {request['model']!r}.", param="model")
         )
-    account = candidates[0]
     known = profile(resolution.model)
     learnt = house.learnt.of(account.name, resolution.model, house.clock.monotonic())
     target = Target(

@@ -88,7 +88,11 @@ class Accounts(Protocol):
 
     def candidates(self, model: str) -> Sequence[Account]: ...
 
-    def listed(self) -> frozenset[str] | None: ...
+    def listed(self) -> frozenset[str] | None:
+        """Every model that is decided to be served; None where an account takes any name."""
+
+    def offered(self) -> frozenset[str] | None:
+        """The same with what the accounts' own catalogues name; None where nothing is known."""
 
 
 class UpstreamError(Exception):

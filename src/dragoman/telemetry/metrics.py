@@ -84,6 +84,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("dragoman_in_flight_requests", "gauge", "Requests that hold a place now."),
     Metric("dragoman_queued_requests", "gauge", "Requests that wait for a place now."),
     Metric(
+        "dragoman_leaked_leases_total",
+        "counter",
+        "Places and calls that were held for nobody and taken back; anything but 0 is a fault to report.",
+        ("kind",),
+    ),
+    Metric(
         "dragoman_tokens_total",
         "counter",
         "Tokens, measured or estimated. `input` has `cached_input` in it, `output` has `reasoning` in it.",
@@ -182,6 +188,9 @@ class Metrics:
         self._turns = self.counts["dragoman_cache_turns_total"]
         self._answers = self.counts["dragoman_upstream_responses_total"]
         self._failovers = self.counts["dragoman_failovers_total"]
+        self._leaked = self.counts["dragoman_leaked_leases_total"]
+        for what in ("place", "call"):
+            self._leaked.add((what,), 0)
         self._left = self.counts["dragoman_client_disconnects_total"]
         self._durations = self.histograms["dragoman_request_duration_seconds"]
         self._first_tokens = self.histograms["dragoman_time_to_first_token_seconds"]
@@ -196,7 +205,7 @@ class Metrics:
         """Takes from the house what is asked for at the moment of a scrape, and which models it knows."""
 
         def known(model: str) -> bool:
-            return model in (house.accounts.listed() or ()) or any(a.model == model for a in house.aliases)
+            return model in (house.accounts.offered() or ()) or any(a.model == model for a in house.aliases)
 
         self._known = known
         self.probes["dragoman_in_flight_requests"] = lambda: house.gate.in_flight
@@ -206,6 +215,10 @@ class Metrics:
     def lag(self, seconds: float) -> None:
         """The event loop was late by so much."""
         self._lags.observe((), seconds)
+
+    def leaked(self, what: str) -> None:
+        """A `place` or a `call` was held for nobody."""
+        self._leaked.add((what,))
 
     async def scrape(self, accept: str) -> tuple[bytes, str]:
         """The figures as text, and its content type. `accept` is the reader's header, "" for none."""

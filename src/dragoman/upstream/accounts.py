@@ -1,14 +1,12 @@
-"""The accounts of the configuration file, in the order listed, and what an account is made of.
+"""What an account is made of, once its key or login is at hand: its tag, its road, its place in the pool.
 
-Implements the gateway's Accounts port, and knows address and credentials of its accounts: the roads of those
-with a key, the logins of the others.
+It reads no file and no store, and keeps nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dragoman.gateway.ports import Account
@@ -35,45 +33,6 @@ class StaticAccount:
     priority: int = 0
     group: str = ""
     concurrency: int | None = None
-
-
-class StaticAccounts:
-    """Who may serve a model, as listed."""
-
-    def __init__(self, accounts: Sequence[StaticAccount], salt: bytes) -> None:
-        self.rows = tuple(accounts)
-        self._accounts = [account_of(account, salt) for account in accounts]
-        self.roads = {account.name: road_of(account) for account in accounts if account.login is None}
-        self.logins = {
-            account.name: (account.base_url, account.login)
-            for account in accounts
-            if account.login is not None
-        }
-        self._listed = _listed(self._accounts)
-        self.members = [member_of(of, account) for of, account in zip(accounts, self._accounts, strict=True)]
-        self._by_name = {account.name: account for account in self._accounts}
-
-    def get(self, name: str) -> Account | None:
-        """The account of a name."""
-        return self._by_name.get(name)
-
-    def candidates(self, model: str) -> Sequence[Account]:
-        """Accounts that list the model, or that publish no list."""
-        return [account for account in self._accounts if account.models is None or model in account.models]
-
-    def listed(self) -> frozenset[str] | None:
-        """Every model that some account lists; None where an account publishes no list."""
-        return self._listed
-
-    @property
-    def all(self) -> Sequence[Account]:
-        return self._accounts
-
-
-def _listed(accounts: Sequence[Account]) -> frozenset[str] | None:
-    lists = [account.models for account in accounts if account.models is not None]
-    names = frozenset[str]().union(*lists)
-    return None if len(lists) < len(accounts) and not names else names
 
 
 def account_of(account: StaticAccount, salt: bytes) -> Account:

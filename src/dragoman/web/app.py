@@ -179,7 +179,7 @@ class App:
 
     async def _models(self, incoming: Incoming) -> None:
         principal = self._house.keys.authenticate(incoming.headers)
-        aliases, listed = self._house.aliases, self._house.accounts.listed()
+        aliases, listed = self._house.aliases, self._house.accounts.offered()
         if wanted := model_id(incoming.path):
             row = described(wanted, aliases, listed, allowed=principal.models)
             rows = [] if row is None else [row]
@@ -189,7 +189,7 @@ class App:
 
     async def _codex_models(self, incoming: Incoming) -> None:
         principal = self._house.keys.authenticate(incoming.headers)
-        rows = published(self._house.aliases, self._house.accounts.listed(), allowed=principal.models)
+        rows = published(self._house.aliases, self._house.accounts.offered(), allowed=principal.models)
         await catalog.serve_codex(incoming, rows)
 
     def _readiness(self) -> tuple[bool, dict[str, object]]:

@@ -183,6 +183,17 @@ class DoorProtocol(HttpToolsProtocol):
         elif self._phase is _IDLE:
             self._end()
 
+    def retire(self, quiet: float) -> None:
+        """A successor has the port: the next answer says that the connection closes, and so do that many
+        quiet seconds. To close it any sooner could meet a request on its way."""
+        if self._active is not None:
+            if not self._active.response_started:
+                self._active.keep_alive = False
+        elif (
+            self._watched is _IDLE and self.loop.time() >= self._idle_until - self.limits.idle_seconds + quiet
+        ):
+            self._end()
+
     @property
     def unsent(self) -> int:
         """Bytes that the client has not taken yet."""

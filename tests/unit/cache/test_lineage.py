@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cache.lineage import Lineage, client_cache_key, lineage, model_family
+from dragoman.cache.lineage import Lineage, client_cache_key, item_lineage, lineage, model_family
 from tests.support import conversation
 from tests.support.conversation import OTHER_SESSION, SESSION
 
@@ -473,6 +473,70 @@ def test_no_key_or_hash_shows_what_it_was_made_from() -> None:
 def test_a_malformed_request_is_never_a_fault_here(fields: dict[str, Any]) -> None:
     """Validation says what is wrong with it; identity only must not fall over."""
     assert speak(bare(**fields), conversation.headers()).session == SESSION
+
+
+# -- the Responses side --------------------------------------------------------------------------------
+
+
+def respond(headers: dict[str, str] | None = None, *, tenant: str = "laptop", **request: Any) -> Lineage:
+    per_lane = bool(request.pop("per_lane_key", False))
+    return item_lineage(
+        headers or {}, request, tenant=tenant, secret=SECRET, model="gpt-5.5", per_lane_key=per_lane
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["session-id", "session_id", "x-codex-session-id", "thread-id", "conversation_id"]
+)
+def test_codex_names_its_session_in_headers(name: str) -> None:
+    """Old and new spellings; what a client sent never comes out as it was."""
+    line = respond({name: "01a2-session"}, input="Hello.", prompt_cache_key="01a2-session")
+    assert (line.source, line.lane, line.agent) == ("codex", "main", None)
+    assert line.cache_key is not None and "01a2" not in line.cache_key
+    assert line.lane_key == line.cache_key
+    assert line == respond({name: "01a2-session"}, input="Other words.", prompt_cache_key="01a2-session")
+
+
+def test_a_thread_that_is_not_the_session_is_an_agent() -> None:
+    """They share the session's key and account, each has a lane of its own."""
+    main = respond({"session-id": "s", "thread-id": "s"}, input="x")
+    agent = respond({"session-id": "s", "thread-id": "t"}, input="x")
+    assert (main.lane, agent.lane, agent.agent) == ("main", "agent", "t")
+    assert main.cache_key == agent.cache_key and main.affinity == agent.affinity
+    assert main.lane_key != agent.lane_key and main.conversation_hash != agent.conversation_hash
+    own = respond({"session-id": "s", "thread-id": "t"}, input="x", per_lane_key=True)
+    assert own.cache_key != main.cache_key
+
+
+def test_a_compaction_without_tools_is_still_the_main_lane() -> None:
+    """It repeats the prompt: another lane would read nothing from the cache."""
+    headers = {"session-id": "s", "thread-id": "s"}
+    assert respond(headers, input="x", tools=[]) == respond(headers, input="x", tools=[{"type": "function"}])
+
+
+def test_others_are_known_by_a_session_header_a_key_or_their_first_words() -> None:
+    assert respond({"x-session-affinity": "ses_1"}, input="x").source == "session"
+    assert respond(input="x", prompt_cache_key="mine").source == "cache-key"
+    assert respond(input="x").source == "anchor"
+    assert respond(input="x", prompt_cache_key="mine", tenant="other") != respond(
+        input="x", prompt_cache_key="mine"
+    )
+
+
+def test_the_anchor_is_the_instructions_and_the_words_up_to_the_first_users() -> None:
+    system = {"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}
+    user = {"role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
+    first = respond(input=[system, user], instructions="You help.")
+    later = [system, user, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "More."}]
+    assert respond(input=later, instructions="You help.") == first
+    assert respond(input=[user], instructions="You help.") != first
+    assert respond(input=[system, user]) != first
+
+
+@pytest.mark.parametrize("nothing", [[{"role": "user", "content": []}], [{"type": "reasoning"}], None, ""])
+def test_without_words_nobody_is_known(nothing: Any) -> None:
+    line = respond(input=nothing)
+    assert (line.source, line.cache_key, line.affinity) == ("none", None, None)
 
 
 # -- chats -------------------------------------------------------------------------------------------

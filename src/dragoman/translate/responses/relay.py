@@ -33,19 +33,19 @@ class _What(Enum):
     FAILURE = 5
 
 
-# What is done with a frame. A name that is missing here is content.
+# What is done with a frame, by its name as the first line has it. A name that is missing here is content.
 _FRAMES: dict[bytes, _What] = {
-    b"response.created": _What.PREAMBLE,
-    b"response.queued": _What.PREAMBLE,
-    b"response.in_progress": _What.PREAMBLE,
-    b"codex.response.metadata": _What.PREAMBLE,
+    b"response.created\n": _What.PREAMBLE,
+    b"response.queued\n": _What.PREAMBLE,
+    b"response.in_progress\n": _What.PREAMBLE,
+    b"codex.response.metadata\n": _What.PREAMBLE,
     # The account's own quota: the client's limits are others.
-    b"codex.rate_limits": _What.PRIVATE,
-    b"response.output_item.done": _What.ITEM,
-    b"response.completed": _What.END,
-    b"response.incomplete": _What.END,
-    b"response.failed": _What.FAILURE,
-    b"error": _What.FAILURE,
+    b"codex.rate_limits\n": _What.PRIVATE,
+    b"response.output_item.done\n": _What.ITEM,
+    b"response.completed\n": _What.END,
+    b"response.incomplete\n": _What.END,
+    b"response.failed\n": _What.FAILURE,
+    b"error\n": _What.FAILURE,
 }
 _EVENT = b"event: "
 _OURS = b"response."
@@ -108,10 +108,10 @@ class Relay:
         out: list[bytes] = []
         for frame in frames:
             # The name stands in the first line, as servers write it; a look at it is all most frames get.
-            name = frame[7 : frame.find(b"\n")] if frame.startswith(_EVENT) else b""
+            name = frame[7 : frame.find(b"\n") + 1] if frame.startswith(_EVENT) else b""
             what = _FRAMES.get(name)
             if what is None:
-                if self.answering and name:
+                if self.answering and name.startswith(_OURS):
                     out.append(frame)
                     continue
                 what = self._unnamed(name, frame)
@@ -125,6 +125,8 @@ class Relay:
                 out += self._released()
                 out.append(frame)
             elif what is not _What.PRIVATE:
+                if out:
+                    self._last = out[-1]
                 out += self._end(frame, failed=what is _What.FAILURE)
                 break
         if out:
@@ -187,7 +189,7 @@ class Relay:
         kind = event.get("type") if isinstance(event, dict) else None
         if not isinstance(kind, str):
             return _What.FAILURE if isinstance(event, dict) and "error" in event else _What.PREAMBLE
-        what = _FRAMES.get(kind.encode())
+        what = _FRAMES.get(kind.encode() + b"\n")
         if what is None and not self.answering and not kind.startswith("response."):
             return _What.PREAMBLE
         return what

@@ -35,8 +35,10 @@ _BACKEND_FIELDS = frozenset(
         "text",
     }
 )
-# Never sent to any upstream: a client's own key, and what identifies the client's installation.
-_OURS = frozenset({"prompt_cache_key", "promptCacheKey", "client_metadata"})
+# Never sent to any upstream: a client's own key, what identifies the client's installation, and messages
+# beside the input, which no upstream knows.
+_OURS = frozenset({"prompt_cache_key", "promptCacheKey", "client_metadata", "messages"})
+_NAMED = frozenset({"client_metadata", "messages"})
 # Where a field of that name may be sent, by the capability's own name for it.
 _BY_CAPABILITY: Mapping[str, str] = {
     "max_output_tokens": "max_output_tokens",
@@ -58,7 +60,7 @@ _NOT_ON_BACKEND = frozenset(
     {"file_search", "code_interpreter", "computer", "computer_use", "computer_use_preview", "mcp"}
 )
 _UNREAD = frozenset({"id", "status"})
-_REPLAYED = frozenset({"reasoning", "function_call", "custom_tool_call", "message"})
+_REPLAYED = frozenset({"function_call", "custom_tool_call", "message"})
 
 
 @dataclass(slots=True)
@@ -116,10 +118,10 @@ def prepare(
         if name in _OURS:
             if name == "prompt_cache_key" and key is not None and capability.cache_key:
                 body[name] = key  # at its place: the order of fields is the client's
-            elif name == "client_metadata":
+            elif name in _NAMED:
                 ignored.add(name)
             continue
-        if value is None and name != "instructions":
+        if value is None:
             continue  # null is the default, and not every server takes it
         if not _taken(name, value, target, effort):
             ignored.add(name)
@@ -291,9 +293,16 @@ def _unreasoned(item: dict[str, Any]) -> dict[str, Any] | None:
     """Without sealed reasoning, and without the ids that would make the upstream miss it."""
     if item.get("type") == "reasoning":
         return None
-    if "id" in item and item.get("type", "message") in _REPLAYED:
-        return {name: value for name, value in item.items() if name != "id"}
-    return item
+    if "id" not in item or item.get("type", "message") not in _REPLAYED:
+        return item
+    bare = {name: value for name, value in item.items() if name != "id"}
+    if item.get("role") == "assistant" and isinstance(item.get("content"), list):
+        # Without an id only the plain form of an assistant's words is whole.
+        words = [part.get("text") for part in item["content"] if part.get("type") == "output_text"]
+        if len(words) == len(item["content"]) and all(isinstance(text, str) for text in words):
+            bare.pop("status", None)
+            bare["content"] = "".join(map(str, words))
+    return bare
 
 
 def _readable(item: dict[str, Any]) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ NOT_OFFERED: Mapping[str, str] = {
 _TEXTS = ("instructions", "previous_response_id", "service_tier", "truncation", "user", "safety_identifier")
 _KEYS = ("prompt_cache_key", "promptCacheKey", "prompt_cache_retention")
 _FLAGS = ("stream", "store", "background", "parallel_tool_calls")
-_OBJECTS = ("reasoning", "text", "metadata", "stream_options", "prompt_cache_options", "client_metadata")
+_OBJECTS = ("reasoning", "text", "metadata", "prompt", "prompt_cache_options", "client_metadata")
 _URLS: Mapping[str, tuple[str, ...]] = {
     "image_url": ("https://", "http://", "data:"),
     "file_url": ("https://", "http://"),
@@ -67,9 +67,8 @@ def _forgiven(request: Request) -> dict[str, Any]:
         content = message.get("content")
         if not isinstance(content, str | list):
             raise Flaw(f"messages.{number}.content", "must be a string or an array of parts")
-        told = "output_text" if role == "assistant" else "input_text"
         if isinstance(content, list):
-            content = [_part(part, told) for part in content]
+            content = _said(content) if role == "assistant" else [_part(part) for part in content]
         items.append({**message, "content": content})
     return {
         ("input" if name == "messages" else name): (items if name == "messages" else value)
@@ -78,11 +77,18 @@ def _forgiven(request: Request) -> dict[str, Any]:
     }
 
 
-def _part(part: Any, text: str) -> Any:
+def _said(parts: list[Any]) -> Any:
+    """An assistant's words as one text, which is the form that needs no id."""
+    words = [part.get("text") if isinstance(part, dict) else None for part in parts]
+    texts = [text for text in words if isinstance(text, str)]
+    return "".join(texts) if len(texts) == len(parts) else parts
+
+
+def _part(part: Any) -> Any:
     """A part of a chat message in the words of an item; others stay for the upstream to judge."""
     kind = part.get("type") if isinstance(part, dict) else None
     if kind == "text":
-        return {"type": text, "text": part.get("text")}
+        return {"type": "input_text", "text": part.get("text")}
     if kind == "image_url" and isinstance(part.get("image_url"), dict):
         image = part["image_url"]
         return {"type": "input_image", "image_url": image.get("url"), "detail": image.get("detail", "auto")}
@@ -92,7 +98,7 @@ def _part(part: Any, text: str) -> Any:
 def _check_input(request: Request) -> None:
     value = request.get("input")
     if value is None:
-        if request.get("previous_response_id") is None and request.get("prompt") is None:
+        if not request.get("previous_response_id") and not request.get("prompt"):
             raise Flaw("input", "is required: a string or an array of items")
         return
     if isinstance(value, str):
@@ -163,8 +169,12 @@ def _check_tools(request: Request) -> None:
 
 
 def _check_effort(request: Request) -> None:
-    effort = check_optional(request.get("reasoning") or {}, "effort", str, "a string")
-    if effort is not None and effort.strip() and known_effort(effort) is None:
+    effort = (request.get("reasoning") or {}).get("effort")
+    if effort is None:
+        return
+    if not isinstance(effort, str):
+        raise Flaw("reasoning.effort", "must be a string")
+    if effort.strip() and known_effort(effort) is None:
         raise Flaw("reasoning.effort", f"must be one of {', '.join(EFFORTS)}")
 
 
