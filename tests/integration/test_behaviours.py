@@ -151,9 +151,7 @@ async def test_a_strict_upstream_takes_every_tool(
     tools = [{"name": f"tool_{place}", "input_schema": schema} for place, schema in enumerate(SCHEMAS)]
     async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
         ours = StaticAccount("a", kind, up.url, "sk-upstream-a")
-        house.assembly.house.accounts = Fleet(
-            [ours], b"salt", cast(LiveRoads, house.assembly.upstream._roads)
-        )
+        house.serve_by(ours)
         assert (await house.ask(tools=tools)).status == 200
     body = up.seen[0].body
     assert [tool["strict"] for tool in body["tools"]] == [False] * len(SCHEMAS)
@@ -171,9 +169,7 @@ async def session_of(tmp_path: Path, kind: UpstreamKind, model: str) -> list[See
         table = {"accounts": [account(up.url)], "models": {"claude-*": model}}
         async with gateway(tmp_path, table) as house:
             ours = StaticAccount("a", kind, up.url, "sk-upstream-a")
-            house.assembly.house.accounts = Fleet(
-                [ours], b"salt", cast(LiveRoads, house.assembly.upstream._roads)
-            )
+            house.serve_by(ours)
             for turn in range(TURNS):
                 reply = await house.post("/v1/messages", conversation.request(turn), conversation.headers())
                 assert reply.status == 200
