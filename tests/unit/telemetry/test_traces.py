@@ -36,9 +36,6 @@ class Silent:
     async def frames(self) -> AsyncIterator[list[bytes]]:
         yield []
 
-    async def frames(self) -> AsyncIterator[list[bytes]]:
-        yield []
-
 
 class Scripted:
     """An upstream that fails as often as it is told and notes the header fields it was sent."""
