@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KEY = "sk-drg-bench-0123456789"
 _BIN = Path(sys.executable).parent
 _CHAT = "/v1/chat/completions"
+_RESPONSES = "/v1/responses"
 
 _DRAGOMAN = """\
 [server]
@@ -89,14 +90,15 @@ http {{
 class Spec:
     """A gateway that can be started. `missing` says in one line why it cannot, "" otherwise.
 
-    `scenarios` names those it takes part in; all where it is empty. `chat` is its path for Chat Completions,
-    "" where it has none.
+    `scenarios` names those it takes part in; all where it is empty. `chat` and `responses` are its paths for
+    these APIs, "" where it has none.
     """
 
     name: str
     command: Sequence[str] = ()
     path: str = "/v1/messages"
     chat: str = ""
+    responses: str = ""
     headers: Sequence[str] = (f"x-api-key: {KEY}",)
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -106,7 +108,7 @@ class Spec:
 
     def path_of(self, door: Door) -> str:
         """Where it answers this API, "" where it does not."""
-        return self.chat if door == "chat" else self.path
+        return {"messages": self.path, "chat": self.chat, "responses": self.responses}[door]
 
     def lay_out(self, folder: Path) -> None:
         """Writes the gateway's files into its own folder."""
@@ -126,6 +128,7 @@ def dragoman(port: int, upstream_port: int, folder: Path) -> Spec:
         "dragoman",
         (str(_BIN / "dragoman"), "serve", "--config", str(config), "--data-dir", str(folder)),
         chat=_CHAT,
+        responses=_RESPONSES,
         files={"config.toml": (_DRAGOMAN + _KEYS).format(port=port, upstream=upstream, key=KEY)},
         version=_tell([sys.executable, "-c", "import dragoman; print(dragoman.__version__)"]),
     )
@@ -154,6 +157,7 @@ def bare(port: int, upstream_port: int, folder: Path) -> Spec:
         "bare",
         command + options,
         chat=_CHAT,
+        responses=_RESPONSES,
         environment={"UPSTREAM": f"http://127.0.0.1:{upstream_port}/v1/responses"},
         version=_tell([sys.executable, "-c", versions]),
     )
@@ -169,6 +173,7 @@ def nginx(port: int, upstream_port: int, folder: Path) -> Spec:
         "nginx",
         (binary, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")),
         chat=_CHAT,
+        responses=_RESPONSES,
         files={"nginx.conf": config},
         version=_tell([binary, "-v"]).removeprefix("nginx version: nginx/"),
     )
@@ -201,6 +206,7 @@ def peer(name: str, port: int, upstream_port: int, folder: Path) -> Spec:
         command,
         path=row["path"],
         chat=row.get("chat", ""),
+        responses=row.get("responses", ""),
         headers=row["headers"],
         environment={key: fill(value) for key, value in row.get("environment", {}).items()},
         files={key: fill(value) for key, value in row.get("files", {}).items()},

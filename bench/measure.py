@@ -29,7 +29,13 @@ Row = dict[str, Any]
 _FAULTS = ("failed", "unfinished", "short", "disordered", "unended")
 _PATIENCE = 60.0
 # How a good answer ends in each API, and how its stream does.
-_ENDS: dict[Door, tuple[str, str]] = {"messages": ("end_turn", "message_stop"), "chat": ('"stop"', "[DONE]")}
+_ENDS: dict[Door, tuple[str, str]] = {
+    "messages": ("end_turn", "message_stop"),
+    "chat": ('"stop"', "[DONE]"),
+    "responses": ("output_tokens", "total_tokens"),
+}
+# How often a stream of Responses says its text: in deltas, and whole in the four events behind them.
+_ROUNDS = 5
 
 
 class Unusable(RuntimeError):
@@ -251,6 +257,8 @@ class Driver:
         command: list[str] = [str(self._load), "-u", gateway.url_of(described.door)]
         command += ["-f", str(gateway.bodies[body]), "-c", str(connections), "-n", str(requests)]
         command += ["-T", str(seconds), "-e", str(described.answer.deltas), *_musts(described)]
+        if described.door == "responses" and described.stream:
+            command += ["-r", str(_ROUNDS)]
         for header in gateway.spec.headers:
             command += ["-H", header]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

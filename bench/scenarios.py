@@ -39,6 +39,10 @@ SCENARIOS = {
     "chat_200k_c8": Scenario("closed", "chat_plain_200k", 8, seconds=1.5),
     "chat_full_1k_c16": Scenario("closed", "chat_full_1k", 16, seconds=1.5),
     "chat_paced_c50": Scenario("paced", "chat_paced", 50, requests=50),
+    "responses_1k_c16": Scenario("closed", "responses_plain_1k", 16, seconds=1.2),
+    "responses_200k_c8": Scenario("closed", "responses_plain_200k", 8, seconds=1.5),
+    "responses_full_1k_c16": Scenario("closed", "responses_full_1k", 16, seconds=1.5),
+    "responses_paced_c50": Scenario("paced", "responses_paced", 50, requests=50),
     "flat_100k": Scenario("flat", "plain_1k", 16, requests=100_000, seconds=300, once=True, only="dragoman"),
 }
 
@@ -56,5 +60,7 @@ QUICK = (
     "held_1000",
     "chat_1k_c16",
     "chat_full_1k_c16",
+    "responses_1k_c16",
+    "responses_full_1k_c16",
 )
 FULL = tuple(SCENARIOS)

@@ -157,10 +157,34 @@ def simulator(place: Path) -> Iterator[Simulator]:
 
 
 @dataclass
-class House:
-    """Simulator and gateway."""
+class Observed:
+    """What is asked of the simulator beside a gateway."""
 
     sim: Simulator
+
+    def scenario(self, *rules: dict[str, Any]) -> None:
+        self.sim.scenario(*rules)
+
+    def start_over(self) -> None:
+        """A simulator as on the first day."""
+        self.sim.reset()
+        self.sim.tune()
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """What the upstream was asked to generate, oldest first."""
+        asked = [one for one in self.sim.requests() if one["path"].endswith("/responses")]
+        return [json.loads(one["body"]) for one in asked]
+
+    def breaches(self) -> list[dict[str, Any]]:
+        """The upstream's rules that were broken; a header of the client that came through is one too."""
+        report = self.sim.report()
+        return [*report["breach_list"], *({"header": name} for name in report["forbidden_headers"])]
+
+
+@dataclass
+class House(Observed):
+    """Simulator and gateway, two processes."""
+
     gate: Gateway
     contract: str
     reopen: Callable[[], Gateway]
@@ -170,33 +194,15 @@ class House:
     def url(self) -> str:
         return self.gate.url
 
-    def scenario(self, *rules: dict[str, Any]) -> None:
-        self.sim.scenario(*rules)
-
     def restart(self) -> None:
         """Ends the gateway and starts it again with the same data directory, at another address."""
         assert self.gate.faults() == []
         self.gate = self.reopen()
 
-    def start_over(self) -> None:
-        """A simulator as on the first day; the gateway keeps what it learnt."""
-        self.sim.reset()
-        self.sim.tune()
-
-    def bodies(self) -> list[dict[str, Any]]:
-        """What the upstream was asked to generate, oldest first."""
-        asked = [one for one in self.sim.requests() if one["path"].endswith("/responses")]
-        return [json.loads(one["body"]) for one in asked]
-
     def rows(self) -> list[dict[str, Any]]:
         """The gateway's ledger lines since it was started, oldest first."""
         lines = (json.loads(line) for line in self.gate.run.complained().splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("event") == "request"]
-
-    def breaches(self) -> list[dict[str, Any]]:
-        """The upstream's rules that were broken; a header of the client that came through is one too."""
-        report = self.sim.report()
-        return [*report["breach_list"], *({"header": name} for name in report["forbidden_headers"])]
 
     def verify(self, conversations: int = 1, *, broken: int = 0) -> None:
         """The law of every end-to-end test.
