@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Json = dict[str, Any]
+Door = Literal["messages", "chat"]
 
 MODEL = "claude-sonnet-4-5"
 _WORDS = """
@@ -34,11 +35,12 @@ class Answer(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A request: kilobytes (1 is the short one), whether it streams, and the answer it asks for."""
+    """A request: kilobytes (1 is the short one), whether it streams, the answer it asks for, and its API."""
 
     kilobytes: int
     stream: bool
     answer: Answer
+    door: Door = "messages"
 
 
 BODIES = {
@@ -52,13 +54,18 @@ BODIES = {
     "paced": Body(1, True, Answer(100, pause_us=20_000)),
     "burst": Body(1, True, Answer(20, pause_us=40_000)),
     "held": Body(1, True, Answer(60, pause_us=2_000_000)),
+    "chat_plain_1k": Body(1, False, Answer(20), "chat"),
+    "chat_plain_200k": Body(200, False, Answer(20), "chat"),
+    "chat_full_1k": Body(1, True, Answer(200), "chat"),
+    "chat_paced": Body(1, True, Answer(100, pause_us=20_000), "chat"),
 }
 
 
 def request(name: str, model: str = MODEL) -> Json:
-    """The Messages request of that name."""
+    """The request of that name, in the words of its API."""
     body = BODIES[name]
-    return _Writer(body.kilobytes).request(body, model)
+    made = _Writer(body.kilobytes).request(body, model)
+    return _as_chat(made) if body.door == "chat" else made
 
 
 def write(folder: Path, model: str = MODEL) -> dict[str, Path]:
@@ -186,3 +193,39 @@ class _Writer:
             words.append(word)
             written += len(word) + 1
         return " ".join(words)[:length]
+
+
+def _as_chat(request: Json) -> Json:
+    """The same conversation as a chat: one message for each text, call and result."""
+    messages: list[Json] = [{"role": "system", "content": _joined(request["system"])}]
+    for message in request["messages"]:
+        content = message["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        texts = [block["text"] for block in blocks if block["type"] == "text"]
+        calls = [_called(block) for block in blocks if block["type"] == "tool_use"]
+        messages += [
+            {"role": "tool", "tool_call_id": block["tool_use_id"], "content": _joined(block["content"])}
+            for block in blocks
+            if block["type"] == "tool_result"
+        ]
+        if texts or calls:
+            said = {"role": message["role"], "content": "\n".join(texts)}
+            messages.append({**said, "tool_calls": calls} if calls else said)
+    made: Json = {"model": request["model"], "stream": request["stream"], "messages": messages}
+    if "tools" in request:
+        made["tools"] = [_function(tool) for tool in request["tools"]]
+    return made
+
+
+def _called(block: Json) -> Json:
+    function = {"name": block["name"], "arguments": json.dumps(block["input"], ensure_ascii=False)}
+    return {"id": block["id"], "type": "function", "function": function}
+
+
+def _function(tool: Json) -> Json:
+    function = {"name": tool["name"], "description": tool["description"], "parameters": tool["input_schema"]}
+    return {"type": "function", "function": function}
+
+
+def _joined(content: str | list[Json]) -> str:
+    return content if isinstance(content, str) else "\n".join(block["text"] for block in content)

@@ -15,9 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.bodies import Door
+
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "sk-drg-bench-0123456789"
 _BIN = Path(sys.executable).parent
+_CHAT = "/v1/chat/completions"
 
 _DRAGOMAN = """\
 [server]
@@ -86,18 +89,24 @@ http {{
 class Spec:
     """A gateway that can be started. `missing` says in one line why it cannot, "" otherwise.
 
-    `scenarios` names those it takes part in; all where it is empty.
+    `scenarios` names those it takes part in; all where it is empty. `chat` is its path for Chat Completions,
+    "" where it has none.
     """
 
     name: str
     command: Sequence[str] = ()
     path: str = "/v1/messages"
+    chat: str = ""
     headers: Sequence[str] = (f"x-api-key: {KEY}",)
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     missing: str = ""
     scenarios: Sequence[str] = ()
+
+    def path_of(self, door: Door) -> str:
+        """Where it answers this API, "" where it does not."""
+        return self.chat if door == "chat" else self.path
 
     def lay_out(self, folder: Path) -> None:
         """Writes the gateway's files into its own folder."""
@@ -116,6 +125,7 @@ def dragoman(port: int, upstream_port: int, folder: Path) -> Spec:
     return Spec(
         "dragoman",
         (str(_BIN / "dragoman"), "serve", "--config", str(config), "--data-dir", str(folder)),
+        chat=_CHAT,
         files={"config.toml": (_DRAGOMAN + _KEYS).format(port=port, upstream=upstream, key=KEY)},
         version=_tell([sys.executable, "-c", "import dragoman; print(dragoman.__version__)"]),
     )
@@ -143,6 +153,7 @@ def bare(port: int, upstream_port: int, folder: Path) -> Spec:
     return Spec(
         "bare",
         command + options,
+        chat=_CHAT,
         environment={"UPSTREAM": f"http://127.0.0.1:{upstream_port}/v1/responses"},
         version=_tell([sys.executable, "-c", versions]),
     )
@@ -157,6 +168,7 @@ def nginx(port: int, upstream_port: int, folder: Path) -> Spec:
     return Spec(
         "nginx",
         (binary, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")),
+        chat=_CHAT,
         files={"nginx.conf": config},
         version=_tell([binary, "-v"]).removeprefix("nginx version: nginx/"),
     )
@@ -188,6 +200,7 @@ def peer(name: str, port: int, upstream_port: int, folder: Path) -> Spec:
         name,
         command,
         path=row["path"],
+        chat=row.get("chat", ""),
         headers=row["headers"],
         environment={key: fill(value) for key, value in row.get("environment", {}).items()},
         files={key: fill(value) for key, value in row.get("files", {}).items()},

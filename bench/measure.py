@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from bench.bodies import BODIES, Body
+from bench.bodies import BODIES, Body, Door
 from bench.gateways import Spec
 from bench.machine import Cores, Cpu, Group
 from bench.scenarios import Scenario
@@ -28,6 +28,8 @@ Row = dict[str, Any]
 
 _FAULTS = ("failed", "unfinished", "short", "disordered", "unended")
 _PATIENCE = 60.0
+# How a good answer ends in each API, and how its stream does.
+_ENDS: dict[Door, tuple[str, str]] = {"messages": ("end_turn", "message_stop"), "chat": ('"stop"', "[DONE]")}
 
 
 class Unusable(RuntimeError):
@@ -87,13 +89,27 @@ class Gateway:
     """A running gateway, or an entry without group that was never started."""
 
     spec: Spec
-    url: str
+    port: int
     bodies: dict[str, Path]
     group: Group
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def url(self) -> str:
+        return self.url_of("messages")
+
+    def url_of(self, door: Door) -> str:
+        """Where it answers this API."""
+        return f"http://127.0.0.1:{self.port}{self.spec.path_of(door)}"
+
+    def takes(self, name: str, scenario: Scenario) -> bool:
+        """Whether it can be put to a scenario, and is to."""
+        if scenario.only not in ("", self.name) or not self.spec.path_of(BODIES[scenario.body].door):
+            return False
+        return not self.spec.scenarios or name in self.spec.scenarios
 
 
 class Driver:
@@ -115,9 +131,8 @@ class Driver:
     def start(self, spec: Spec, port: int, folder: Path, bodies: dict[str, Path], log: IO[bytes]) -> Gateway:
         """Starts a gateway and waits for its first good answer. Raises Unusable."""
         spec.lay_out(folder)
-        url = f"http://127.0.0.1:{port}{spec.path}"
         group = Group(spec.command, self._cores.gateway, env=spec.environment, output=log)
-        gateway = Gateway(spec, url, bodies, group)
+        gateway = Gateway(spec, port, bodies, group)
         said: Row = {}
         deadline = time.monotonic() + _PATIENCE
         while group.running and time.monotonic() < deadline:
@@ -233,7 +248,7 @@ class Driver:
         self, gateway: Gateway, body: str, connections: int, *, requests: int, seconds: float
     ) -> subprocess.Popen[str]:
         described = BODIES[body]
-        command: list[str] = [str(self._load), "-u", gateway.url]
+        command: list[str] = [str(self._load), "-u", gateway.url_of(described.door)]
         command += ["-f", str(gateway.bodies[body]), "-c", str(connections), "-n", str(requests)]
         command += ["-T", str(seconds), "-e", str(described.answer.deltas), *_musts(described)]
         for header in gateway.spec.headers:
@@ -250,7 +265,9 @@ class Driver:
 
 
 def _musts(body: Body) -> Sequence[str]:
-    return ("-m", "end_turn", "-m", "message_stop") if body.stream else ("-m", "end_turn")
+    """What the last bytes of a good answer hold."""
+    words = _ENDS[body.door]
+    return [word for end in words[: 1 + body.stream] for word in ("-m", end)]
 
 
 def _faults(row: Row) -> int:

@@ -6,6 +6,7 @@ benchmark; an event is one text delta of 24 bytes.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from dragoman.budget.limits import Amounts, Limit, Meters, Reservation
 from dragoman.budget.pricing import Consumption, Price, Rates, cost
 from dragoman.cache.lineage import lineage
 from dragoman.cache.prefix import compare, digest
+from dragoman.gateway.flow import Gate
 from dragoman.routing.policy import Demand
 from dragoman.routing.pool import Member, Outcome, Pool
 from dragoman.translate.capability import capability
@@ -104,6 +106,7 @@ def _rows() -> Iterator[Row]:
         yield Row(f"choice among {count} accounts, new session", _choice(count, None))
         yield Row(f"choice among {count} accounts, pinned session", _choice(count, "session"))
     yield Row("a call from choice to end, 100 accounts", _call(100))
+    yield Row("a place at the gate and back, not crowded", _places, _EVENTS)
 
 
 def _plan(request: dict[str, Any]) -> Plan:
@@ -179,6 +182,16 @@ def _call(count: int) -> Callable[[], Any]:
         pool.ended(lease)
 
     return call
+
+
+def _places() -> None:
+    async def guests() -> None:
+        gate = Gate(1024, 256, 5.0, lambda: 0.5)
+        for _ in range(_EVENTS):
+            async with gate.place("bench"):
+                pass
+
+    asyncio.run(guests())
 
 
 def _meters() -> Meters:

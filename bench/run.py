@@ -198,8 +198,7 @@ def _rounds(options: argparse.Namespace, driver: Driver, gateways: list[Gateway]
             if scenario.once and repeat:
                 continue
             for gateway in _turned(gateways, repeat):
-                takes_part = name in (gateway.spec.scenarios or SCENARIOS)
-                if takes_part and scenario.only in ("", gateway.name):
+                if gateway.takes(name, scenario):
                     _progress(f"round {repeat + 1} of {options.repeats}: {name} on {gateway.name}")
                     recorder.add(gateway.name, name, repeat, driver.run(gateway, scenario))
 

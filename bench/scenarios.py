@@ -35,6 +35,10 @@ SCENARIOS = {
     "beside_200k": Scenario("mixed", "paced", 50, requests=50, beside="plain_200k"),
     "beside_2000k": Scenario("mixed", "paced", 50, requests=50, beside="plain_2000k"),
     "held_1000": Scenario("held", "held", 1000, requests=1000, once=True),
+    "chat_1k_c16": Scenario("closed", "chat_plain_1k", 16, seconds=1.2),
+    "chat_200k_c8": Scenario("closed", "chat_plain_200k", 8, seconds=1.5),
+    "chat_full_1k_c16": Scenario("closed", "chat_full_1k", 16, seconds=1.5),
+    "chat_paced_c50": Scenario("paced", "chat_paced", 50, requests=50),
     "flat_100k": Scenario("flat", "plain_1k", 16, requests=100_000, seconds=300, once=True, only="dragoman"),
 }
 
@@ -50,5 +54,7 @@ QUICK = (
     "burst_300",
     "beside_200k",
     "held_1000",
+    "chat_1k_c16",
+    "chat_full_1k_c16",
 )
 FULL = tuple(SCENARIOS)

@@ -104,6 +104,14 @@ TABLES: dict[str, Sequence[tuple[str, Metric]]] = {
         ("full_200k_c8", CPU_EVENT._replace(heading="CPU µs an event, 200 KB c=8")),
         ("full_200k_c8", Metric("events_per_s", "events/s")),
     ),
+    "Chat Completions": (
+        ("chat_1k_c16", CPU_REQUEST._replace(heading="CPU ms a request, 1 KB c=16")),
+        ("chat_200k_c8", CPU_REQUEST._replace(heading="200 KB c=8")),
+        ("chat_full_1k_c16", CPU_EVENT._replace(heading="CPU µs an event, full speed")),
+        ("chat_full_1k_c16", Metric("events_per_s", "events/s")),
+        ("chat_paced_c50", CPU_EVENT._replace(heading="CPU µs an event, 50 paced streams")),
+        ("chat_paced_c50", Metric("relay.p99", "relay p99 ms")),
+    ),
     "Paced streams, a delta each 20 ms": (
         ("paced_c50", CPU_EVENT._replace(heading="CPU µs an event, 50 streams")),
         ("paced_c50", Metric("relay.p50", "relay p50 ms")),

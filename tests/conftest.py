@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.support.databases", "tests.support.verbs"]
+pytest_plugins = ["tests.support.databases", "tests.support.failing", "tests.support.verbs"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

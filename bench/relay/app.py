@@ -11,19 +11,38 @@ import asyncio
 import gc
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import aiohttp
 import orjson
 
-from bench.relay.translation import StreamRelay, to_message, to_responses
+from bench.relay import chat, translation
 
+Json = dict[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _JSON = [(b"content-type", b"application/json")]
 _SSE = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+
+class Stream(Protocol):
+    """Translates one stream."""
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+
+class Surface(NamedTuple):
+    """What one API's clients say and are told."""
+
+    ask: Callable[[Json], Json]
+    whole: Callable[[Json], Json]
+    stream: Callable[[], Stream]
+
+
+MESSAGES = Surface(translation.to_responses, translation.to_message, translation.StreamRelay)
+CHAT = Surface(chat.to_responses, chat.to_completion, chat.ChatRelay)
 
 
 class Relay:
@@ -37,7 +56,8 @@ class Relay:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["method"] == "POST":
-            await self._relay(receive, send)
+            surface = CHAT if scope["path"].endswith("/chat/completions") else MESSAGES
+            await self._relay(surface, receive, send)
         else:
             await _answer(send, b"{}")
 
@@ -55,27 +75,26 @@ class Relay:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _relay(self, receive: Receive, send: Send) -> None:
-        body = to_responses(orjson.loads(await _read(receive)))
+    async def _relay(self, surface: Surface, receive: Receive, send: Send) -> None:
+        body = surface.ask(orjson.loads(await _read(receive)))
         assert self._session is not None
         if not body["stream"]:
             async with self._session.post(self._upstream, data=orjson.dumps(body)) as answer:
                 whole = orjson.loads(await answer.read())
-            await _answer(send, orjson.dumps(to_message(whole)))
+            await _answer(send, orjson.dumps(surface.whole(whole)))
             return
         relaying = asyncio.current_task()
         assert relaying is not None
         watcher = asyncio.ensure_future(_watch(receive, relaying))
         try:
-            await self._stream(self._session, orjson.dumps(body), send)
+            await self._stream(self._session, surface.stream(), orjson.dumps(body), send)
         except asyncio.CancelledError:
             if not watcher.done():
                 raise
         finally:
             watcher.cancel()
 
-    async def _stream(self, session: aiohttp.ClientSession, body: bytes, send: Send) -> None:
-        relay = StreamRelay()
+    async def _stream(self, session: aiohttp.ClientSession, relay: Stream, body: bytes, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _SSE})
         async with session.post(self._upstream, data=body) as answer:
             async for chunk in answer.content.iter_any():

@@ -1,10 +1,11 @@
-"""One house per worker for all contract tests, and the official SDK pointed at it."""
+"""One house per worker for all contract tests, and the official SDKs pointed at it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import anthropic
+import openai
 import pytest
 
 from tests.support.house import House
@@ -30,4 +31,11 @@ def house(_house: House) -> Iterator[House]:
 def client(house: House) -> Iterator[anthropic.Anthropic]:
     """The SDK without retries of its own."""
     with anthropic.Anthropic(base_url=house.url, api_key=house.key, max_retries=0, timeout=60) as made:
+        yield made
+
+
+@pytest.fixture
+def chatter(house: House) -> Iterator[openai.OpenAI]:
+    """OpenAI's SDK without retries of its own."""
+    with openai.OpenAI(base_url=f"{house.url}/v1", api_key=house.key, max_retries=0, timeout=60) as made:
         yield made

@@ -175,16 +175,10 @@ async def test_accounts_are_shown_without_their_secrets(tmp_path: Path) -> None:
     }
     async with administered(tmp_path, {"accounts": [account], "keys": KEYS}) as house:
         reply = await (await house.token("viewer")).get("/accounts")
-        assert reply.json["data"] == [
-            {
-                "name": "work",
-                "kind": "openai",
-                "base_url": "http://127.0.0.1:9/v1",
-                "models": ["gpt-5.5"],
-                "simulated": False,
-                "usage": None,
-            }
-        ]
+        (row,) = reply.json["data"]
+        assert (row["name"], row["kind"], row["origin"]) == ("work", "openai", "config")
+        assert (row["base_url"], row["models"]) == ("http://127.0.0.1:9/v1", ["gpt-5.5"])
+        assert (row["status"], row["simulated"], row["usage"]) == ("active", False, None)
         assert "secret" not in reply.body.decode()
 
 

@@ -11,7 +11,7 @@ from dragoman.simulator.contract import Flavour
 from dragoman.simulator.state import State
 from dragoman.translate.messages.plan import UpstreamKind
 from dragoman.translate.models import profile
-from dragoman.upstream.accounts import StaticAccount, StaticAccounts
+from dragoman.upstream.accounts import StaticAccount
 from tests.support import conversation
 from tests.support.inprocess import gateway
 from tests.support.simulated import answered
@@ -151,7 +151,9 @@ async def test_a_strict_upstream_takes_every_tool(
     tools = [{"name": f"tool_{place}", "input_schema": schema} for place, schema in enumerate(SCHEMAS)]
     async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
         ours = StaticAccount("a", kind, up.url, "sk-upstream-a")
-        house.assembly.house.accounts = StaticAccounts([ours], b"salt")
+        house.assembly.house.accounts = Fleet(
+            [ours], b"salt", cast(LiveRoads, house.assembly.upstream._roads)
+        )
         assert (await house.ask(tools=tools)).status == 200
     body = up.seen[0].body
     assert [tool["strict"] for tool in body["tools"]] == [False] * len(SCHEMAS)
@@ -169,7 +171,9 @@ async def session_of(tmp_path: Path, kind: UpstreamKind, model: str) -> list[See
         table = {"accounts": [account(up.url)], "models": {"claude-*": model}}
         async with gateway(tmp_path, table) as house:
             ours = StaticAccount("a", kind, up.url, "sk-upstream-a")
-            house.assembly.house.accounts = StaticAccounts([ours], b"salt")
+            house.assembly.house.accounts = Fleet(
+                [ours], b"salt", cast(LiveRoads, house.assembly.upstream._roads)
+            )
             for turn in range(TURNS):
                 reply = await house.post("/v1/messages", conversation.request(turn), conversation.headers())
                 assert reply.status == 200

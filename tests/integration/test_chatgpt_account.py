@@ -286,7 +286,7 @@ async def test_counting_asks_no_page_that_the_backend_does_not_have(tmp_path: Pa
         async with gateway(tmp_path, table(up, logins.account(up, tmp_path, "one"))) as house:
             request = {"model": "claude-test", "messages": [{"role": "user", "content": "Hi"}]}
             counted = await house.post("/v1/messages/count_tokens", request)
-        assert not up.state.log.records
+        assert not seen(up)
     assert counted.json["input_tokens"] > 0
 
 
@@ -392,8 +392,46 @@ async def test_a_login_that_is_over_waits_for_a_new_one_in_the_file(
                 while (await accounts.get("one")).status != "needs_login":
                     await asyncio.sleep(0.05)
     async with simulated() as up:
-        rows = table(
-            up, logins.account(up, tmp_path, "one", exp=logins.FAR - 1), database={"url": database_url}
-        )
+        anew = logins.account(up, tmp_path, "one", exp=logins.FAR - 1, round_=2)
+        rows = table(up, anew, database={"url": database_url})
         async with gateway(tmp_path, rows, stored=True) as house:
             assert (await house.ask()).status == 200
+
+
+# -- the Responses door ------------------------------------------------------------------------------------
+
+
+async def test_a_responses_request_is_made_fit_for_the_backend(tmp_path: Path) -> None:
+    """Ids, store, limits and the system role go; the lane's headers and the turn's state come."""
+    request = {
+        "model": "gpt-5.5",
+        "stream": True,
+        "store": True,
+        "max_output_tokens": 500,
+        "temperature": 1,
+        "metadata": {"a": "b"},
+        "input": [
+            {"type": "message", "id": "msg_1", "role": "system", "content": "Be brief."},
+            {"type": "message", "id": "msg_2", "role": "user", "content": "Hello there"},
+        ],
+    }
+    async with simulated(turn_state_affinity=True) as up:
+        async with gateway(tmp_path, table(up, logins.account(up, tmp_path, "one"))) as house:
+            for _ in range(2):
+                reply = await house.post("/v1/responses", request, {"session-id": "mine"})
+                assert reply.status == 200, reply.body
+            refused = await house.post("/v1/responses", {**request, "previous_response_id": "resp_1"})
+            tool = await house.post("/v1/responses", {**request, "tools": [{"type": "file_search"}]})
+            plain = await house.post("/v1/responses", {**request, "stream": False}, {"session-id": "mine"})
+        well(up)
+        first, second, _ = seen(up)
+    assert "codex.rate_limits" not in reply.types
+    assert reply.events[-1]["response"]["output"] and plain.json["output"]
+    sent = body(first)
+    assert (sent["store"], sent["stream"], sent["instructions"]) == (False, True, "")
+    assert [item["role"] for item in sent["input"]] == ["developer", "user"]
+    assert not any("id" in item for item in sent["input"])
+    assert len({fields(first)[name] for name in LANE}) == 1 and "mine" not in fields(first).values()
+    assert "x-codex-turn-state" not in fields(first) and fields(second)["x-codex-turn-state"]
+    assert (refused.status, refused.json["error"]["param"]) == (400, "previous_response_id")
+    assert (tool.status, tool.json["error"]["param"]) == (400, "tools.0.type")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.gateway.chat import ChatTurn
 from dragoman.gateway.exchange import Exchange
 from dragoman.gateway.messages import MessagesTurn
 from dragoman.gateway.pacing import Pacer
@@ -17,7 +18,7 @@ from dragoman.translate.messages.stream import ResponsesToMessages
 from tests.support.inprocess import gateway
 from tests.support.upstream import upstream
 
-_OF_A_REQUEST = (Exchange, MessagesTurn, Pacer, ResponsesToMessages)
+_OF_A_REQUEST = (Exchange, MessagesTurn, ChatTurn, Pacer, ResponsesToMessages)
 
 
 @pytest.fixture
@@ -45,6 +46,19 @@ async def test_a_finished_request_is_freed_without_the_collector(
         account = {"name": "a", "kind": "openai", "base_url": up.url, "api_key": "sk-upstream"}
         async with gateway(tmp_path, {"accounts": [account]}) as house:
             assert (await house.ask(**more)).status == 200
+            await house.row()
+            async with asyncio.timeout(30):
+                while alive():
+                    await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("more", [{"stream": True}, {"stream": False}, {"stop": "lo"}], ids=str)
+async def test_a_finished_chat_is_freed_without_the_collector(tmp_path: Path, more: dict[str, Any]) -> None:
+    async with upstream() as up:
+        account = {"name": "a", "kind": "openai", "base_url": up.url, "api_key": "sk-upstream"}
+        async with gateway(tmp_path, {"accounts": [account]}) as house:
+            assert (await house.chat(**more)).status == 200
             await house.row()
             async with asyncio.timeout(30):
                 while alive():

@@ -89,16 +89,13 @@ async def test_a_session_returns_after_a_short_absence(houses: Any) -> None:
     """B110: who stands in does not take the conversation over."""
     house = await houses(2)
     house.ups[0].play(answer, limited(2), answer)
-    for _ in range(2):
+    for pause in (0, 0, 0, 2.6):
+        await asyncio.sleep(pause)
         assert (await house.turn()).status == 200
-    assert (await house.turn()).status == 200
-    await asyncio.sleep(2.6)
-    assert (await house.turn()).status == 200
     rows = house.gateway.rows
     assert [row.account for row in rows] == ["a0", "a1", "a1", "a0"]
     assert [row.move for row in rows] == ["new", "failover", "stand_in", "returned"]
     assert rows[1].choice == "a1 after rate_limit on a0"
-    assert rows[1].lost_nano > 0
     assert [one["account"] for one in rows[1].attempts] == ["a0"]
 
 

@@ -179,6 +179,7 @@ async def administered(
             health=Health(),
             live=live,
             logger=logger,
+            onboarding=assembly.onboarding,
             version="0",
             started_at=clock.now(),
             refresh=watch.look,

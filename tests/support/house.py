@@ -192,6 +192,11 @@ class House:
         asked = [one for one in self.sim.requests() if one["path"].endswith("/responses")]
         return [json.loads(one["body"]) for one in asked]
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The gateway's ledger lines since it was started, oldest first."""
+        lines = (json.loads(line) for line in self.gate.run.complained().splitlines() if line.startswith("{"))
+        return [line for line in lines if line.get("event") == "request"]
+
     def breaches(self) -> list[dict[str, Any]]:
         """The upstream's rules that were broken; a header of the client that came through is one too."""
         report = self.sim.report()

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import aiohttp
 
 from dragoman.cli.assembly import Assembly, assemble
+from dragoman.cli.fleet import Fleet
 from dragoman.cli.start import resolve
 from dragoman.cli.store import opened
 from dragoman.gateway.ports import Row
@@ -21,6 +22,8 @@ from dragoman.settings import Settings
 from dragoman.store.health import Health
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import LogLedger
+from dragoman.upstream.accounts import StaticAccount
+from dragoman.upstream.roads import LiveRoads
 from dragoman.web.door import Drain, Limits, Server, listen
 from dragoman.web.protocol import DoorConfig
 from dragoman.web.reply import fresh_request_id
@@ -55,10 +58,14 @@ class Reply:
         return jsonio.parse(self.body)
 
     @property
-    def events(self) -> list[dict[str, Any]]:
+    def frames(self) -> list[bytes]:
+        """The data of each frame of a stream, `[DONE]` included."""
         decoder = sse.Decoder()
-        found = decoder.feed(self.body) + decoder.flush()
-        return [jsonio.parse(event.data) for event in found]
+        return [event.data for event in decoder.feed(self.body) + decoder.flush()]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [jsonio.parse(data) for data in self.frames if data != b"[DONE]"]
 
     @property
     def types(self) -> list[str]:
@@ -68,6 +75,22 @@ class Reply:
     def text(self) -> str:
         parts = (event.get("delta", {}).get("text", "") for event in self.events)
         return "".join(parts)
+
+    @property
+    def deltas(self) -> list[dict[str, Any]]:
+        """What each chunk of a chat adds."""
+        return [choice["delta"] for event in self.events for choice in event.get("choices", ())]
+
+    @property
+    def content(self) -> str:
+        """The text of a chat's chunks."""
+        return "".join(delta.get("content") or "" for delta in self.deltas)
+
+    @property
+    def finish(self) -> list[str]:
+        """Every finish reason of a chat's chunks."""
+        choices = [choice for event in self.events for choice in event.get("choices", ())]
+        return [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
 
 
 @dataclass
@@ -104,6 +127,21 @@ class Gateway:
             **more,
         }
         return await self.post("/v1/messages", request)
+
+    async def chat(self, text: str = "Hi", headers: dict[str, str] | None = None, **more: Any) -> Reply:
+        """The same as a chat."""
+        request = {
+            "model": "claude-test",
+            "stream": True,
+            "messages": [{"role": "user", "content": text}],
+            **more,
+        }
+        return await self.post("/v1/chat/completions", request, headers)
+
+    def serve_by(self, account: StaticAccount) -> None:
+        """This account is the only one from now on; it takes the road of the one that had its name."""
+        roads = cast(LiveRoads, self.assembly.upstream._roads)
+        self.assembly.house.accounts = Fleet([account], b"salt", roads)
 
     async def row(self, count: int = 1) -> Row:
         """The count-th row, as soon as it is there."""

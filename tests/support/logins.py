@@ -32,9 +32,14 @@ def document(name: str = "acct-1", *, exp: float = FAR, **tokens: Any) -> dict[s
     return {"OPENAI_API_KEY": None, "tokens": {**made, **tokens}, "last_refresh": "2026-11-01T00:00:00Z"}
 
 
-def account(running: Running, folder: Path, name: str, *, exp: float = FAR, **more: Any) -> dict[str, Any]:
-    """An account that simulator and configuration know; returns its row of `[[accounts]]`."""
-    made = document(name, exp=exp)
+def account(
+    running: Running, folder: Path, name: str, *, exp: float = FAR, round_: int = 1, **more: Any
+) -> dict[str, Any]:
+    """An account that simulator and configuration know; returns its row of `[[accounts]]`.
+
+    `round_` counts logins: each has a refresh token of its own.
+    """
+    made = document(name, exp=exp, **({} if round_ == 1 else {"refresh_token": f"rt-{name}-{round_}"}))
     file = folder / f"{name}.json"
     file.write_text(json.dumps(made))
     running.state.accounts.put(
@@ -52,3 +57,17 @@ def account(running: Running, folder: Path, name: str, *, exp: float = FAR, **mo
         "auth_file": str(file),
         "base_url": f"{running.url}/backend-api",
     }
+
+
+def counted(running: Running) -> list[Any]:
+    """What the issuer is asked for tokens from now on."""
+    calls: list[Any] = []
+    grants: Any = running.state.grants
+    answer = grants.token
+
+    def token(*arguments: Any) -> Any:
+        calls.append(arguments[0])
+        return answer(*arguments)
+
+    grants.token = token
+    return calls

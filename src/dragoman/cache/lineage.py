@@ -25,6 +25,7 @@ AGENT_HEADER = "x-claude-code-agent-id"
 # The order is the order of trust: what a client says of itself before what can be guessed from its words.
 _CLAUDE_CODE = ("x-claude-code-session-id",)
 _CODEX = ("session-id", "session_id", "x-codex-session-id", "x-codex-conversation-id")
+_THREAD = ("thread-id", "thread_id", "x-codex-conversation-id", "conversation_id")
 _SESSION = ("x-session-id", "x-session-affinity")
 
 _SUBAGENT = "cc_is_subagent=true"
@@ -33,6 +34,10 @@ _LEGACY_USER = re.compile(r"user_[^_]*_account_.*?_session_(.+)", re.DOTALL)
 _SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
 _LANES: dict[str, Lane] = {"tools": "agent", "search": "search", "plain": "plain"}
 _TOOL_BLOCKS = frozenset({"tool_use", "tool_result"})
+# The same of a chat: roles that answer a call, and members that make one.
+_TOOL_ROLES = frozenset({"tool", "function"})
+_TOOL_CALLS = ("tool_calls", "function_call")
+_INSTRUCTIONS = frozenset({"system", "developer"})
 _USER_ID_CHARS = 4096
 KEPT = 1024
 
@@ -84,7 +89,7 @@ def lineage(
 ) -> Lineage:
     """Finds out who is speaking.
 
-    `headers` has lower-case names, `request` is a Messages request, `model` the upstream's name.
+    `headers` has lower-case names, `request` is a Messages request or a chat, `model` the upstream's name.
     `per_lane_key` gives every lane its own `cache_key`; `counting` is set for count_tokens, which shares
     neither key nor account with the conversation.
     """
@@ -126,6 +131,31 @@ def _keyed(
         # Without the model: a conversation that goes on with another one is to be told so.
         conversation_hash=derive("conversation", session, *speaker).replace("-", ""),
     )
+
+
+def item_lineage(
+    headers: Mapping[str, str],
+    request: Mapping[str, Any],
+    *,
+    tenant: str,
+    secret: bytes,
+    model: str,
+    per_lane_key: bool = False,
+) -> Lineage:
+    """The same for a Responses request, whose clients name session and thread in headers of their own.
+
+    A thread that is not the session itself is a sub-agent. Without it everything that a session sends is its
+    main lane: a compaction without tools extends the same prompt.
+    """
+    named = client_cache_key(request)
+    thread = _first_header(headers, _THREAD)
+    session, source = _item_session(headers, request, named, thread)
+    agent = thread if thread not in (None, session) else None
+    speaker = _Speaker("main") if agent is None else _Speaker("agent", agent)
+    if session is None:
+        return Lineage(None, "none", agent, speaker.lane)
+    own_key = per_lane_key and agent is not None
+    return _keyed(secret, tenant, session, source, named or session, model_family(model), speaker, own_key)
 
 
 def model_family(model: str) -> str:
@@ -175,6 +205,39 @@ def _session(
     if (found := _anchor(request)) is not None:
         return found, "anchor"
     return None, "none"
+
+
+def _item_session(
+    headers: Mapping[str, str], request: Mapping[str, Any], named: str | None, thread: str | None
+) -> tuple[str | None, Source]:
+    sources: tuple[tuple[str | None, Source], ...] = (
+        (_first_header(headers, _CODEX), "codex"),
+        (thread, "codex"),
+        (_first_header(headers, _SESSION), "session"),
+        (named, "cache-key"),
+        (_item_anchor(request), "anchor"),
+    )
+    for found, source in sources:
+        if found is not None:
+            return found, source
+    return None, "none"
+
+
+def _item_anchor(request: Mapping[str, Any]) -> str | None:
+    """A session guessed from what does not change in it: the instructions and the first user text."""
+    items = request.get("input")
+    if isinstance(items, str):
+        items = [{"role": "user", "content": items}]
+    head: list[list[str]] = []
+    for item in _objects(items):
+        words = list(_texts(item.get("content")))
+        head.append(words)
+        if item.get("role") == "user":
+            if not any(words):
+                return None
+            told = jsonio.dump([request.get("instructions"), head])
+            return f"anchor-{hashlib.sha256(told).hexdigest()}"
+    return None
 
 
 def _first_header(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:
@@ -242,10 +305,10 @@ def _kind(request: Mapping[str, Any]) -> str:
     A request without tools whose history holds tool calls is a compaction of a conversation that had
     them: it extends that prefix, so it counts as `tools`. A title call has no such history.
     """
-    tools = list(_objects(request.get("tools")))
+    tools = [*_objects(request.get("tools")), *_objects(request.get("functions"))]
     if any(not _hosted_search(tool) for tool in tools):
         return "tools"
-    if tools:
+    if tools or isinstance(request.get("web_search_options"), Mapping):
         return "search"
     return "tools" if _has_tool_history(request) else "plain"
 
@@ -257,9 +320,10 @@ def _hosted_search(tool: Mapping[str, Any]) -> bool:
 
 def _has_tool_history(request: Mapping[str, Any]) -> bool:
     return any(
-        block.get("type") in _TOOL_BLOCKS
+        message.get("role") in _TOOL_ROLES
+        or any(message.get(member) for member in _TOOL_CALLS)
+        or any(block.get("type") in _TOOL_BLOCKS for block in _objects(message.get("content")))
         for message in _objects(request.get("messages"))
-        for block in _objects(message.get("content"))
     )
 
 
@@ -271,8 +335,20 @@ def _billed_as_subagent(request: Mapping[str, Any]) -> bool:
 
 
 def _system(request: Mapping[str, Any]) -> Iterator[str]:
-    """The system prompt's texts without the billing line, which differs from request to request."""
-    return filter(None, map(without_billing, _texts(request.get("system"))))
+    """The system prompt's texts without the billing line, which differs from request to request.
+
+    A chat has no field for them: there they are the messages at its very beginning.
+    """
+    if "system" in request:
+        return filter(None, map(without_billing, _texts(request["system"])))
+    return filter(None, _leading(request))
+
+
+def _leading(request: Mapping[str, Any]) -> Iterator[str]:
+    for message in _objects(request.get("messages")):
+        if message.get("role") not in _INSTRUCTIONS:
+            return
+        yield from _texts(message.get("content"))
 
 
 def _texts(content: Any) -> Iterator[str]:

@@ -20,6 +20,7 @@ _VERBS = {
     "log": "log",
     "usage": "usage",
     "key": "key",
+    "account": "account",
     "alias": "alias",
     "token": "token",
     "price": "price",
@@ -37,12 +38,19 @@ def serve(
     i_know_this_is_open: Annotated[
         bool, typer.Option("--i-know-this-is-open", help="Listen beyond loopback without any key.")
     ] = False,
+    takeover: Annotated[
+        bool,
+        typer.Option(
+            "--takeover", help="Take the place of the gateway of this data directory; no connection is lost."
+        ),
+    ] = False,
 ) -> None:
     """Serve the gateway."""
     from dragoman.cli import serve as verb
 
     with plainly():
-        raise typer.Exit(verb.run(host, port, config, data_dir, may_be_open=i_know_this_is_open))
+        code = verb.run(host, port, config, data_dir, may_be_open=i_know_this_is_open, takeover=takeover)
+        raise typer.Exit(code)
 
 
 def simulate(

@@ -19,10 +19,12 @@ from dragoman import __version__
 from dragoman.budget.pricing import Prices
 from dragoman.cache.recall import Recall
 from dragoman.cli import configured
-from dragoman.cli.configured import login_of, secret_of
+from dragoman.cli.configured import static_account
 from dragoman.cli.current import Current
 from dragoman.cli.doctor.question import DEMO_RULES
-from dragoman.cli.logins import logins, user_agent
+from dragoman.cli.fleet import Fleet
+from dragoman.cli.leases import janitor
+from dragoman.cli.logins import Logins, logins, user_agent
 from dragoman.cli.observing import Observing
 from dragoman.cli.poolstate import PoolState
 from dragoman.cli.start import Start
@@ -32,7 +34,9 @@ from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.pacing import Limits
-from dragoman.gateway.ports import Ledger, Upstream
+from dragoman.gateway.ports import Accounts, Ledger, Upstream
+from dragoman.onboarding.intake import Configured
+from dragoman.onboarding.probe import Prober
 from dragoman.routing.pool import Pool
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
@@ -49,10 +53,11 @@ from dragoman.telemetry.metrics import Metrics
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
 from dragoman.upstream import tokens
-from dragoman.upstream.accounts import StaticAccount, StaticAccounts
+from dragoman.upstream.accounts import StaticAccount
 from dragoman.upstream.client import HttpUpstream
+from dragoman.upstream.poll import Poller
 from dragoman.upstream.roads import LiveRoads
-from dragoman.web.admin.house import AdminHouse
+from dragoman.web.admin.house import AdminHouse, Onboarding
 from dragoman.web.admin.mount import Mount
 from dragoman.web.app import App
 from dragoman.web.metrics import nobody
@@ -96,6 +101,9 @@ class RandomIds:
     def message(self) -> str:
         return "msg_" + _token(24)
 
+    def completion(self) -> str:
+        return "chatcmpl-" + _token(29)
+
 
 def _token(length: int) -> str:
     return secrets.token_bytes(length).translate(_CHARACTERS).decode()
@@ -121,6 +129,8 @@ class Assembly:
     metrics: Metrics
     lag: LagSampler
     tracer: Tracer | None
+    fleet: Fleet
+    onboarding: Onboarding
 
     async def close(self) -> None:
         """Ends upstream connections and the simulator; writes what the ledger holds, sends the last spans."""
@@ -154,22 +164,19 @@ async def assemble(
     aliases = configured.aliases(settings)
     configured.check_certificates(settings)
     root = start.secret if store is None else store.facts.root
-    simulator: Running | None = None
-    if not settings.accounts:
-        from dragoman.simulator import server as simulated
-        from dragoman.simulator.state import State
-
-        simulator = await simulated.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
-    accounts = StaticAccounts(_accounts(settings, simulator), root)
-    pool = await logins(settings, accounts, logger, store)
-    routed = Pool(accounts.members, strategy=settings.routing.strategy)
+    simulator = await _demonstration(settings, store)
+    accounts = _accounts(settings, simulator)
+    pool = await logins(settings, accounts, logger.warning, store)
+    fleet = _fleet(accounts, root, pool, store, logger)
+    onboarding = _onboarding(settings, pool, fleet)
+    routed = Pool(fleet.members, strategy=settings.routing.strategy)
     upstream = _upstream(settings, pool.roads, routed)
     keys = _keys(start, root if store is None else store.facts.pepper, stored=store is not None)
     catalogue = Catalogue()
     # Read beside the start-up: the first priced request would wait for it.
     warm = asyncio.ensure_future(asyncio.to_thread(catalogue.load))
     prices = Prices(catalogue, start.prices)
-    metrics = Metrics(__version__, {account.name: account.kind for account in accounts.all})
+    metrics = Metrics(__version__, fleet.kinds)
     writer = None if store is None else store.writer
     if writer is not None:
         writer.figures = metrics.store
@@ -180,7 +187,7 @@ async def assemble(
         root,
         keys,
         prices,
-        accounts,
+        fleet,
         routed,
         upstream if tracer is None else tracer.upstream(upstream),
         Fanout(*ledgers, logger=logger),
@@ -191,13 +198,15 @@ async def assemble(
     lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
     lag.start()
     health = health or Health()
-    jobs: list[Job] = [pool]
+    jobs: list[Job] = [pool, janitor(house.gate, routed, metrics, health, logger)]
     pool.start()
     mount = None
     if store is not None:
-        watch, together = await _follow(store, house, keys, prices, start, health)
-        mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases))
-        jobs += [mount, *together, watch, await _state(store, house, health), _sweep(store, settings, logger)]
+        watch, together = await _follow(store, house, keys, prices, start, health, fleet)
+        mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
+        jobs += [mount, *together, watch, _sweep(store, settings, logger)]
+        jobs.append(await _state(start, store, house, fleet, health))
+    jobs.append(_poll(pool, fleet, house, logger))
     app = App(
         house,
         logger,
@@ -210,7 +219,33 @@ async def assemble(
         admin=mount,
         is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
-    return Assembly(app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer)
+    return Assembly(
+        app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer, fleet, onboarding
+    )
+
+
+async def _demonstration(settings: Settings, store: Store | None) -> Running | None:
+    """The built-in simulator, where there is no account in the file or in the store."""
+    if settings.accounts or (store is not None and await store.accounts.listed()):
+        return None
+    from dragoman.simulator import server
+    from dragoman.simulator.state import State
+
+    return await server.start("127.0.0.1", 0, state=State(rules=DEMO_RULES))
+
+
+def _fleet(
+    accounts: Sequence[StaticAccount], root: bytes, pool: Logins, store: Store | None, logger: logs.Logger
+) -> Fleet:
+    repository = None if store is None else store.accounts
+    return Fleet(accounts, root, pool.roads, accounts=repository, kept=pool.kept, tell=logger.warning)
+
+
+def _onboarding(settings: Settings, pool: Logins, fleet: Fleet) -> Onboarding:
+    """What the admin API takes accounts in with."""
+    prober = Prober(pool.calls, pool.roads, pool.backend, time.time)
+    names = frozenset(row.name for row in settings.accounts)
+    return Onboarding(pool.issuer, prober, Configured(names, fleet.identities))
 
 
 def _upstream(settings: Settings, roads: LiveRoads, pool: Pool) -> HttpUpstream:
@@ -245,6 +280,7 @@ def _admin(
     logger: logs.Logger,
     watch: Watch,
     aliases: tuple[Alias, ...],
+    onboarding: Onboarding,
 ) -> AdminHouse:
     return AdminHouse(
         house=house,
@@ -256,8 +292,10 @@ def _admin(
         health=health,
         live=live,
         logger=logger,
+        onboarding=onboarding,
         version=__version__,
         started_at=time.time(),
+        pool_view=lambda: house.pool.describe(house.clock.steady()),
         refresh=watch.look,
         settings_view=start.view,
         fixed=("demo",) if start.demo_key else (),
@@ -265,14 +303,36 @@ def _admin(
     )
 
 
-async def _state(store: Store, house: House, health: Health) -> PoolState:
+def _poll(logins: Logins, fleet: Fleet, house: House, logger: logs.Logger) -> Poller:
+    """Asks ChatGPT accounts for their usage and their models beside the requests."""
+
+    def models(name: str, found: frozenset[str]) -> None:
+        fleet.advertise(name, found)
+        house.pool.replace(fleet.members)
+
+    job = Poller(
+        logins.backend,
+        names=fleet.askable,
+        usage=lambda name, page: house.pool.usage(name, page, house.clock.steady()),
+        models=models,
+        failed=lambda name, page, why: logger.info(
+            "account_page", account=name, page=page, cause=str(why.cause), status=why.status
+        ),
+        monotonic=house.clock.monotonic,
+        jitter=house.jitter,
+    )
+    job.start()
+    return job
+
+
+async def _state(start: Start, store: Store, house: House, fleet: Fleet, health: Health) -> PoolState:
     """What the pool knew when the last process ended, kept from now on."""
     job = PoolState(
         house.pool,
         store.database,
         steady=house.clock.steady,
-        id_of=lambda name: f"config:{name}",
-        shared=store.database.dialect == "postgresql",
+        id_of=fleet.stored_id,
+        shared=store.database.shared or start.beside,
         well=lambda: health.well("pool_state"),
         failed=lambda why: health.ill("pool_state", why),
     )
@@ -314,14 +374,31 @@ def _address(url: str) -> tuple[str, int]:
 
 
 async def _follow(
-    store: Store, house: House, keys: KnownKeys, prices: Prices, start: Start, health: Health
+    store: Store,
+    house: House,
+    keys: KnownKeys,
+    prices: Prices,
+    start: Start,
+    health: Health,
+    fleet: Fleet,
 ) -> tuple[Watch, list[Job]]:
     """Takes in what the store says now, and keeps the house equal to it from then on.
 
-    With the watch come the jobs that several processes on one PostgreSQL need.
+    With the watch come the jobs that several processes on one database need.
     """
-    sharing = _sharing(store, house, health) if store.database.dialect == "postgresql" else None
-    current = Current(store, house, keys, prices, start.prices, start.limits, time.time, sharing)
+    sharing = _sharing(store, house, health) if store.database.shared or start.beside else None
+    current = Current(
+        store,
+        house,
+        keys,
+        prices,
+        start.prices,
+        start.limits,
+        time.time,
+        sharing,
+        fleet,
+        demo_aliases=not start.settings.models,
+    )
 
     def answered() -> None:
         keys.read()
@@ -340,14 +417,16 @@ async def _follow(
     watch.start()
     if sharing is None:
         return watch, []
+    sharing.start()
+    if not store.database.shared:
+        return watch, [sharing]
     listener = Listener(store.database, watch.wake)
     listener.start()
-    sharing.start()
     return watch, [listener, sharing]
 
 
 def _sharing(store: Store, house: House, health: Health) -> Sharing:
-    """Limits over all processes of one database; on SQLite there is one."""
+    """Limits over all processes of one database; on SQLite there is one, but while one succeeds another."""
     sharing = Sharing(
         store.database,
         store.writer,
@@ -364,23 +443,7 @@ def _sharing(store: Store, house: House, health: Health) -> Sharing:
 def _accounts(settings: Settings, simulator: Running | None) -> list[StaticAccount]:
     if simulator is not None:
         return [StaticAccount("simulated", "openai", f"{simulator.url}/v1", "sk-simulated", simulated=True)]
-    return [
-        StaticAccount(
-            row.name,
-            row.kind,
-            row.base_url,
-            secret_of(row, f"accounts.{row.name}"),
-            row.organization,
-            row.project,
-            None if row.models is None else tuple(row.models),
-            login=login_of(row),
-            weight=row.weight,
-            priority=row.priority,
-            group=row.group,
-            concurrency=row.concurrency,
-        )
-        for row in settings.accounts
-    ]
+    return [static_account(row) for row in settings.accounts]
 
 
 def _house(
@@ -388,7 +451,7 @@ def _house(
     root: bytes,
     keys: KnownKeys,
     prices: Prices,
-    accounts: StaticAccounts,
+    accounts: Accounts,
     pool: Pool,
     upstream: Upstream,
     ledger: Ledger,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import TextIO
 
 from dragoman import __version__
-from dragoman.settings import Settings
+from dragoman.gateway.ports import Account
 
 
 def show(
@@ -15,25 +16,25 @@ def show(
     demo_key: str | None,
     *,
     simulated: bool,
-    settings: Settings,
-    stored_keys: bool = False,
+    accounts: Iterable[Account],
+    keyed: bool,
     setup: str | None = None,
 ) -> None:
     """Writes the block. `address` is `http://host:port`; a demo key is shown in clear, others never.
 
-    `stored_keys` tells whether any key exists, `setup` is the token for the first admin, shown this once.
+    `keyed` tells whether any key exists, `setup` is the token for the first admin, shown this once.
     """
     key = demo_key or "<one of your keys>"
     lines = [f"dragoman {__version__}", f"  listening   {address}"]
     if simulated:
         lines += [
             "  upstream    SIMULATED: the built-in simulator answers, no model does.",
-            "              Add [[accounts]] to a config file to use a real one (see README).",
+            "              `dragoman account login NAME` or [[accounts]] bring a real one (see README).",
         ]
     else:
-        names = ", ".join(f"{account.name} ({account.kind})" for account in settings.accounts)
+        names = ", ".join(f"{account.name} ({account.kind})" for account in accounts)
         lines.append(f"  upstream    {names}")
-    needs_key = bool(demo_key or settings.keys or stored_keys)
+    needs_key = bool(demo_key or keyed)
     if needs_key:
         lines.append(f"  client key  {key}")
     else:

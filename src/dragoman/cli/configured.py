@@ -21,6 +21,7 @@ from dragoman.translate.models import Alias, parse_aliases
 from dragoman.wire.errors import Refused
 
 if TYPE_CHECKING:
+    from dragoman.upstream.accounts import StaticAccount
     from dragoman.upstream.authfile import Login
 
 # The aliases of the demo, where neither an account nor a model is configured.
@@ -75,6 +76,26 @@ def login_of(row: Account) -> Login | None:
         raise SettingsError(f"{where}: {error.strerror}") from None
     except AuthFileError as problem:
         raise SettingsError(f"{where}: {problem}") from None
+
+
+def static_account(row: Account) -> StaticAccount:
+    """An account of the file with its key or login. Raises SettingsError."""
+    from dragoman.upstream.accounts import StaticAccount
+
+    return StaticAccount(
+        row.name,
+        row.kind,
+        row.base_url,
+        secret_of(row, f"accounts.{row.name}"),
+        row.organization,
+        row.project,
+        None if row.models is None else tuple(row.models),
+        login=login_of(row),
+        weight=row.weight,
+        priority=row.priority,
+        group=row.group,
+        concurrency=row.concurrency,
+    )
 
 
 def aliases(settings: Settings) -> tuple[Alias, ...]:

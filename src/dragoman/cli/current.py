@@ -1,4 +1,4 @@
-"""What the store says, put into the running house: keys, limits, aliases, prices, as they are now.
+"""What the store says, put into the running house: keys, limits, accounts, aliases, prices, as they are now.
 
 Limits keep what they have counted when others change; a new one is first filled with what the ledger knows.
 The configuration's own keys and prices stay; the store's aliases and prices go before those of the file.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dragoman.budget.limits import Limit, Meters
 from dragoman.budget.pricing import Price, Prices, parse_price
+from dragoman.cli.fleet import Fleet
 from dragoman.cli.store import Store
 from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
@@ -23,7 +24,10 @@ from dragoman.wire.errors import Refused
 
 
 class Current:
-    """Adopts snapshots for one house. `fixed` are the limits of the configuration's keys, by name."""
+    """Adopts snapshots for one house. `fixed` are the limits of the configuration's keys, by name.
+
+    `demo_aliases` says that the house's own aliases are the demo's, which end with it.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,9 @@ class Current:
         fixed: Mapping[str, Sequence[Limit]],
         wall: Callable[[], float],
         sharing: Sharing | None = None,
+        fleet: Fleet | None = None,
+        *,
+        demo_aliases: bool = False,
     ) -> None:
         self._store = store
         self._house = house
@@ -45,13 +52,21 @@ class Current:
         self._file_aliases = tuple(house.aliases)
         self._wall = wall
         self._sharing = sharing
+        self._fleet = fleet
+        self._demo_aliases = demo_aliases
 
     async def adopt(self, snapshot: Snapshot) -> None:
         """Makes a snapshot effective. Raises StoreError when sums cannot be read."""
         principals = {mark: _principal(key, until) for mark, until, key in snapshot.digests}
         await self._limit({key.spec.name: key.spec.limits for _, _, key in snapshot.digests})
         self._keys.read(principals, keyed=snapshot.keyed)
-        self._house.aliases = (*_aliases(snapshot.aliases), *self._file_aliases)
+        if self._fleet is not None:
+            self._fleet.adopt(snapshot.accounts)
+            self._house.pool.replace(self._fleet.members)
+            self._house.simulated = self._fleet.simulated
+        # The demo's aliases are for its simulator alone.
+        file = () if self._demo_aliases and not self._house.simulated else self._file_aliases
+        self._house.aliases = (*_aliases(snapshot.aliases), *file)
         self._prices.replace(_prices(snapshot.prices), self._file_prices)
 
     async def _limit(self, stored: Mapping[str, tuple[Limit, ...]]) -> None:

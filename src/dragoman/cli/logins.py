@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dragoman import __version__
 from dragoman.cli.kept import KeptTokens
 from dragoman.cli.store import Store
 from dragoman.settings import Settings
-from dragoman.telemetry import logs
-from dragoman.upstream.accounts import StaticAccounts
+from dragoman.upstream.accounts import StaticAccount, road_of
 from dragoman.upstream.calls import Calls
 from dragoman.upstream.chatgpt import CATALOGUE_VERSION, Backend, Presented, dressing
 from dragoman.upstream.memory import MemoryTokens
@@ -32,6 +33,7 @@ class Logins:
     keeper: TokenKeeper
     roads: LiveRoads
     backend: Backend
+    kept: KeptTokens | None = None
 
     def start(self) -> None:
         """Begins to renew tokens ahead of time."""
@@ -49,11 +51,12 @@ def user_agent(settings: Settings) -> str:
 
 
 async def logins(
-    settings: Settings, accounts: StaticAccounts, logger: logs.Logger, store: Store | None
+    settings: Settings, accounts: Sequence[StaticAccount], tell: Callable[..., Any], store: Store | None
 ) -> Logins:
     """Puts them together inside the running loop; asks no upstream anything yet. Raises StoreError.
 
-    Without a store refreshed tokens end with the process.
+    `tell` writes a warning: an event, and fields without secrets. Without a store refreshed tokens end with
+    the process.
     """
     chatgpt, ca_file = settings.chatgpt, settings.upstream.ca_file
     calls = Calls(user_agent=user_agent(settings), ca_file=None if ca_file is None else str(ca_file))
@@ -62,7 +65,7 @@ async def logins(
     memory = MemoryTokens()
 
     async def lost(account: str, problem: Problem) -> None:
-        logger.warning("account", account=account, state="needs_login", reason=problem.sentence)
+        tell("account", account=account, state="needs_login", reason=problem.sentence)
         if kept is not None:
             await kept.lost(account, problem)
 
@@ -80,10 +83,12 @@ async def logins(
         chatgpt.client_version or CATALOGUE_VERSION,
     )
     roads = LiveRoads(keeper, dressing(presented))
-    for name, road in accounts.roads.items():
-        roads.put(name, road)
-    for name, (base_url, login) in accounts.logins.items():
-        memory.put(name, login)
-        known = login if kept is None else await kept.take(name, base_url, login)
-        roads.put_login(name, base_url, known)
-    return Logins(calls, issuer, keeper, roads, Backend(calls, roads, presented, now=time.time))
+    backend = Backend(calls, roads, presented, now=time.time)
+    for row in accounts:
+        if row.login is None:
+            roads.put(row.name, road_of(row))
+            continue
+        memory.put(row.name, row.login)
+        known = row.login if kept is None else await kept.take(row.name, row.base_url, row.login)
+        roads.put_login(row.name, row.base_url, known)
+    return Logins(calls, issuer, keeper, roads, backend, kept)

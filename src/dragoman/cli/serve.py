@@ -1,12 +1,13 @@
 """`dragoman serve`: settings become a running gateway.
 
 It loads the configuration, opens the store, prints the start block, hands everything to the server and closes
-it all in order when a signal ends it.
+it all in order when a signal ends it, or a successor has taken its place.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import sys
@@ -15,16 +16,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dragoman.cli import banner, origins
-from dragoman.cli.assembly import assemble, tracer_of
+from dragoman.cli.assembly import Assembly, assemble, tracer_of
 from dragoman.cli.configured import is_loopback, of_variable
 from dragoman.cli.secret import data_directory
 from dragoman.cli.start import Start, resolve
 from dragoman.cli.store import Store, opened
+from dragoman.cli.succession import Offer, Predecessor, TakeoverFailed, predecessor
 from dragoman.settings import Settings, SettingsError, load
 from dragoman.store.clientkeys import StoreConflict
 from dragoman.store.engine import StoreDown, StoreError
 from dragoman.store.health import Health
 from dragoman.store.people import People
+from dragoman.store.sharing import Sharing
 from dragoman.store.tokens import Tokens
 from dragoman.telemetry import logs
 from dragoman.telemetry.ledger import LogLedger
@@ -34,12 +37,23 @@ from dragoman.web import door
 # walks all of start-up stops every stream for 50 ms.
 COLLECT = (10_000, 20, 20)
 STORE_UNUSABLE = 3
+# After a predecessor's end: until the sums have told what it wrote last.
+SETTLED_SECONDS = 15.0
 
 
 def run(
-    host: str | None, port: int | None, config: Path | None, data_dir: Path | None, *, may_be_open: bool
+    host: str | None,
+    port: int | None,
+    config: Path | None,
+    data_dir: Path | None,
+    *,
+    may_be_open: bool,
+    takeover: bool = False,
 ) -> int:
-    """Serves until a signal ends it; returns the exit code. Raises SettingsError before anything is bound."""
+    """Serves until a signal ends it; returns the exit code. Raises SettingsError before anything is bound.
+
+    With `takeover` it takes the place of the gateway that serves from the same data directory, if any.
+    """
     flags = {"server": {name: value for name, value in (("host", host), ("port", port)) if value is not None}}
     settings = load(config, flags)
     data = data_directory(data_dir)
@@ -47,7 +61,17 @@ def run(
         resolve(settings, data), view=lambda: [asdict(row) for row in origins.rows(config, flags)]
     )
     raise_file_limit()
-    return door.run(_opened(start, may_be_open))
+    with contextlib.ExitStack() as lines:
+        previous = None
+        if takeover:
+            try:
+                previous = predecessor(data)
+            except TakeoverFailed as error:
+                sys.stderr.write(f"dragoman: --takeover: {error}\n")
+                return 1
+        if previous is not None:
+            lines.callback(previous.close)
+        return door.run(_opened(start, may_be_open, previous, lines))
 
 
 def raise_file_limit(wanted: int = 65_536) -> None:
@@ -62,7 +86,10 @@ def raise_file_limit(wanted: int = 65_536) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-async def _opened(start: Start, may_be_open: bool) -> int:
+async def _opened(
+    start: Start, may_be_open: bool, previous: Predecessor | None, lines: contextlib.ExitStack
+) -> int:
+    """`lines` are to other processes: they end when all else has, and tell so that everything is written."""
     settings = start.settings
     logger = logs.configure(settings.logging.format, settings.logging.level)
     health = Health(lambda part, why: _tell(logger, part, why))
@@ -73,7 +100,7 @@ async def _opened(start: Start, may_be_open: bool) -> int:
             ended, aborted, torn = store.recovered
             if ended or aborted or torn:
                 logger.info("recovered", ended=ended, aborted=aborted, torn=torn)
-            return await _serve(start, logger, store, health)
+            return await _serve(start, logger, store, health, previous, lines)
     except StoreError as error:
         sys.stderr.write(f"dragoman: {error}\n")
         return STORE_UNUSABLE
@@ -87,11 +114,33 @@ async def _demand_a_key(store: Store, host: str) -> None:
         )
 
 
-async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health) -> int:
+async def _serve(
+    start: Start,
+    logger: logs.Logger,
+    store: Store,
+    health: Health,
+    previous: Predecessor | None,
+    lines: contextlib.ExitStack,
+) -> int:
     settings = start.settings
     setup = await _setup_token(settings, store)
     ledger = LogLedger(logger, asyncio.get_running_loop().call_later)
+    start = replace(start, beside=previous is not None)
     gateway = await assemble(start, logger, ledger, store, health, tracer=tracer_of(settings))
+    offers: list[Offer] = []
+    heirs: list[asyncio.Future[None]] = []
+
+    def made(server: door.Server) -> None:
+        def retire() -> None:
+            logger.info("handed_over")
+            gateway.house.gate.retire()
+            server.hand_over()
+
+        offer = Offer(
+            start.data, lambda: server.sockets, retire, lambda why: logger.info("no_takeover", reason=why)
+        )
+        lines.callback(offer.close)
+        offers.append(offer)
 
     def started(address: str) -> None:
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.
@@ -101,29 +150,61 @@ async def _serve(start: Start, logger: logs.Logger, store: Store, health: Health
             sys.stdout,
             address,
             start.demo_key,
-            simulated=gateway.simulator is not None,
-            settings=settings,
-            stored_keys=not gateway.house.keys.keyless,
+            simulated=gateway.house.simulated,
+            accounts=gateway.fleet.accounts.values(),
+            keyed=not gateway.house.keys.keyless,
             setup=setup,
         )
+        for offer in offers:
+            offer.open(succeeding=previous is not None)
+        if previous is not None:
+            heirs.append(asyncio.ensure_future(_succeed(previous, store, gateway, logger)))
 
+    server = settings.server
     try:
         await door.serve(
             gateway.app,
-            host=settings.server.host,
-            port=settings.server.port,
-            drain_seconds=settings.server.drain_seconds,
+            host=server.host,
+            port=server.port,
+            sockets=None if previous is None else previous.listening_at(server.host, server.port),
+            keep_listening=True,
+            drain_seconds=server.drain_seconds,
             on_started=started,
             on_draining=gateway.house.gate.close,
+            on_made=made,
         )
     except OSError as error:
         where = f"{settings.server.host}:{settings.server.port}"
         sys.stderr.write(f"dragoman: server: {where} cannot be bound: {error.strerror}\n")
         return 1
     finally:
+        for offer in offers:
+            offer.withdraw()
+        for heir in heirs:
+            heir.cancel()
+            await asyncio.wait([heir])
         await gateway.close()
         ledger.flush()
     return 0
+
+
+async def _succeed(previous: Predecessor, store: Store, gateway: Assembly, logger: logs.Logger) -> None:
+    """Asks the old gateway to hand over; takes in what it left unwritten, if it was killed meanwhile."""
+    with contextlib.suppress(OSError):  # it ended by itself
+        previous.retire()
+    logger.info("took_over", pid=previous.pid)
+    await previous.gone()
+    try:
+        ended, aborted, torn = await store.writer.recover()
+    except StoreError as error:  # it stays where it is, for the next start
+        logger.warning("not_recovered", reason=str(error))
+        return
+    if ended or aborted or torn:
+        logger.info("recovered", ended=ended, aborted=aborted, torn=torn)
+    await asyncio.sleep(SETTLED_SECONDS)
+    for job in gateway.jobs:
+        if isinstance(job, Sharing) and not store.database.shared:
+            await job.stop()
 
 
 async def _setup_token(settings: Settings, store: Store) -> str | None:

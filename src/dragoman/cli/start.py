@@ -24,7 +24,8 @@ from dragoman.settings import Key, Settings
 class Start:
     """What was resolved before the loop runs. `keys` are pairs of text and principal.
 
-    `view` tells every setting with its origin, secrets masked, for the admin API.
+    `view` tells every setting with its origin, secrets masked, for the admin API; `beside` that a gateway
+    which this one succeeds serves from the same database.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Start:
     limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
     view: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    beside: bool = False
 
 
 def resolve(settings: Settings, data: Path) -> Start:

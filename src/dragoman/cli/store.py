@@ -17,9 +17,10 @@ from typing import Any
 from dragoman.cli.secret import keep
 from dragoman.settings import Settings, SettingsError
 from dragoman.store import facts, migrate
+from dragoman.store.accounts import Accounts
 from dragoman.store.audit import Entry, NotingDatabase
 from dragoman.store.clientkeys import ClientKeys
-from dragoman.store.engine import Database, StoreDown, locate
+from dragoman.store.engine import Database, StoreDown, StoreError, locate
 from dragoman.store.facts import Facts
 from dragoman.store.health import Health
 from dragoman.store.journal import Journal
@@ -38,6 +39,7 @@ class Store:
     ring: Ring
     facts: Facts
     keys: ClientKeys
+    accounts: Accounts
     aliases: Aliases
     prices: PriceOverrides
     journal: Journal
@@ -52,6 +54,7 @@ class Store:
             self,
             database=database,
             keys=ClientKeys(database, self.facts.pepper),
+            accounts=Accounts(database, self.ring, self.facts.pepper),
             aliases=Aliases(database),
             prices=PriceOverrides(database),
         )
@@ -90,7 +93,6 @@ async def opened(
     journal = Journal(data / JOURNAL)
     try:
         if database.file is not None:
-            database.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _private(database.file)
         copy = await migrate.prepare(database, automatic=settings.database.auto_migrate)
         # The oldest text was the whole secret once: what it salts stays as it was.
@@ -104,6 +106,7 @@ async def opened(
             ring,
             found,
             keys,
+            Accounts(database, ring, found.pepper),
             Aliases(database),
             PriceOverrides(database),
             journal,
@@ -119,6 +122,12 @@ async def opened(
 
 
 def _private(file: Path) -> None:
-    """A new database file belongs to its owner alone, from its first byte on."""
-    if not file.exists():
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
+    """A new database file belongs to its owner alone, from its first byte on. Raises StoreError."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.exists():
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"the database file {file} cannot be made: {error.strerror}; name another in database.url"
+        ) from None

@@ -150,7 +150,8 @@ class Attempts:
         telling = [failure for _, failure in self.failures if failure.cause in _TELLING]
         if telling and not self._final:
             return min(telling, key=_passing)
-        return self.failures[-1][1]
+        asked = [failure for _, failure in self.failures if failure.cause is not Cause.UNFIT]
+        return (asked or [self.failures[-1][1]])[-1]
 
     @property
     def _final(self) -> bool:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from dragoman.gateway.dialects import choose_model
+from dragoman.gateway.dialects import choose_model, who_counts
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal
 from dragoman.translate.capability import capability
@@ -32,15 +32,18 @@ async def count_tokens(
 ) -> dict[str, Any]:
     """`{"input_tokens": N}` for a validated request. Raises Refused for a model the key may not use."""
     resolution = choose_model(house, principal, request["model"])
-    candidates = house.accounts.candidates(resolution.model)
-    if not candidates:
+    account = who_counts(house, principal, resolution.model)
+    if account is None:
         raise Refused(Failure(Kind.MODEL_NOT_FOUND, f"model: no account serves {request['model']!r}"))
-    account = candidates[0]
     body = _body(house, account, resolution.model, request)
     key = hashlib.blake2b(jsonio.dump(body), digest_size=16).digest()
     tokens = house.counts.get(key)
-    if tokens is None and account.kind == "openai":
-        tokens = await house.upstream.count(account, body)
+    if tokens is None and account.kind == "openai" and house.counts.may_ask:
+        house.counts.asking += 1
+        try:
+            tokens = await house.upstream.count(account, body)
+        finally:
+            house.counts.asking -= 1
         if tokens is not None:
             house.counts.put(key, tokens)
     if tokens is None:

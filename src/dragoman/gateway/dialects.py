@@ -1,4 +1,4 @@
-"""Which translator serves which door: what an exchange needs from a dialect, and Messages as one.
+"""Which translator serves which door: what an exchange needs from a dialect.
 
 A dialect admits a request (model access, resolution, identity) and returns its Turn. The Turn holds what
 is true of the request whatever account serves it, and makes a new plan and a new answer automaton for
@@ -8,22 +8,28 @@ every attempt from the same untouched request.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from dragoman.gateway.house import House
-from dragoman.gateway.ports import Account, Principal, Row
+from dragoman.gateway.ports import Account, Answer, Principal, Row
+from dragoman.routing.policy import Demand, refusal
 from dragoman.translate.messages.failure import UpstreamFailure
 from dragoman.translate.models import Resolution, resolve
 from dragoman.wire.errors import Failure, Kind, Refused
 
 
 class Turn(Protocol):
-    """One request of a dialect on its way through the gateway."""
+    """One request of a dialect on its way through the gateway.
+
+    What it calls events is its own affair: it says how an answer is read (`read`), and encodes them itself.
+    `suffix` is the operation below the upstream's path, mostly "".
+    """
 
     requested: str
     model: str
     ping: bytes
+    suffix: str
 
     @property
     def affinity(self) -> str | None:
@@ -44,21 +50,22 @@ class Turn(Protocol):
     def bounds(self) -> tuple[int, int | None]:
         """The model's window, and the output limit that the client set, both in tokens."""
 
-    def immediate(self) -> list[dict[str, Any]] | None: ...
+    def immediate(self) -> list[Any] | None: ...
     def prepare(
         self, account: Account, learnt: frozenset[str], without_reasoning: bool, *, started: bool
     ) -> tuple[bytes, dict[str, str]]: ...
+    def read(self, answer: Answer) -> AsyncIterator[list[Any]]: ...
     def commit(self) -> None: ...
-    def feed(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]: ...
-    def close(self) -> list[dict[str, Any]]: ...
-    def begin(self) -> list[dict[str, Any]]: ...
-    def break_off(self, failure: UpstreamFailure) -> list[dict[str, Any]]: ...
-    def refuse(self, failure: Failure) -> list[dict[str, Any]]: ...
+    def feed(self, events: list[Any]) -> list[Any]: ...
+    def close(self) -> list[Any]: ...
+    def begin(self) -> list[Any]: ...
+    def break_off(self, failure: UpstreamFailure) -> list[Any]: ...
+    def refuse(self, failure: Failure) -> list[Any]: ...
     def explain(self, failure: UpstreamFailure) -> Failure: ...
-    def encode(self, events: list[dict[str, Any]]) -> bytes: ...
+    def encode(self, events: list[Any]) -> bytes: ...
     def head(self) -> dict[str, str]: ...
-    def collect(self, events: list[dict[str, Any]]) -> None: ...
-    def fold(self, events: list[dict[str, Any]]) -> dict[str, Any]: ...
+    def collect(self, events: list[Any]) -> None: ...
+    def fold(self, events: list[Any]) -> dict[str, Any]: ...
     def whole(self) -> dict[str, Any]: ...
     def distrust_reasoning(self) -> None: ...
     def settle(self, row: Row) -> None: ...
@@ -84,8 +91,20 @@ def may_use(principal: Principal, requested: str) -> bool:
     return any(fnmatch.fnmatchcase(requested, pattern) for pattern in principal.models)
 
 
+def who_counts(house: House, principal: Principal, model: str) -> Account | None:
+    """The account whose counter a request would be counted with; it takes no place and no conversation."""
+    demand = Demand(model, principal.groups)
+    words = [(refusal(one, demand), one.name) for one in house.pool.candidates(house.clock.steady(), model)]
+    serving = [(word, name) for word, name in words if word not in ("model", "scope")]
+    # Who rests serves the model all the same: its kind says how to count.
+    name = next((name for word, name in sorted(serving, key=lambda one: one[0] != "")), None)
+    return None if name is None else house.accounts.get(name)
+
+
 def choose_model(house: House, principal: Principal, requested: str) -> Resolution:
     """Access on the requested name first, then the upstream model. Raises Refused (403, 404)."""
     if not may_use(principal, requested):
         raise Refused(Failure(Kind.PERMISSION, f"This key may not use the model {requested!r}."))
-    return resolve(requested, house.aliases, house.accounts.listed())
+    accounts = house.accounts
+    passes = accounts.listed() is None
+    return resolve(requested, house.aliases, accounts.offered(), passes=passes)

@@ -25,6 +25,8 @@ _EXPIRED = {
     Expired.FIRST_EVENT: UpstreamFailure(Cause.TIMEOUT, "no answer within the first-event limit"),
     Expired.IDLE: UpstreamFailure(Cause.TIMEOUT, "the stream fell silent beyond the idle limit"),
 }
+# How long the official SDKs wait, in seconds.
+_PATIENCE = "x-stainless-timeout"
 # For reservations: what a request of so many bytes may come to, before anything is known of it.
 BYTES_PER_TOKEN = 3.7
 _INTERNAL = Failure(Kind.INTERNAL, "The gateway met an internal fault; the log names it by the request id.")
@@ -92,7 +94,7 @@ class Exchange:
         window, max_tokens = turn.bounds()
         guess = min(window, int(size / BYTES_PER_TOKEN) + 1)
         self._pass = house.admission.enter(principal, turn.requested, turn.model, guess, max_tokens)
-        self._route = Route(house, turn, principal, row)
+        self._route = Route(house, turn, principal, row, headers.get(_PATIENCE))
         house.journal.begin(row)
 
     async def run(self, sink: Sink | None) -> dict[str, Any] | None:
@@ -109,7 +111,7 @@ class Exchange:
         row, turn = self.row, self._turn
         row.stream = sink is not None
         try:
-            async with self._house.gate.place():
+            async with self._house.gate.place(row.key):
                 row.queue_ms = self._since()
                 if (whole := turn.immediate()) is not None:
                     return await self._answer_at_once(turn, whole)
@@ -132,7 +134,7 @@ class Exchange:
         finally:
             self._task = None
 
-    async def _answer_at_once(self, turn: Turn, events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    async def _answer_at_once(self, turn: Turn, events: list[Any]) -> dict[str, Any] | None:
         self.row.status, self.row.outcome = 200, "ok"
         if self._sink is None:
             return turn.fold(events)
@@ -169,13 +171,16 @@ class Exchange:
     async def _attempt(self, turn: Turn, step: Step, pacer: Pacer) -> UpstreamFailure | None:
         """Sends one attempt. Returns its failure if nothing of its content reached the client."""
         learnt = self._house.learnt.of(step.account.name, turn.model, self._clock.monotonic())
-        body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
+        try:
+            body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
+        except UpstreamError as error:  # not for this account, whatever it would answer
+            return error.failure
         pacer.attempt()
         sent = self._clock.monotonic()
         try:
-            async with self._house.upstream.open(step.account, body, headers) as answer:
+            async with self._house.upstream.open(step.account, body, headers, turn.suffix) as answer:
                 self.row.connect_ms = _ms(self._clock.monotonic() - sent)
-                async for events in answer.events():
+                async for events in turn.read(answer):
                     pacer.touch()
                     if await self._relay(turn, turn.feed(events)):
                         answer.complete = turn.complete
@@ -195,7 +200,7 @@ class Exchange:
             self._route.failed(failure)  # the client was told; so is the pool
         return None if self._content else failure
 
-    async def _relay(self, turn: Turn, events: list[dict[str, Any]]) -> bool:
+    async def _relay(self, turn: Turn, events: list[Any]) -> bool:
         """Passes on what the upstream's last bytes became; true when nothing more is to come."""
         if self.row.first_byte_ms is None:
             self.row.first_byte_ms = self._since()
@@ -225,7 +230,7 @@ class Exchange:
 
     # -- writing -------------------------------------------------------------------------------------
 
-    async def _write(self, turn: Turn, events: list[dict[str, Any]]) -> None:
+    async def _write(self, turn: Turn, events: list[Any]) -> None:
         if self._sink is None:
             turn.collect(events)
             return

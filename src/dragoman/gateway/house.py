@@ -11,12 +11,16 @@ from dragoman.gateway.admission import Admission
 from dragoman.gateway.attempts import Learnt
 from dragoman.gateway.counts import Counts
 from dragoman.gateway.flow import Gate
+from dragoman.gateway.keeping import Keeping
 from dragoman.gateway.pacing import Limits
 from dragoman.gateway.ports import Accounts, Clock, Counter, Ids, Keys, Ledger, Opening, Unwritten, Upstream
 from dragoman.routing.pool import Pool
+from dragoman.routing.retries import RetryBudget
 from dragoman.translate.messages.count import Calibration
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
+
+_MONTH = 30 * 86400.0
 
 
 @dataclass(slots=True)
@@ -43,11 +47,15 @@ class House:
     jitter: Callable[[], float]
     key_per_lane: bool = False
     simulated: bool = False
+    retries: RetryBudget = field(default_factory=RetryBudget)
     learnt: Learnt = field(default_factory=Learnt)
     turns: Turns = field(default_factory=Turns)
     recall: Recall = field(default_factory=Recall)
     calibration: Calibration = field(default_factory=Calibration)
     counts: Counts = field(default_factory=Counts)
     journal: Opening = field(default_factory=Unwritten)
+    # Who keeps a stored response, by tenant and id; the turn state of a lane, by account and lane.
+    kept_responses: Keeping[tuple[str, str], str] = field(default_factory=lambda: Keeping(16384, _MONTH))
+    turn_states: Keeping[tuple[str, str], str] = field(default_factory=lambda: Keeping(4096, 300.0))
     without_reasoning: dict[str, None] = field(default_factory=dict)
     unknown_events: int = 0

@@ -30,11 +30,13 @@ class Clock(Protocol):
 
 
 class Ids(Protocol):
-    """Source of identifiers: `request()` gives `req_…`, `message()` gives `msg_…`."""
+    """Source of identifiers: `request()` gives `req_…`, `message()` `msg_…`, `completion()` `chatcmpl-…`."""
 
     def request(self) -> str: ...
 
     def message(self) -> str: ...
+
+    def completion(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,11 @@ class Accounts(Protocol):
 
     def candidates(self, model: str) -> Sequence[Account]: ...
 
-    def listed(self) -> frozenset[str] | None: ...
+    def listed(self) -> frozenset[str] | None:
+        """Every model that is decided to be served; None where an account takes any name."""
+
+    def offered(self) -> frozenset[str] | None:
+        """The same with what the accounts' own catalogues name; None where nothing is known."""
 
 
 class UpstreamError(Exception):
@@ -98,21 +104,29 @@ class UpstreamError(Exception):
 
 
 class Answer(Protocol):
-    """An upstream's answer with status 200. `events` yields the events of each socket read together."""
+    """An upstream's answer with status 200.
+
+    `events` yields the events of each socket read together, parsed; `frames` the same as they came, each
+    without the blank line that ends it. One of the two is read, once.
+    """
 
     complete: bool
 
+    @property
+    def headers(self) -> Mapping[str, str]: ...
     def events(self) -> AsyncIterator[list[dict[str, Any]]]: ...
+    def frames(self) -> AsyncIterator[list[bytes]]: ...
 
 
 class Upstream(Protocol):
     """A client of Responses servers. Leaving the context cancels the upstream request at once.
 
-    `open` raises UpstreamError for everything but a 200.
+    `open` raises UpstreamError for everything but a 200; `suffix` names an operation below the path where
+    responses are made.
     """
 
     def open(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
+        self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str = ""
     ) -> AbstractAsyncContextManager[Answer]: ...
 
     async def count(self, account: Account, body: Mapping[str, Any]) -> int | None: ...

@@ -15,25 +15,31 @@ from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
 from dragoman.routing.policy import Choice, Demand, Wait
 from dragoman.routing.pool import Lease, Outcome
+from dragoman.routing.retries import deadline
+from dragoman.translate.messages.causes import ROAD
 from dragoman.translate.messages.failure import TOLD, Cause, UpstreamFailure, wait
 from dragoman.wire.errors import Failure, Kind
 
-# Nobody waits longer for an answer that has not begun; an attempt after that would help no one.
-DEADLINE_SECONDS = 600.0
 _REASON = 256
 _WELL = Outcome()
 _QUOTA_TOLD = frozenset({Cause.QUOTA, Cause.RATE_LIMIT, Cause.BURST, Cause.OVERLOADED})
 
 
 class Route:
-    """The choices of one request. `row` is told who was chosen and why."""
+    """The choices of one request. `row` is told who was chosen and why.
 
-    def __init__(self, house: House, turn: Turn, principal: Principal, row: Row) -> None:
+    `patience` is what the client says of it in seconds, see routing/retries.
+    """
+
+    def __init__(
+        self, house: House, turn: Turn, principal: Principal, row: Row, patience: str | None = None
+    ) -> None:
         self._house = house
         self._turn = turn
         self._row = row
         self._groups = principal.groups
-        self._began = house.clock.monotonic()
+        self._deadline = deadline(patience, house.clock.monotonic())
+        self._extra = False
         self._held = 0.0
         self._choice: Choice | None = None
         self._lease: Lease | None = None
@@ -41,7 +47,7 @@ class Route:
 
     async def step(self, attempts: Attempts) -> Step | None:
         """The next attempt, after a wait for an account where that is worth it; None where nobody is left."""
-        if attempts.failures and self._house.clock.monotonic() - self._began > DEADLINE_SECONDS:
+        if attempts.failures and not self._may_go_on(attempts):
             return None
         step = attempts.next(self._may_start)
         if step is None and not attempts.over:
@@ -61,14 +67,20 @@ class Route:
             row.choice = f"{account.name} after {failure.cause} on {other.name}"[:_REASON]
             row.move = "failover"
             row.lost_nano = self._demand(frozenset()).lost_nano
+        self._spend(attempts)
         now = house.clock.steady()
         self._lease = house.pool.started(
-            account.name, now, model=self._turn.model, affinity=self._turn.affinity
+            account.name,
+            now,
+            model=self._turn.model,
+            affinity=self._turn.affinity,
+            owner=asyncio.current_task(),
         )
 
     def answered(self) -> None:
         """The attempt has brought content."""
         self._report(_WELL)
+        self._give_back(answered=True)
 
     def failed(self, failure: UpstreamFailure) -> None:
         """The attempt failed, before or after content."""
@@ -76,6 +88,7 @@ class Route:
 
     def end(self) -> None:
         """The attempt is over, however it ended."""
+        self._give_back(answered=False)
         lease, self._lease = self._lease, None
         if lease is not None:
             self._house.pool.ended(lease)
@@ -94,6 +107,27 @@ class Route:
         return failure
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _may_go_on(self, attempts: Attempts) -> bool:
+        """Whether the deadline, and after a failure of the road everybody's budget, allow one more."""
+        house, now = self._house, self._house.clock.monotonic()
+        if now > self._deadline:
+            return False
+        _, failure = attempts.failures[-1]
+        return failure.cause not in ROAD or house.retries.may_retry(house.gate.in_flight, now)
+
+    def _spend(self, attempts: Attempts) -> None:
+        retries, now = self._house.retries, self._house.clock.monotonic()
+        if not attempts.failures:
+            retries.asked(now)
+        elif attempts.failures[-1][1].cause in ROAD:
+            retries.took(now)
+            self._extra = True
+
+    def _give_back(self, *, answered: bool) -> None:
+        if self._extra:
+            self._extra = False
+            self._house.retries.gave_back(answered=answered)
 
     def _report(self, outcome: Outcome) -> None:
         if self._lease is not None:

@@ -91,6 +91,7 @@ REMEDIES: dict[Cause, Remedy] = {
     Cause.POLICY: _NONE,
     Cause.TOO_LARGE: _NONE,
     Cause.REQUEST: _NONE,
+    Cause.UNFIT: _NONE,
 }
 
 

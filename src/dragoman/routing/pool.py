@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -49,6 +49,9 @@ _STATUS_WHY: dict[Status, str] = {
 class Member:
     """An account as its operator keeps it; the fields are those of policy.Candidate.
 
+    models      what it serves by its operator's word; None for any name
+    advertised  what its own catalogue names, None where that is not known: those go first that name a model,
+                but a catalogue may hide models, so where nobody names one everybody may be asked
     version  changes when the account was logged in anew or changed by its operator, not when a token was
              refreshed: what was held against the account is forgotten then
     """
@@ -64,6 +67,7 @@ class Member:
     concurrency: int | None = None
     status: Status = "active"
     version: int = 0
+    advertised: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class Lease:
     """One call under way on one account, from `Pool.started` to `Pool.ended`.
 
     answered  it has brought content;  open  it was not given back yet
+    owner     who gives it back, known to whoever began it; a lease whose owner is gone was leaked
     """
 
     account: str
@@ -119,14 +124,16 @@ class Lease:
     state: AccountState | None = field(repr=False)
     answered: bool = False
     open: bool = True
+    owner: Any = field(default=None, repr=False)
 
 
 class _View:
     """The snapshot for one model: a candidate per account, and when each is out of date by itself."""
 
-    __slots__ = ("candidates", "dirty", "due", "first_due")
+    __slots__ = ("candidates", "dirty", "due", "first_due", "named")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, named: bool) -> None:
+        self.named = named
         self.candidates: list[Candidate] = [_NOBODY] * size
         self.due = [0.0] * size
         self.first_due = 0.0
@@ -148,6 +155,7 @@ class Pool:
         self._states: dict[str, AccountState] = {}
         self._index: dict[str, int] = {}
         self._views: OrderedDict[str, _View] = OrderedDict()
+        self._leases: dict[int, Lease] = {}
         self._cursor = 0
         self._last = 0.0
         self._read: dict[tuple[str, str, int], Window] = {}
@@ -178,7 +186,7 @@ class Pool:
             self.pins.moved.clear()
         view = self._views.get(model)
         if view is None:
-            view = self._views[model] = _View(len(self._states))
+            view = self._views[model] = _View(len(self._states), self._is_named(model))
             if len(self._views) > _MODELS:
                 self._views.popitem(last=False)
         else:
@@ -188,7 +196,8 @@ class Pool:
         if view.dirty:
             states = list(self._states.values())
             for index in view.dirty:
-                view.candidates[index], view.due[index] = self._snapshot(states[index], now, model)
+                found = self._snapshot(states[index], now, model, named=view.named)
+                view.candidates[index], view.due[index] = found
             view.dirty.clear()
             view.first_due = min(view.due)
         return view.candidates
@@ -222,7 +231,9 @@ class Pool:
         spent = state.quotas.exhausted(model, now) is not None
         return room and not spent and state.health.may_start(now, model)
 
-    def started(self, name: str, now: float, *, model: str, affinity: str | None = None) -> Lease:
+    def started(
+        self, name: str, now: float, *, model: str, affinity: str | None = None, owner: Any = None
+    ) -> Lease:
         """A call begins, without a pause since it was chosen.
 
         Its lease has one owner, who gives it back with `ended` on every way out.
@@ -234,7 +245,9 @@ class Pool:
             state.in_flight += 1
             state.health.started(began, model)
             self._touched(name)
-        return Lease(name, model, affinity, began, state)
+        lease = Lease(name, model, affinity, began, state, owner=owner)
+        self._leases[id(lease)] = lease
+        return lease
 
     # -- after a call ------------------------------------------------------------------------------------
 
@@ -273,6 +286,7 @@ class Pool:
         if not lease.open:
             return
         lease.open = False
+        del self._leases[id(lease)]
         if lease.state is not None:
             lease.state.in_flight -= 1
             lease.state.health.ended(lease.model, lease.began)
@@ -331,6 +345,11 @@ class Pool:
         self._heard.clear()
         return changes
 
+    @property
+    def leases(self) -> Collection[Lease]:
+        """The calls under way."""
+        return self._leases.values()
+
     def in_flight(self) -> dict[str, int]:
         """Calls under way by account; all 0 where nothing runs."""
         return {name: state.in_flight for name, state in self._states.items()}
@@ -376,7 +395,14 @@ class Pool:
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _snapshot(self, state: AccountState, now: float, model: str) -> tuple[Candidate, float]:
+    def _is_named(self, model: str) -> bool:
+        """Whether some account says that it has the model, so that one which does not is passed over."""
+        members = [state.member for state in self._states.values()]
+        return any(model in (one.models or one.advertised or ()) for one in members)
+
+    def _snapshot(
+        self, state: AccountState, now: float, model: str, *, named: bool
+    ) -> tuple[Candidate, float]:
         """A candidate, and when it is out of date by itself."""
         member, health = state.member, state.health
         usable, cautious, due = True, False, now + SNAPSHOT_SECONDS
@@ -403,7 +429,7 @@ class Pool:
                 member.name,
                 member.kind,
                 member.tag,
-                member.models,
+                member.advertised if member.models is None and named else member.models,
                 member.plan,
                 member.group,
                 member.weight,

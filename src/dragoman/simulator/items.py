@@ -113,7 +113,8 @@ def _check_id(item: Mapping[str, Any], kind: str, path: str, terms: Terms) -> No
     prefix = _ID_PREFIX.get(kind)
     if prefix is None:
         return
-    if not isinstance(identity, str) or not identity.startswith(f"{prefix}_"):
+    # As the service words it: Codex names its outputs `fco_…`, which begins with `fc`.
+    if not isinstance(identity, str) or not identity.startswith(prefix):
         message = f"Invalid '{path}.id': '{identity}'. Expected an ID that begins with '{prefix}'."
         raise breach("item_id", message, param=f"{path}.id", code="invalid_value")
     if len(identity) > MAX_ID:

@@ -31,6 +31,7 @@ Status = Literal["active", "paused", "needs_login", "dead"]
 CONFIG = "config:"
 _LONGEST_ID = 128
 _NOTE = 256
+_VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,10 @@ class AccountSpec:
 
 @dataclass(frozen=True, slots=True)
 class StoredAccount:
-    """An account as the store has it, without its credentials. Times in epoch seconds."""
+    """An account as the store has it, its credentials sealed. Times in epoch seconds.
+
+    `version` is another number after every login and every change by an operator, not after a refresh.
+    """
 
     id: str
     name: str
@@ -83,6 +87,8 @@ class StoredAccount:
     last_refresh: float | None
     access_expires_at: float | None
     note: str | None
+    version: int = field(default=0, compare=False)
+    sealed: str = field(default="", repr=False, compare=False)
 
     @property
     def configured(self) -> bool:
@@ -143,7 +149,7 @@ class Accounts:
         token's end, in epoch seconds like all times. Raises StoreConflict for a taken name.
         """
         identity = self.identity(spec.kind, spec.base_url, credentials, workspace or spec.email)
-        tokens = {"last_refresh": last_refresh, "access_expires_at": expires_at}
+        tokens = {"last_refresh": last_refresh, "access_expires_at": expires_at, **_another_version()}
         for last in (False, True):
             try:
                 async with self._database.write(durable=True) as connection:
@@ -228,13 +234,29 @@ class Accounts:
 
     async def credentials(self, account_id: str) -> Credentials:
         """What an account is used with. Raises NotThere, and StoreError where no key of the ring opens it."""
-        query = select(accounts.c.sealed).where(accounts.c.id == account_id)
+        return self.opened(await self.by_id(account_id))
+
+    async def by_id(self, account_id: str) -> StoredAccount:
+        """The account as it is now. Raises NotThere."""
         async with self._database.read() as connection:
-            sealed = await connection.scalar(query)
-        if sealed is None:
+            query = select(accounts).where(accounts.c.id == account_id)
+            found = (await connection.execute(query)).first()
+        if found is None:
             raise NotThere(f"there is no account {account_id!r}")
-        told = jsonio.parse(self._ring.open(_record(account_id), sealed))
+        return _account(found)
+
+    def opened(self, account: StoredAccount) -> Credentials:
+        """What an account that was read is used with. Raises StoreError where no key of the ring opens it."""
+        told = jsonio.parse(self._ring.open(_record(account.id), account.sealed))
         return Credentials(**{name: told.get(name) for name in Credentials.__slots__})
+
+    async def find(self, identity: str) -> StoredAccount | None:
+        """The account of the store that `identity` recognises."""
+        async with self._database.read() as connection:
+            found = (
+                await connection.execute(select(accounts).where(accounts.c.identity == identity))
+            ).first()
+        return None if found is None else _account(found)
 
     async def pause(self, name: str) -> StoredAccount:
         """Takes an account out until it is resumed. Raises NotThere, StoreConflict."""
@@ -251,7 +273,7 @@ class Accounts:
                 raise StoreConflict(
                     f"the account {account.name!r} is {account.status.replace('_', ' ')}: sign in again"
                 )
-            await _set(connection, account.id, {"status": "active", "note": None})
+            await _set(connection, account.id, {"status": "active", "note": None, **_another_version()})
             return await _one(connection, account.id)
 
     async def change(
@@ -383,7 +405,7 @@ class Accounts:
     async def _operate(self, name: str, values: dict[str, Any]) -> StoredAccount:
         async with self._database.write() as connection:
             account = await _own(connection, name)
-            await _set(connection, account.id, values)
+            await _set(connection, account.id, {**values, **_another_version()})
             return await _one(connection, account.id)
 
 
@@ -434,9 +456,14 @@ def _list(models: Sequence[str] | None) -> str | None:
 
 def _account(row: Row[Any]) -> StoredAccount:
     told = row._mapping
-    values = {name: told[name] for name in StoredAccount.__slots__ if name != "models"}
+    values = {name: told[name] for name in StoredAccount.__slots__ if name not in ("models", "version")}
     models = None if row.models is None else tuple(jsonio.parse(row.models.encode()))
-    return StoredAccount(**values, models=models)
+    version = int.from_bytes(bytes(row.origin_mark)[:_VERSION]) if row.origin_mark is not None else 0
+    return StoredAccount(**values, models=models, version=version)
+
+
+def _another_version() -> dict[str, Any]:
+    return {"origin_mark": secrets.token_bytes(32)}
 
 
 def _record(account_id: str) -> str:

@@ -79,6 +79,11 @@ class Database:
         return Path(self.url.database or "") if self.dialect == "sqlite" else None
 
     @property
+    def shared(self) -> bool:
+        """Whether other gateways may serve from it for good; on SQLite there is one, but for a takeover."""
+        return self.dialect == "postgresql"
+
+    @property
     def place(self) -> str:
         """Where the data is, without a password, for people to read."""
         return self.url.render_as_string(hide_password=True)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 
 class Health:
-    """Parts by name (`db_read`, `db_write`, `journal`, `limits_shared`); `told` is called once a change."""
+    """Parts by name (`db_read`, `db_write`, `journal`, `limits_shared`, `leases`).
+
+    `told` is called once a change.
+    """
 
     def __init__(self, told: Callable[[str, str | None], None] = lambda part, why: None) -> None:
         self._ill: dict[str, str] = {}

@@ -255,8 +255,9 @@ audit = Table(
 )
 
 # Accounts of the pool. `identity` is what makes an account the same one when it is seen again; `sealed` holds
-# its credentials under the record `accounts:<id>`; `refresh_mark` stands for the refresh token in there and,
-# of an account of the configuration file, `origin_mark` for the one that the file had.
+# its credentials under the record `accounts:<id>`; `refresh_mark` stands for the refresh token in there.
+# `origin_mark` is another one after every login and every change by an operator; of an account of the
+# configuration file it stands for the token that the file had.
 accounts = Table(
     "accounts",
     metadata,

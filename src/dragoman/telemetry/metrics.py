@@ -57,7 +57,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "dragoman_requests_total",
         "counter",
-        "Finished generation requests, also refused ones; `error_type` as the client was told, or `none`.",
+        "Finished generation requests, also refused ones; `error_type` by its Anthropic name, or `none`.",
         ("route", "status_class", "error_type", "model"),
     ),
     Metric(
@@ -84,6 +84,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("dragoman_in_flight_requests", "gauge", "Requests that hold a place now."),
     Metric("dragoman_queued_requests", "gauge", "Requests that wait for a place now."),
     Metric("dragoman_in_flight_calls", "gauge", "Calls to accounts that are under way now."),
+    Metric(
+        "dragoman_leaked_leases_total",
+        "counter",
+        "Places and calls that were held for nobody and taken back; anything but 0 is a fault to report.",
+        ("kind",),
+    ),
     Metric(
         "dragoman_tokens_total",
         "counter",
@@ -183,6 +189,9 @@ class Metrics:
         self._turns = self.counts["dragoman_cache_turns_total"]
         self._answers = self.counts["dragoman_upstream_responses_total"]
         self._failovers = self.counts["dragoman_failovers_total"]
+        self._leaked = self.counts["dragoman_leaked_leases_total"]
+        for what in ("place", "call"):
+            self._leaked.add((what,), 0)
         self._left = self.counts["dragoman_client_disconnects_total"]
         self._durations = self.histograms["dragoman_request_duration_seconds"]
         self._first_tokens = self.histograms["dragoman_time_to_first_token_seconds"]
@@ -197,7 +206,7 @@ class Metrics:
         """Takes from the house what is asked for at the moment of a scrape, and which models it knows."""
 
         def known(model: str) -> bool:
-            return model in (house.accounts.listed() or ()) or any(a.model == model for a in house.aliases)
+            return model in (house.accounts.offered() or ()) or any(a.model == model for a in house.aliases)
 
         self._known = known
         self.probes["dragoman_in_flight_requests"] = lambda: house.gate.in_flight
@@ -208,6 +217,10 @@ class Metrics:
     def lag(self, seconds: float) -> None:
         """The event loop was late by so much."""
         self._lags.observe((), seconds)
+
+    def leaked(self, what: str) -> None:
+        """A `place` or a `call` was held for nobody."""
+        self._leaked.add((what,))
 
     async def scrape(self, accept: str) -> tuple[bytes, str]:
         """The figures as text, and its content type. `accept` is the reader's header, "" for none."""

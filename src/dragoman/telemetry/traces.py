@@ -33,7 +33,12 @@ LAST_SPANS_SECONDS = 3.0
 
 _PARENT = "traceparent"
 _W3C = TraceContextTextMapPropagator()
-_PATHS = {"messages": "/v1/messages"}
+_PATHS = {
+    "messages": "/v1/messages",
+    "responses": "/v1/responses",
+    "compact": "/v1/responses/compact",
+    "chat": "/v1/chat/completions",
+}
 
 
 class _Attempt:
@@ -182,13 +187,13 @@ class _TracedUpstream:
         self._tracer = tracer
 
     def open(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
+        self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str = ""
     ) -> AbstractAsyncContextManager[Answer]:
         begun = self._tracer.attempt(account)
         if begun is None:
-            return self._upstream.open(account, body, headers)
+            return self._upstream.open(account, body, headers, suffix)
         attempt, fields = begun
-        return self._watched(attempt, self._upstream.open(account, body, {**headers, **fields}))
+        return self._watched(attempt, self._upstream.open(account, body, {**headers, **fields}, suffix))
 
     @asynccontextmanager
     async def _watched(

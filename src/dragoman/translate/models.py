@@ -240,8 +240,12 @@ def _alias(pattern: str, target: str) -> Alias:
     return Alias(pattern.strip(), name.strip(), effort)
 
 
-def resolve(requested: str, aliases: Sequence[Alias], listed: Collection[str] | None) -> Resolution:
-    """Finds the upstream model. `listed` is every model the accounts list, None where one lists nothing.
+def resolve(
+    requested: str, aliases: Sequence[Alias], listed: Collection[str] | None, *, passes: bool = False
+) -> Resolution:
+    """Finds the upstream model. `listed` is every model the accounts list, None where none is known.
+
+    `passes` says that other names are passed on all the same: what is listed was advertised, not decided.
 
     Order: exact alias, published `claude-…` id, first matching glob, a listed name, pass-through. Raises
     Refused(MODEL_NOT_FOUND) with the nearest name. A `[1m]` suffix is cut off.
@@ -257,10 +261,10 @@ def resolve(requested: str, aliases: Sequence[Alias], listed: Collection[str] | 
     for alias in aliases:
         if alias.is_glob and fnmatchcase(bare, alias.pattern):
             return Resolution(alias.model, alias.effort, "glob")
-    if listed is None:
-        return Resolution(bare, None, "pass-through")
-    if bare in listed:
+    if listed is not None and bare in listed:
         return Resolution(bare, None, "listed")
+    if listed is None or passes:
+        return Resolution(bare, None, "pass-through")
     raise Refused(Failure(Kind.MODEL_NOT_FOUND, _not_found(requested, bare, aliases, listed)))
 
 

@@ -1,14 +1,12 @@
-"""The accounts of the configuration file, in the order listed.
+"""What an account is made of, once its key or login is at hand: its tag, its road, its place in the pool.
 
-Implements the gateway's Accounts port, and knows address and credentials of its accounts: the roads of those
-with a key, the logins of the others.
+It reads no file and no store, and keeps nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dragoman.gateway.ports import Account
@@ -20,7 +18,7 @@ from dragoman.upstream.roads import Road
 
 @dataclass(frozen=True, slots=True)
 class StaticAccount:
-    """One account as configured, with its key or login resolved."""
+    """One account as it was put down, in the file or in the store, with its key or login resolved."""
 
     name: str
     kind: UpstreamKind
@@ -37,45 +35,8 @@ class StaticAccount:
     concurrency: int | None = None
 
 
-class StaticAccounts:
-    """Who may serve a model, as listed."""
-
-    def __init__(self, accounts: Sequence[StaticAccount], salt: bytes) -> None:
-        self._accounts = [_account(account, salt) for account in accounts]
-        self.roads = {account.name: _road(account) for account in accounts if account.login is None}
-        self.logins = {
-            account.name: (account.base_url, account.login)
-            for account in accounts
-            if account.login is not None
-        }
-        self._listed = _listed(self._accounts)
-        self.members = [_member(of, account) for of, account in zip(accounts, self._accounts, strict=True)]
-        self._by_name = {account.name: account for account in self._accounts}
-
-    def get(self, name: str) -> Account | None:
-        """The account of a name."""
-        return self._by_name.get(name)
-
-    def candidates(self, model: str) -> Sequence[Account]:
-        """Accounts that list the model, or that publish no list."""
-        return [account for account in self._accounts if account.models is None or model in account.models]
-
-    def listed(self) -> frozenset[str] | None:
-        """Every model that some account lists; None where an account publishes no list."""
-        return self._listed
-
-    @property
-    def all(self) -> Sequence[Account]:
-        return self._accounts
-
-
-def _listed(accounts: Sequence[Account]) -> frozenset[str] | None:
-    lists = [account.models for account in accounts if account.models is not None]
-    names = frozenset[str]().union(*lists)
-    return None if len(lists) < len(accounts) and not names else names
-
-
-def _account(account: StaticAccount, salt: bytes) -> Account:
+def account_of(account: StaticAccount, salt: bytes) -> Account:
+    """An account as the gateway sees it; `salt` keys its tag."""
     # Sealed reasoning belongs to the organisation; where that is not named, to the key or the login.
     owner = account.organization or account.api_key
     if account.login is not None:
@@ -85,7 +46,8 @@ def _account(account: StaticAccount, salt: bytes) -> Account:
     return Account(account.name, account.kind, tag, models, account.simulated)
 
 
-def _member(of: StaticAccount, account: Account) -> Member:
+def member_of(of: StaticAccount, account: Account) -> Member:
+    """An account as the pool keeps it."""
     plan = None if of.login is None else of.login.claims.plan
     return Member(
         account.name,
@@ -100,7 +62,8 @@ def _member(of: StaticAccount, account: Account) -> Member:
     )
 
 
-def _road(account: StaticAccount) -> Road:
+def road_of(account: StaticAccount) -> Road:
+    """How an account with a key is reached."""
     headers = {}
     if account.api_key:
         headers["authorization"] = f"Bearer {account.api_key}"

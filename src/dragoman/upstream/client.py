@@ -34,6 +34,7 @@ DOUBT_SECONDS = 2.0
 # Accounts whose streams tell of quotas, and the event that does.
 _TELLING_KIND = "chatgpt"
 _QUOTA_EVENT = "codex.rate_limits"
+_QUOTA_MARK = b"codex.rate_limits"
 # A 401 for one of these may be over with a new token.
 _RENEWABLE = frozenset({Cause.CREDENTIALS, Cause.LOGIN})
 
@@ -91,6 +92,31 @@ class HttpAnswer:
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
+        except sse.EventTooLarge:
+            raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event beyond the size limit")) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamError(_broken(_name(error))) from None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's header fields; names in any case."""
+        return self._response.headers
+
+    async def frames(self) -> AsyncIterator[list[bytes]]:
+        """The same as they came, unparsed: frames without their blank line. Raises as `events` does."""
+        if self._response.content_type == "application/json":
+            yield [sse.encode(event).removesuffix(b"\n\n") for event in await self._whole()]
+            return
+        decoder = sse.Decoder()
+        told = self._told
+        try:
+            while chunk := await read_some(self._response.content):
+                frames = decoder.feed_frames(chunk)
+                if told is not None:
+                    _tell(frames, told)
+                yield frames
+            if last := decoder.rest():
+                yield [last]
         except sse.EventTooLarge:
             raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event beyond the size limit")) from None
         except (aiohttp.ClientError, OSError) as error:
@@ -171,9 +197,9 @@ class HttpUpstream:
         self._proxies: dict[str, URL | None] = {}
         self._lingering: set[asyncio.Task[None]] = set()
 
-    def open(self, account: Account, body: bytes, headers: Mapping[str, str]) -> Opening:
-        """POSTs a create request. Raises UpstreamError for everything but a 200 that can be read."""
-        begun = self._begin(account, body, headers)
+    def open(self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str = "") -> Opening:
+        """POSTs a create request, or one to an operation below. Raises UpstreamError for all but a 200."""
+        begun = self._begin(account, body, headers, suffix)
         if account.kind != _TELLING_KIND or (observer := self._observer) is None:
             return Opening(begun, self._keep)
 
@@ -185,27 +211,28 @@ class HttpUpstream:
         return Opening(begun, self._keep, told)
 
     async def _begin(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
+        self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str
     ) -> aiohttp.ClientResponse:
         road = self._roads.get(account.name)
         if road is None:
             road = await self._roads.ready(account.name)
-        response = await self._post(account, road, road.target, body, headers, "text/event-stream")
+        response = await self._post(account, road, _below(road, suffix), body, headers, "text/event-stream")
         if response.status == 200:
             return response
         failure = await self._refused(response)
         if response.status == 401 and road.token is not None and failure.cause in _RENEWABLE:
-            return await self._again(account, road, body, headers)
+            return await self._again(account, road, body, headers, suffix)
         raise UpstreamError(failure)
 
     async def _again(
-        self, account: Account, road: Road, body: bytes, headers: Mapping[str, str]
+        self, account: Account, road: Road, body: bytes, headers: Mapping[str, str], suffix: str
     ) -> aiohttp.ClientResponse:
         """Once more with a renewed token: nothing was done for the one that got a 401."""
         renewed = await self._roads.renewed(account.name, road)
         if renewed is None:
             raise UpstreamError(UpstreamFailure(Cause.LOGIN, status=401))
-        response = await self._post(account, renewed, renewed.target, body, headers, "text/event-stream")
+        target = _below(renewed, suffix)
+        response = await self._post(account, renewed, target, body, headers, "text/event-stream")
         if response.status == 200:
             return response
         failure = await self._refused(response)
@@ -325,6 +352,11 @@ class HttpUpstream:
         task.add_done_callback(self._lingering.discard)
 
 
+def _below(road: Road, suffix: str) -> URL:
+    """The road's own target, or an operation below it."""
+    return URL(road.url + road.create + suffix, encoded=True) if suffix else road.target
+
+
 def _read_events(found: list[bytes]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:
     """The events up to the first that is no JSON object; what came before it still counts."""
     events: list[dict[str, Any]] = []
@@ -339,6 +371,13 @@ def _read_events(found: list[bytes]) -> tuple[list[dict[str, Any]], UpstreamFail
             return events, UpstreamFailure(Cause.PROTOCOL, "an event that is no JSON object")
         events.append(event)
     return events, None
+
+
+def _tell(frames: list[bytes], told: Callable[[list[dict[str, Any]]], None]) -> None:
+    """What an observer wants to hear, out of frames that nobody parses."""
+    found = [data for frame in frames if _QUOTA_MARK in frame[:64] and (data := sse.data_of(frame))]
+    if found:
+        told(_read_events(found)[0])
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -129,8 +129,11 @@ class TokenKeeper:
 
     # -- accounts come and go ------------------------------------------------------------------------
 
-    def adopt(self, account: str, login: Login) -> None:
-        """Takes an account in, or tokens that somebody stored for it."""
+    def adopt(self, account: str, login: Login, over: Problem | None = None) -> None:
+        """Takes an account in, or tokens that somebody stored for it.
+
+        `over` says that they are known to be no good: nobody is asked about them until there are others.
+        """
         entry = self._entries.get(account)
         if entry is None:
             entry = self._entries[account] = _Entry(login, self._jitter() * JITTER)
@@ -140,6 +143,9 @@ class TokenKeeper:
             entry.unsaved = None
             entry.problem, entry.told = None, False
             entry.backoff, entry.retry_at = 0.0, _NEVER
+        if over is not None:
+            entry.problem, entry.told = over, True
+            entry.refused, entry.spent = login.access_token, login.refresh_token
         self._take(entry, login)
 
     def forget(self, account: str) -> None:

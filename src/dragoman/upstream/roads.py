@@ -15,7 +15,7 @@ from yarl import URL
 from dragoman.gateway.ports import UpstreamError
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
 from dragoman.upstream.authfile import Login
-from dragoman.upstream.oauth import Trouble
+from dragoman.upstream.oauth import Problem, Trouble
 from dragoman.upstream.refresh import NoToken, TokenKeeper
 
 
@@ -95,12 +95,12 @@ class LiveRoads:
         self.remove(name)
         self._roads[name] = road
 
-    def put_login(self, name: str, base_url: str, login: Login) -> None:
-        """Takes in a ChatGPT account, or its change: new tokens, a new address."""
+    def put_login(self, name: str, base_url: str, login: Login, over: Problem | None = None) -> None:
+        """Takes in a ChatGPT account, or its change: new tokens, a new address. `over`: see the keeper."""
         if self._bases.get(name) != base_url:
             self._roads.pop(name, None)
         self._bases[name] = base_url
-        self._keeper.adopt(name, login)
+        self._keeper.adopt(name, login, over)
 
     def remove(self, name: str) -> None:
         """The account is gone; what is under way on its road ends by itself."""

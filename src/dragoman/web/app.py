@@ -12,18 +12,27 @@ from dragoman.telemetry.logs import Logger
 from dragoman.translate.models import described, published
 from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
+from dragoman.web.allowance import AllowanceDoor
+from dragoman.web.chat import CHAT
+from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
-from dragoman.web.messages import CountDoor, MessagesDoor
+from dragoman.web.messages import MESSAGES, CountDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
+from dragoman.web.responses import COMPACTION, RESPONSES, InputTokensDoor
 from dragoman.web.routes import (
+    CHAT_PATHS,
+    CODEX_MODELS_PATHS,
+    CODEX_USAGE_PATHS,
     MESSAGES_PATHS,
     MODELS_PATHS,
+    RESPONSES_PATHS,
+    USAGE_PATHS,
     Door,
     Route,
     Router,
     allowed,
+    envelope,
     model_id,
-    speaks_anthropic,
 )
 from dragoman.wire.errors import Failure, Kind, Refused
 
@@ -59,7 +68,6 @@ class App:
         self._ill = ill
         self.admin = admin
         self._hosts = _LOOPBACK_NAMES | {name.lower() for name in allowed_hosts}
-        self._marks = {"x-dragoman-simulated": "true"} if house.simulated else {}
         self._begin = begin
         self.router = self._router(max_body_bytes, MetricsDoor(scrape, is_admin, self._stranger))
 
@@ -91,9 +99,7 @@ class App:
         if self.admin is not None and mount.is_admin(incoming.path):
             await mount.refuse(incoming, failure)
             return
-        dialect: reply.Dialect = (
-            "anthropic" if speaks_anthropic(incoming.path, incoming.headers) else "openai"
-        )
+        dialect = envelope(incoming.path, incoming.headers)
         fields = {}
         if failure.kind is Kind.METHOD_NOT_ALLOWED:
             fields["allow"] = allowed(self.router, incoming.path)
@@ -104,13 +110,12 @@ class App:
 
     def _marking(self, send: Send) -> Send:
         """Every answer of a simulated house says so."""
-        if not self._marks:
+        if not self._house.simulated:
             return send
-        marks = [(name.encode(), value.encode()) for name, value in self._marks.items()]
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *marks]
+                message["headers"] = [*message.get("headers", ()), (b"x-dragoman-simulated", b"true")]
             await send(message)
 
         return marked
@@ -133,9 +138,13 @@ class App:
 
     def _router(self, limit: int, metrics: MetricsDoor) -> Router:
         house = self._house
-        messages = MessagesDoor(house, self._logger, limit)
+        messages = GenerationDoor(house, self._logger, limit, MESSAGES)
         count = CountDoor(house, self._logger, limit)
         models = partial(self._models)
+        responses = GenerationDoor(house, self._logger, limit, RESPONSES)
+        chat = GenerationDoor(house, self._logger, limit, CHAT)
+        compaction = GenerationDoor(house, self._logger, limit, COMPACTION)
+        counting = InputTokensDoor(house, self._logger, limit)
         routes: dict[str, Route] = {
             "/healthz": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
             "/livez": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
@@ -153,19 +162,35 @@ class App:
         for path in MESSAGES_PATHS:
             routes[path] = Route("key", {"POST": messages})
             routes[f"{path}/count_tokens"] = Route("key", {"POST": count})
+        for path in RESPONSES_PATHS:
+            routes[path] = Route("key", {"POST": responses})
+            routes[f"{path}/compact"] = Route("key", {"POST": compaction})
+            routes[f"{path}/input_tokens"] = Route("key", {"POST": counting})
+        for path in CHAT_PATHS:
+            routes[path] = Route("key", {"POST": chat})
+        for path in CODEX_MODELS_PATHS:
+            routes[path] = Route("key", {"GET": partial(self._codex_models)})
+        for paths, codex in ((USAGE_PATHS, False), (CODEX_USAGE_PATHS, True)):
+            for path in paths:
+                routes[path] = Route("key", {"GET": AllowanceDoor(house, codex=codex)})
         for path in MODELS_PATHS:
             routes[path] = Route("key", {"GET": models})
         return Router(routes, {"GET": models})
 
     async def _models(self, incoming: Incoming) -> None:
         principal = self._house.keys.authenticate(incoming.headers)
-        aliases, listed = self._house.aliases, self._house.accounts.listed()
+        aliases, listed = self._house.aliases, self._house.accounts.offered()
         if wanted := model_id(incoming.path):
             row = described(wanted, aliases, listed, allowed=principal.models)
             rows = [] if row is None else [row]
         else:
             rows = published(aliases, listed, allowed=principal.models)
         await catalog.serve(incoming, rows, wanted)
+
+    async def _codex_models(self, incoming: Incoming) -> None:
+        principal = self._house.keys.authenticate(incoming.headers)
+        rows = published(self._house.aliases, self._house.accounts.offered(), allowed=principal.models)
+        await catalog.serve_codex(incoming, rows)
 
     def _readiness(self) -> tuple[bool, dict[str, object]]:
         """200 while requests can be served; names every part that is not well."""

@@ -1,4 +1,4 @@
-"""`/v1/models`: what a client may request, in Anthropic's shape or in OpenAI's.
+"""`/v1/models`: what a client may request, in Anthropic's shape, in OpenAI's or in that of Codex.
 
 It decides the shape (Anthropic's when the caller speaks Anthropic), paging and what is claimed about a model.
 Which models there are, and which of them a key may see, is decided before.
@@ -18,6 +18,7 @@ from dragoman.wire.errors import Failure, Kind, Refused, invalid
 # Release dates are not known here; Anthropic's schema names the epoch for that case.
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
 _LIMIT = 20
+_NOT_IN_CODEX = frozenset({"none", "minimal"})
 _MOST = 1000
 
 
@@ -80,14 +81,60 @@ def _position(rows: Sequence[PublishedModel], name: str, wanted: str) -> int:
 
 
 def _openai(row: PublishedModel) -> dict[str, Any]:
-    """OpenAI's four fields; the last two are what Claude Code's discovery and others read besides."""
+    """OpenAI's four fields; the others are what clients ask of a model besides its name."""
+    profile = row.profile
     return {
         "id": row.id,
         "object": "model",
         "created": 0,
         "owned_by": "dragoman",
         "display_name": row.display_name,
-        "context_window": row.profile.context_window,
+        "context_window": profile.context_window,
+        "max_output_tokens": profile.max_output_tokens,
+        "input_modalities": _modalities(profile),
+        "supported_reasoning_efforts": list(profile.efforts),
+        "default_reasoning_effort": profile.default_effort,
+    }
+
+
+def _modalities(profile: ModelProfile) -> list[str]:
+    return ["text", *(["image"] if profile.images else []), *(["file"] if profile.files else [])]
+
+
+async def serve_codex(incoming: Incoming, rows: Sequence[PublishedModel]) -> None:
+    """Answers with the list as the ChatGPT backend has it for Codex.
+
+    Names that only Claude Code's picker needs are left out.
+    """
+    own = [row for row in rows if row.id == row.model or not row.id.startswith("claude-")]
+    entries = [_codex(row, place) for place, row in enumerate(own)]
+    fields = {"x-request-id": incoming.request_id}
+    await reply.send_json(incoming.send, 200, {"models": entries}, fields)
+
+
+def _codex(row: PublishedModel, place: int) -> dict[str, Any]:
+    profile = row.profile
+    efforts = [effort for effort in profile.efforts if effort not in _NOT_IN_CODEX]
+    return {
+        "slug": row.id,
+        "display_name": row.display_name,
+        "description": f"Served by {row.model}",
+        "base_instructions": "",
+        "context_window": profile.context_window,
+        "max_context_window": profile.context_window,
+        "input_modalities": ["text", "image"] if profile.images else ["text"],
+        "supported_reasoning_levels": [{"effort": effort, "description": effort} for effort in efforts],
+        "default_reasoning_level": profile.default_effort if profile.default_effort in efforts else None,
+        "supports_reasoning_summaries": profile.reasoning and profile.summaries,
+        "support_verbosity": profile.family.startswith("gpt-5"),
+        "default_verbosity": "medium",
+        "prefer_websockets": False,
+        "supports_parallel_tool_calls": True,
+        "supported_in_api": True,
+        "minimal_client_version": "0.0.0",
+        "priority": place,
+        "available_in_plans": [],
+        "visibility": "list",
     }
 
 

@@ -2,7 +2,7 @@
 
 Built on uvicorn's configuration and lifespan; connections are `protocol.DoorProtocol`. It prints and logs
 nothing about itself and decides nothing about requests: an application that wants to refuse new work while
-draining is told so by `on_draining`.
+draining is told so by `on_draining`. Where a successor has taken over its sockets nothing is refused at all.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ class Server:
         self._drain_seconds = drain_seconds
         self._keep_listening = keep_listening
         self._on_draining = on_draining
+        self._handed_over = False
         self._state = ServerState()
         self._listeners: list[asyncio.AbstractServer] = []
         self._stopping = asyncio.Event()
@@ -117,11 +118,28 @@ class Server:
     def connections(self) -> int:
         return len(self._state.connections)
 
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets it listens on, for a successor; none once it is on its way out."""
+        return () if self._stopping.is_set() else self._sockets
+
+    def hand_over(self) -> None:
+        """A successor listens on the same sockets: what is connected here is served to its end, then it ends.
+
+        Requests that come on kept connections are served too; their answers say that the connection closes.
+        For handlers of the loop; not thread-safe.
+        """
+        if not self._stopping.is_set():
+            self._handed_over = True
+            self._config.drain.begun = True
+            self._stopping.set()
+
     def stop(self) -> None:
         """Begins the drain; the second call ends it. For signal handlers; not thread-safe."""
-        if self._stopping.is_set():
+        if self._stopping.is_set() and not self._handed_over:
             self._now.set()
             return
+        self._handed_over = False
         self._config.drain.begun = True
         self._stopping.set()
         if self._on_draining is not None:
@@ -156,16 +174,30 @@ class Server:
     async def _drain(self) -> None:
         """Lets requests in flight finish. Idle connections end now; where nobody else listens on the port,
         new ones are still taken, so that they are refused in words."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._drain_seconds
+        if self._handed_over:
+            await self._retire(deadline)
         if not self._keep_listening:
             await asyncio.sleep(_POLL)  # what the kernel has already accepted is taken first
             self._stop_listening()
         for connection in self._connections():
             connection.shutdown()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._drain_seconds
         while self._state.tasks and loop.time() < deadline and not self._now.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._now.wait(), _POLL)
+
+    async def _retire(self, deadline: float) -> None:
+        """Until every connection has come to its end by itself, or a signal wants it sooner.
+
+        Whoever was not accepted yet stays in the kernel's queue, which the successor has too.
+        """
+        self._stop_listening()
+        quiet, loop = self._config.limits.quiet_seconds, asyncio.get_running_loop()
+        while self._state.connections and self._handed_over and loop.time() < deadline:
+            for connection in self._connections():
+                connection.retire(quiet)
+            await asyncio.sleep(_POLL)
 
     def _stop_listening(self) -> None:
         for listener in self._listeners:
@@ -213,26 +245,32 @@ async def serve(
     port: int = 8787,
     sockets: Sequence[socket.socket] | None = None,
     reuse_port: bool = False,
+    keep_listening: bool | None = None,
     limits: Limits = _LIMITS,
     drain_seconds: float = 120.0,
     host_allowed: Callable[[str], bool] | None = None,
     fresh_id: Callable[[], str] = fresh_request_id,
     on_started: Callable[[str], None] | None = None,
     on_draining: Callable[[], None] | None = None,
+    on_made: Callable[[Server], None] | None = None,
 ) -> None:
     """Serves `app` until SIGTERM or SIGINT, then drains; a second signal ends the drain.
 
     `on_started` gets `http://host:port` as soon as connections are accepted. Bound `sockets` may be passed
     in instead of host and port (rolling restarts); with them, or with `reuse_port`, a draining server leaves
-    the port to its successor at once. Raises OSError when the port cannot be had, StartFailed when the
-    application does not start.
+    the port to its successor at once, unless `keep_listening` says otherwise. `on_made` gets the server
+    before it serves. Raises OSError when the port cannot be had, StartFailed when the application does not
+    start.
     """
-    shared = sockets is not None or reuse_port
+    if keep_listening is None:
+        keep_listening = sockets is None and not reuse_port
     bound = listen(host, port, reuse_port=reuse_port) if sockets is None else list(sockets)
     config = DoorConfig(app, limits=limits, host_allowed=host_allowed, fresh_id=fresh_id, drain=Drain())
     server = Server(
-        config, bound, drain_seconds=drain_seconds, keep_listening=not shared, on_draining=on_draining
+        config, bound, drain_seconds=drain_seconds, keep_listening=keep_listening, on_draining=on_draining
     )
+    if on_made is not None:
+        on_made(server)
     address = _address(host, bound[0])
     try:
         with _signals(server.stop):

@@ -37,5 +37,7 @@ class Limits:
     linger_seconds: float = 30.0
     linger_head_bytes: int = 1 * MIB
     linger_body_bytes: int = 64 * MIB
+    # Beside a successor: a connection that nobody uses for so long is not about to be used.
+    quiet_seconds: float = 5.0
     # After the drain's end a request is told to finish, and has so long for its last words.
     last_words_seconds: float = 5.0

@@ -23,6 +23,7 @@ from dragoman.web import head, reply
 from dragoman.web.cycle import Cycle, OldCycle, Outlet
 from dragoman.web.departure import EXTENSION, Departure
 from dragoman.web.limits import Limits
+from dragoman.web.routes import speaks_openai
 from dragoman.wire.errors import Failure, Kind
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._begun = False  # a message began inside the piece being parsed
         self._offer = False  # the parser stopped at an Upgrade that is not taken up
         self._noted: head.Noted = {}
+        self.url = b""
         self._unbodied = 0
         self._dropped = 0
         self._drop_limit = config.limits.linger_body_bytes
@@ -179,6 +181,17 @@ class DoorProtocol(HttpToolsProtocol):
         if self._active is not None:
             self._active.keep_alive = False
         elif self._phase is _IDLE:
+            self._end()
+
+    def retire(self, quiet: float) -> None:
+        """A successor has the port: the next answer says that the connection closes, and so do that many
+        quiet seconds. To close it any sooner could meet a request on its way."""
+        if self._active is not None:
+            if not self._active.response_started:
+                self._active.keep_alive = False
+        elif (
+            self._watched is _IDLE and self.loop.time() >= self._idle_until - self.limits.idle_seconds + quiet
+        ):
             self._end()
 
     @property
@@ -415,6 +428,7 @@ class DoorProtocol(HttpToolsProtocol):
         fields = self.headers if cycle is None else cycle.scope["headers"]
         inbound = next((value for name, value in fields or () if name == b"x-request-id"), b"")
         asked = b"" if cycle is None else cycle.scope["method"].encode("ascii")
+        path = self.url.decode("latin-1") if cycle is None else cycle.scope["path"]
         self.transport.write(
             reply.raw(
                 refusal.failure,
@@ -422,6 +436,7 @@ class DoorProtocol(HttpToolsProtocol):
                 status=refusal.status,
                 headers=refusal.headers,
                 body=asked != b"HEAD",
+                dialect="openai" if speaks_openai(path) else "anthropic",
             )
         )
         self._end(unread=cycle is None or cycle.more_body)

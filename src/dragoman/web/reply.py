@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import string
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, Literal
 
-from dragoman.wire import jsonio, sse
-from dragoman.wire.errors import Failure
+from dragoman.wire import jsonio
+from dragoman.wire.errors import Failure, Kind
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -86,18 +87,12 @@ async def send_failure(
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Sends a failure as the whole answer; `headers` are for what a status demands (405: `allow`)."""
-    fields = failure_headers(failure, request_id) | dict(headers or {})
+    fields = failure_headers(failure, request_id, dialect) | dict(headers or {})
     await send_json(send, failure.status, envelope(failure, request_id, dialect), fields)
 
 
-async def end_stream_with(
-    send: Send, failure: Failure, request_id: str, dialect: Dialect = "anthropic"
-) -> None:
-    """Ends an event stream that has begun with its one `error` event and a proper end of the body."""
-    if dialect == "anthropic":
-        last = sse.encode(failure.anthropic(request_id))
-    else:
-        last = b"data: " + jsonio.dump_line(failure.openai()) + b"\n\n"
+async def end_stream_with(send: Send, last: bytes) -> None:
+    """Ends an event stream that has begun with its last bytes and a proper end of the body."""
     await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
@@ -108,12 +103,35 @@ def sse_head(headers: Mapping[str, str] | None = None) -> Message:
 
 def envelope(failure: Failure, request_id: str, dialect: Dialect = "anthropic") -> dict[str, Any]:
     """The error object in the asked dialect."""
-    return failure.anthropic(request_id) if dialect == "anthropic" else failure.openai()
+    if dialect == "anthropic":
+        return failure.anthropic(request_id)
+    told = failure.openai()
+    if _is_spent(failure):
+        # Codex knows by this type that waiting is no use, and tells its user when it will be.
+        told["error"]["type"] = "usage_limit_reached"
+        if (wait := failure.retry_after) is not None:
+            told["error"] |= {"resets_in_seconds": int(wait), "resets_at": int(time.time() + wait)}
+    return told
 
 
-def failure_headers(failure: Failure, request_id: str) -> dict[str, str]:
-    """The request's id under both names, and what was decided about a retry."""
-    return {"request-id": request_id, "x-request-id": request_id, **failure.headers()}
+def _is_spent(failure: Failure) -> bool:
+    return failure.kind is Kind.RATE_LIMIT and failure.should_retry is False
+
+
+def id_fields(request_id: str, dialect: Dialect) -> dict[str, str]:
+    """The request's id under the name that the dialect's clients read."""
+    return {"request-id" if dialect == "anthropic" else "x-request-id": request_id}
+
+
+def failure_headers(failure: Failure, request_id: str, dialect: Dialect = "anthropic") -> dict[str, str]:
+    """The request's id under both names, and what was decided about a retry.
+
+    Codex sits out any wait that it is told of, hours too: a limit that is spent names none in the header.
+    """
+    fields = failure.headers()
+    if dialect == "openai" and _is_spent(failure):
+        fields.pop("retry-after", None)
+    return {"request-id": request_id, "x-request-id": request_id, **fields}
 
 
 def raw(
@@ -123,12 +141,13 @@ def raw(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
     body: bool = True,
+    dialect: Dialect = "anthropic",
 ) -> bytes:
     """A complete HTTP/1.1 answer in bytes that ends the connection, for requests that no app will see.
 
     `status` overrides the failure's own (426); without `body` only the head is written (HEAD).
     """
-    content = jsonio.dump(failure.anthropic(request_id))
+    content = jsonio.dump(envelope(failure, request_id, dialect))
     fields = _encode(failure_headers(failure, request_id) | dict(headers or {}))
     lines = [_status_line(status or failure.status)]
     for name, value in [*_JSON, *fields, (b"content-length", b"%d" % len(content))]:

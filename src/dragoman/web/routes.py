@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, NamedTuple
 
 from dragoman.web.incoming import Incoming
+from dragoman.web.reply import Dialect
 from dragoman.wire.errors import Failure, Kind
 
 Door = Callable[[Incoming], Awaitable[None]]
@@ -28,7 +29,16 @@ class Route(NamedTuple):
 # Clients are configured with and without /v1, and with Anthropic's prefix of other gateways.
 MESSAGES_PATHS = ("/v1/messages", "/anthropic/v1/messages", "/messages", "/anthropic/messages")
 MODELS_PATHS = ("/v1/models", "/anthropic/v1/models", "/models")
+# Codex speaks to its own backend's paths, where it is told that this is one.
+CODEX = "/backend-api/codex"
+RESPONSES_PATHS = ("/v1/responses", "/responses", f"{CODEX}/responses", f"{CODEX}/v1/responses")
+CODEX_MODELS_PATHS = (f"{CODEX}/models", f"{CODEX}/v1/models")
+# Where clients ask what their key may still use: ours, and those under which Codex asks its backend.
+USAGE_PATHS = ("/v1/usage",)
+CODEX_USAGE_PATHS = ("/api/codex/usage", f"{CODEX}/usage", "/backend-api/wham/usage")
+CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
 _LATER = ("/batches", "/files")
+_OPENAI = ("/responses", "/chat/completions", "/backend-api/", "/api/codex/")
 
 
 class Router:
@@ -52,9 +62,18 @@ class Router:
             return Failure(Kind.METHOD_NOT_ALLOWED, f"{path} does not take {method}.", should_retry=False)
         if method in ("GET", "HEAD") and _model_id(path) is not None:
             return self._models["GET"]
+        if _below_responses(path):
+            return Failure(
+                Kind.NOT_FOUND,
+                "This gateway keeps no responses: none can be fetched, listed, cancelled or deleted.",
+            )
         if any(part in path for part in _LATER):
             return Failure(Kind.NOT_FOUND, "Message Batches and Files are not offered by this gateway.")
         return Failure(Kind.NOT_FOUND, f"There is nothing at {path[:200]}.")
+
+
+def _below_responses(path: str) -> bool:
+    return any(path.startswith(prefix + "/") for prefix in RESPONSES_PATHS)
 
 
 def _model_id(path: str) -> str | None:
@@ -76,7 +95,22 @@ def allowed(router: Router, path: str) -> str:
 
 
 def speaks_anthropic(path: str, headers: Mapping[str, str]) -> bool:
-    """Whether an error on this path wears Anthropic's envelope."""
+    """Whether an error on this path wears Anthropic's envelope.
+
+    The surface decides; on paths of neither surface the fields that only Anthropic's clients send.
+    """
     if "/messages" in path or path.startswith("/anthropic"):
         return True
-    return not path.startswith("/v1/") or "anthropic-version" in headers or "x-api-key" in headers
+    if speaks_openai(path):
+        return False
+    return "anthropic-version" in headers or "x-api-key" in headers
+
+
+def speaks_openai(path: str) -> bool:
+    """Whether a path belongs to OpenAI's surface, whatever else was sent."""
+    return "/messages" not in path and any(part in path for part in _OPENAI)
+
+
+def envelope(path: str, headers: Mapping[str, str]) -> Dialect:
+    """Whose error object a failure on this path wears."""
+    return "anthropic" if speaks_anthropic(path, headers) else "openai"

@@ -17,6 +17,7 @@ MAX_EVENT = 16 * 1024 * 1024
 _BLANK_LINE = re.compile(b"\n\n")  # splits twice as fast as bytes.split, which looks at every byte
 _BOM = b"\xef\xbb\xbf"
 
+COMMENT = b": ping\n\n"  # for dialects that have no event for it: every parser passes it over
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
@@ -54,7 +55,17 @@ class Decoder:
 
     def feed_data(self, chunk: bytes) -> list[bytes]:
         """The same for who needs no names: the data of each event alone, at a third of the cost."""
-        return [data for frame in self._frames(chunk) if (data := _data(frame)) is not None]
+        return [data for frame in self._frames(chunk) if (data := data_of(frame)) is not None]
+
+    def feed_frames(self, chunk: bytes) -> list[bytes]:
+        """The same for who passes events on: each as it came, less the blank line that ends it."""
+        return [frame for frame in self._frames(chunk) if frame]
+
+    def rest(self) -> bytes:
+        """What `flush` would read, unread: a last frame without its blank line, b"" where there is none."""
+        rest = b"".join(self._pieces) if self._held else b""
+        self._pieces, self._size, self._held = [], 0, False
+        return rest
 
     def _frames(self, chunk: bytes) -> list[bytes]:
         """What stands between two blank lines, as far as it is complete."""
@@ -99,7 +110,8 @@ class Decoder:
         return [] if event is None else [event]
 
 
-def _data(frame: bytes) -> bytes | None:
+def data_of(frame: bytes) -> bytes | None:
+    """The data of one frame, None where it has none (a comment)."""
     name, found, data = frame.partition(b"\ndata: ")
     if found and b"\n" not in data and name.startswith(b"event: ") and b"\n" not in name:
         return data  # what servers send: one line of each
@@ -122,6 +134,11 @@ def _parse(frame: bytes) -> Event | None:
     if not data:
         return None
     return Event(name.decode("utf-8", "replace"), data[0] if len(data) == 1 else b"\n".join(data))
+
+
+def join(frames: list[bytes]) -> bytes:
+    """Frames as one piece of a stream, each with the blank line that ends it."""
+    return b"\n\n".join(frames) + b"\n\n"
 
 
 def encode(event: dict[str, Any]) -> bytes:

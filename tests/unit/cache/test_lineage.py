@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cache.lineage import Lineage, client_cache_key, lineage, model_family
+from dragoman.cache.lineage import Lineage, client_cache_key, item_lineage, lineage, model_family
 from tests.support import conversation
 from tests.support.conversation import OTHER_SESSION, SESSION
 
@@ -473,3 +473,145 @@ def test_no_key_or_hash_shows_what_it_was_made_from() -> None:
 def test_a_malformed_request_is_never_a_fault_here(fields: dict[str, Any]) -> None:
     """Validation says what is wrong with it; identity only must not fall over."""
     assert speak(bare(**fields), conversation.headers()).session == SESSION
+
+
+# -- the Responses side --------------------------------------------------------------------------------
+
+
+def respond(headers: dict[str, str] | None = None, *, tenant: str = "laptop", **request: Any) -> Lineage:
+    per_lane = bool(request.pop("per_lane_key", False))
+    return item_lineage(
+        headers or {}, request, tenant=tenant, secret=SECRET, model="gpt-5.5", per_lane_key=per_lane
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["session-id", "session_id", "x-codex-session-id", "thread-id", "conversation_id"]
+)
+def test_codex_names_its_session_in_headers(name: str) -> None:
+    """Old and new spellings; what a client sent never comes out as it was."""
+    line = respond({name: "01a2-session"}, input="Hello.", prompt_cache_key="01a2-session")
+    assert (line.source, line.lane, line.agent) == ("codex", "main", None)
+    assert line.cache_key is not None and "01a2" not in line.cache_key
+    assert line.lane_key == line.cache_key
+    assert line == respond({name: "01a2-session"}, input="Other words.", prompt_cache_key="01a2-session")
+
+
+def test_a_thread_that_is_not_the_session_is_an_agent() -> None:
+    """They share the session's key and account, each has a lane of its own."""
+    main = respond({"session-id": "s", "thread-id": "s"}, input="x")
+    agent = respond({"session-id": "s", "thread-id": "t"}, input="x")
+    assert (main.lane, agent.lane, agent.agent) == ("main", "agent", "t")
+    assert main.cache_key == agent.cache_key and main.affinity == agent.affinity
+    assert main.lane_key != agent.lane_key and main.conversation_hash != agent.conversation_hash
+    own = respond({"session-id": "s", "thread-id": "t"}, input="x", per_lane_key=True)
+    assert own.cache_key != main.cache_key
+
+
+def test_a_compaction_without_tools_is_still_the_main_lane() -> None:
+    """It repeats the prompt: another lane would read nothing from the cache."""
+    headers = {"session-id": "s", "thread-id": "s"}
+    assert respond(headers, input="x", tools=[]) == respond(headers, input="x", tools=[{"type": "function"}])
+
+
+def test_others_are_known_by_a_session_header_a_key_or_their_first_words() -> None:
+    assert respond({"x-session-affinity": "ses_1"}, input="x").source == "session"
+    assert respond(input="x", prompt_cache_key="mine").source == "cache-key"
+    assert respond(input="x").source == "anchor"
+    assert respond(input="x", prompt_cache_key="mine", tenant="other") != respond(
+        input="x", prompt_cache_key="mine"
+    )
+
+
+def test_the_anchor_is_the_instructions_and_the_words_up_to_the_first_users() -> None:
+    system = {"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}
+    user = {"role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
+    first = respond(input=[system, user], instructions="You help.")
+    later = [system, user, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "More."}]
+    assert respond(input=later, instructions="You help.") == first
+    assert respond(input=[user], instructions="You help.") != first
+    assert respond(input=[system, user]) != first
+
+
+@pytest.mark.parametrize("nothing", [[{"role": "user", "content": []}], [{"type": "reasoning"}], None, ""])
+def test_without_words_nobody_is_known(nothing: Any) -> None:
+    line = respond(input=nothing)
+    assert (line.source, line.cache_key, line.affinity) == ("none", None, None)
+
+
+# -- chats -------------------------------------------------------------------------------------------
+
+
+def chat(*more: dict[str, Any], system: str = "You help.", **fields: Any) -> dict[str, Any]:
+    """A chat that names no session; `more` are the messages behind the first question."""
+    return {
+        "model": "gpt-5.5",
+        "messages": [
+            {"role": "system", "content": system},
+            {"role": "user", "content": "Hello there."},
+            *more,
+        ],
+        **fields,
+    }
+
+
+LOOK = {"type": "function", "function": {"name": "look"}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+ANSWERED: list[dict[str, Any]] = [
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "A sail."},
+]
+
+
+def test_the_turns_of_a_chat_share_the_anchor_of_their_first_words() -> None:
+    """B102: without any identity the instructions and the first question tell chats apart."""
+    turns = [chat(), chat(*ANSWERED), chat(*ANSWERED, {"role": "user", "content": "And now?"})]
+    assert len({speak({**turn, "tools": [LOOK]}) for turn in turns}) == 1
+    first = speak(chat())
+    assert first.source == "anchor"
+    assert speak(chat(system="You help others.")).session != first.session
+    without = [{"role": "user", "content": "Hello there."}]
+    assert speak({**chat(), "messages": without}).session != first.session
+    parts = [{"type": "text", "text": "You help."}]
+    spelt = chat()
+    spelt["messages"][0] = {"role": "developer", "content": parts}
+    assert speak(spelt) == first
+
+
+@pytest.mark.parametrize(
+    ("header", "source"), [("x-session-affinity", "session"), ("session-id", "codex"), (None, "cache-key")]
+)
+def test_a_chat_is_known_by_its_header_or_its_key(header: str | None, source: str) -> None:
+    headers = {} if header is None else {header: "s-1"}
+    line = speak(chat(prompt_cache_key="s-1"), headers)
+    assert (line.session, line.source) == ("s-1", source)
+
+
+@pytest.mark.parametrize("field", ["user", "safety_identifier"])
+def test_who_asks_is_no_session(field: str) -> None:
+    """A person has many conversations: their name would join them all."""
+    assert speak(chat(**{field: "ann"})) == speak(chat())
+
+
+@pytest.mark.parametrize(
+    ("request_", "lane"),
+    [
+        (chat(), "plain"),
+        (chat(tools=[LOOK]), "main"),
+        (chat(functions=[{"name": "look"}]), "main"),
+        (chat(web_search_options={}), "search"),
+        (chat(tools=[LOOK], web_search_options={}), "main"),
+        (chat(*ANSWERED), "main"),
+        (chat({"role": "assistant", "function_call": {"name": "look", "arguments": "{}"}}), "main"),
+        (chat({"role": "function", "name": "look", "content": "A sail."}), "main"),
+    ],
+)
+def test_the_lane_of_a_chat_is_what_it_can_do(request_: dict[str, Any], lane: str) -> None:
+    assert speak(request_).lane == lane
+
+
+def test_plain_chats_of_one_session_are_told_apart_by_their_instructions() -> None:
+    headers = {"x-session-id": "s-1"}
+    title, talk = speak(chat(system="Find a title."), headers), speak(chat(), headers)
+    assert title.affinity == talk.affinity
+    assert title.conversation_hash != talk.conversation_hash

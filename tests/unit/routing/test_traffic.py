@@ -255,9 +255,11 @@ def test_accounts_that_come_back_together_are_not_stormed(names: str) -> None:
     calls: dict[str, list[float]] = {name: [] for name in names}
     started = played.pool.started
 
-    def counted(name: str, now: float, *, model: str, affinity: str | None = None) -> Lease:
+    def counted(
+        name: str, now: float, *, model: str, affinity: str | None = None, owner: object = None
+    ) -> Lease:
         calls[name].append(now)
-        return started(name, now, model=model, affinity=affinity)
+        return started(name, now, model=model, affinity=affinity, owner=owner)
 
     played.pool.started = counted  # type: ignore[method-assign]
     played.run(660)

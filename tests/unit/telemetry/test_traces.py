@@ -33,6 +33,9 @@ class Silent:
     async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
         yield []
 
+    async def frames(self) -> AsyncIterator[list[bytes]]:
+        yield []
+
 
 class Scripted:
     """An upstream that fails as often as it is told and notes the header fields it was sent."""
@@ -42,7 +45,7 @@ class Scripted:
         self.seen: list[Mapping[str, str]] = []
 
     def open(
-        self, account: Account, body: bytes, headers: Mapping[str, str]
+        self, account: Account, body: bytes, headers: Mapping[str, str], suffix: str = ""
     ) -> AbstractAsyncContextManager[Answer]:
         return self._open(headers)
 

@@ -7,7 +7,7 @@ from typing import Any
 import anthropic.types
 import pytest
 
-from dragoman.translate.models import PublishedModel, parse_aliases, published
+from dragoman.translate.models import PublishedModel, parse_aliases, profile, published
 from dragoman.web import catalog
 from dragoman.web.incoming import Incoming
 from dragoman.wire import jsonio
@@ -82,14 +82,47 @@ async def test_openais_shape_otherwise() -> None:
     assert status == 200
     assert told["object"] == "list"
     assert [row["id"] for row in told["data"]] == [row.id for row in ROWS]
-    assert told["data"][0] | {"context_window": 0, "display_name": ""} == {
+    first = told["data"][0]
+    assert {name: first[name] for name in ("id", "object", "created", "owned_by")} == {
         "id": "claude-opus-x",
         "object": "model",
         "created": 0,
         "owned_by": "dragoman",
-        "display_name": "",
-        "context_window": 0,
     }
+
+
+async def test_openais_shape_tells_limits_and_levels() -> None:
+    known = profile("gpt-5.5")
+    _, told = await _ask([PublishedModel("gpt-5.5", "", "gpt-5.5", known)], speaks_anthropic=False)
+    row = told["data"][0]
+    assert (row["context_window"], row["max_output_tokens"]) == (
+        known.context_window,
+        known.max_output_tokens,
+    )
+    assert row["supported_reasoning_efforts"] == list(known.efforts)
+    assert row["default_reasoning_effort"] == known.default_effort
+    assert row["input_modalities"] == ["text", "image", "file"]
+
+
+async def test_codex_is_told_of_models_that_are_not_claudes() -> None:
+    """The backend's catalogue: what Codex reads of a model, and levels that Codex knows."""
+    rows = published(parse_aliases({"claude-opus-x": "gpt-5.5", "fast": "gpt-4.1"}), ["gpt-5.5"])
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("a list has no body to read")
+
+    incoming = Incoming({}, receive, send, "/backend-api/codex/models", "GET", {}, "req_1")
+    await catalog.serve_codex(incoming, rows)
+    told = jsonio.parse(sent[1]["body"])["models"]
+    assert [model["slug"] for model in told] == ["fast", "gpt-5.5"]
+    levels = [level["effort"] for level in told[1]["supported_reasoning_levels"]]
+    assert "none" not in levels and "high" in levels
+    assert told[0]["supported_reasoning_levels"] == []
+    assert told[0]["prefer_websockets"] is False
 
 
 async def test_anthropics_prefix_speaks_anthropic_too() -> None:

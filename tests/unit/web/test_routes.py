@@ -65,7 +65,11 @@ def test_a_model_id_may_hold_slashes() -> None:
         ("/v1/nothing", {"anthropic-version": "2023-06-01"}, True),
         ("/v1/nothing", {"x-api-key": "k"}, True),
         ("/v1/responses", {}, False),
-        ("/nothing", {}, True),
+        ("/v1/responses/compact", {"x-api-key": "k"}, False),
+        ("/v1/chat/completions", {"anthropic-version": "2023-06-01"}, False),
+        ("/backend-api/codex/models", {"x-api-key": "k"}, False),
+        ("/nothing", {}, False),
+        ("/nothing", {"anthropic-version": "2023-06-01"}, True),
     ],
 )
 def test_the_surface_decides_the_envelope(path: str, headers: dict[str, str], anthropic: bool) -> None:

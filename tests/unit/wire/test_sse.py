@@ -204,3 +204,20 @@ def test_whatever_is_encoded_is_one_event_for_the_decoder(text: str) -> None:
     data = sse.encode(event)
     assert len(data.decode().splitlines()) == 3, "a client that splits at any line end must see one frame"
     assert [found.name for found in Decoder().feed(data)] == ["t"]
+
+
+def test_frames_are_handed_on_as_they_came() -> None:
+    """Whatever stands between two blank lines, comments and fields that nobody reads included."""
+    text = b"event: a\ndata: 1\nid: 7\n\n: hello\n\n\n\ndata:2\n\ndata: half"
+    decoder = sse.Decoder()
+    frames = [frame for at in range(0, len(text), 3) for frame in decoder.feed_frames(text[at : at + 3])]
+    assert frames == [b"event: a\ndata: 1\nid: 7", b": hello", b"data:2"]
+    assert decoder.rest() == b""  # cut inside a line
+    assert sse.join(frames) == b"event: a\ndata: 1\nid: 7\n\n: hello\n\ndata:2\n\n"
+
+
+def test_a_last_frame_without_its_blank_line_is_whole() -> None:
+    decoder = sse.Decoder()
+    assert decoder.feed_frames(b"data: 1\n\ndata: 2\n") == [b"data: 1"]
+    assert decoder.rest() == b"data: 2"
+    assert decoder.rest() == b""

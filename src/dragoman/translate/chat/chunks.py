@@ -51,6 +51,11 @@ class Chunks(Blocks):
         self.legacy = plan.legacy
         self.joint = "" if plan.stop_sequences or plan.structured else JOINT
 
+    @property
+    def only_called(self) -> bool:
+        """Calls were begun, and no text was said."""
+        return self.calls > 0 and not self._said
+
     def chunk(self, delta: Event, finish: str | None = None, odds: Event | None = None) -> Event:
         """A chunk of the one choice."""
         choice = {"index": 0, "delta": delta, "logprobs": odds, "finish_reason": finish}

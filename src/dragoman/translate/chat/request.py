@@ -243,6 +243,8 @@ _EFFECTS = {
     "service_tier": "service_tier",
     "prompt_cache_retention": "prompt_cache_retention",
     "promptCacheRetention": "prompt_cache_retention",
+    "user": "safety_identifier",
+    "safety_identifier": "safety_identifier",
 }
 
 

@@ -45,7 +45,9 @@ class ResponsesToChat(ResponsesToMessages):
         return chunks(self.context, self.context.count)
 
     def _opening(self) -> Event:
-        return self._blocks.chunk({"role": "assistant", "content": "", "refusal": None})
+        # As OpenAI does: an answer that begins with a call has no text, not an empty one.
+        content = None if self._blocks.only_called else ""
+        return self._blocks.chunk({"role": "assistant", "content": content, "refusal": None})
 
     def _closing(self, details: str | None) -> list[Event]:
         writer, outcome = self._blocks, self._outcome

@@ -34,6 +34,7 @@ class Cause(StrEnum):
     POLICY = "policy"
     TOO_LARGE = "too_large"
     REQUEST = "request"
+    UNFIT = "unfit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +105,6 @@ ADVICE: dict[Cause, Advice] = {
     Cause.POLICY: _REQUEST,
     Cause.TOO_LARGE: _REQUEST,
     Cause.REQUEST: _REQUEST,
+    # Found before anything is sent: this kind of account cannot do what is asked.
+    Cause.UNFIT: Advice(another_account=True),
 }

@@ -70,6 +70,7 @@ TOLD: dict[Cause, Told] = {
     Cause.POLICY: Told(Kind.INVALID_REQUEST, "The upstream refused the request for its content."),
     Cause.TOO_LARGE: Told(Kind.TOO_LARGE, "The request is larger than the upstream takes."),
     Cause.REQUEST: Told(Kind.INVALID_REQUEST, "The upstream refused the request."),
+    Cause.UNFIT: Told(Kind.INVALID_REQUEST, "No account that serves this model can do what was asked."),
 }
 
 # Above this a client should not sit and wait, but say so: it gives up anyway, or retries in a storm.

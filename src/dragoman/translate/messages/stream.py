@@ -118,14 +118,22 @@ class ResponsesToMessages:
         return self._take()
 
     def begin(self) -> list[Event]:
-        """`message_start` now, before there is anything to show. Idempotent."""
-        if self.started or self.finished:
+        """`message_start` now, before there is anything to show. Idempotent.
+
+        Also between a failed attempt and the next one: the client is only told that there is an answer.
+        """
+        if self.started or self.concluded:
             return []
         return [self._start()]
 
+    @property
+    def concluded(self) -> bool:
+        """The client has the end of its answer, a good one or an error."""
+        return self.told is not None or self._outcome.stop_reason is not None
+
     def fail(self, failure: Failure) -> list[Event]:
         """The gateway gives up: an error event, unless the answer already has its end."""
-        if self.told is not None or self._outcome.stop_reason is not None:
+        if self.concluded:
             return []
         self.finished = True
         self.told = failure

@@ -45,7 +45,7 @@ _HEADERS = {"x-accel-buffering": "no"}
 )
 async def live(request: Request, admin: House) -> StreamingResponse:
     """A reader that falls behind gets the event `dropped` and the end; what it missed is in the log."""
-    if admin.house.gate.draining:
+    if admin.house.gate.leaving:
         raise Refused(Failure(Kind.UNAVAILABLE, "The gateway is shutting down.", retry_after=5))
     if admin.live.full:
         raise Refused(Failure(Kind.RATE_LIMIT, "Too many watch already.", retry_after=30))
@@ -63,7 +63,7 @@ async def _events(admin: AdminHouse, live: Live, headers: dict[str, str]) -> Asy
         with live.watching() as watcher:
             yield b": watching\n\n"
             said = asked = clock.monotonic()
-            while not watcher.closed and not admin.house.gate.draining:
+            while not watcher.closed and not admin.house.gate.leaving:
                 found = await watcher.take(_LOOK_SECONDS)
                 now = clock.monotonic()
                 if now - asked >= KEEP_ALIVE_SECONDS:

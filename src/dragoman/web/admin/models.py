@@ -83,7 +83,7 @@ async def aliases(admin: House) -> AliasList:
 async def test(admin: House, name: Annotated[Model, Query()]) -> Resolved:
     """404 for a name that leads nowhere, with the nearest that does."""
     house = admin.house
-    found = resolve(name, house.aliases, house.accounts.listed())
+    found = resolve(name, house.aliases, house.accounts.offered(), passes=house.accounts.listed() is None)
     return Resolved(
         name=name,
         model=found.model,
@@ -189,7 +189,7 @@ def _readable(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Price]:
 def _served(admin: AdminHouse) -> list[str]:
     """The upstream models that aliases and accounts name."""
     named = {alias.model for alias in admin.house.aliases}
-    return sorted(named | set(admin.house.accounts.listed() or ()))
+    return sorted(named | set(admin.house.accounts.offered() or ()))
 
 
 def _price(model: str, price: Price | None, source: Any) -> PriceRecord:

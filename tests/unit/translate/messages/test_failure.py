@@ -27,6 +27,7 @@ STATUS = {
     Cause.POLICY: 400,
     Cause.TOO_LARGE: 413,
     Cause.REQUEST: 400,
+    Cause.UNFIT: 400,
 }
 
 

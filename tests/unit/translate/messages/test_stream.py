@@ -119,7 +119,18 @@ def test_begin_starts_the_message_once() -> None:
 
 def test_begin_does_nothing_for_an_answer_that_goes_on_or_is_over() -> None:
     assert automaton(started=True).begin() == []
-    assert automaton(failed("server_error", "x")).begin() == []
+    told = automaton(created())
+    told.fail(Failure(Kind.OVERLOADED, "x"))
+    assert told.concluded and told.begin() == []
+
+
+def test_begin_may_come_between_a_failed_attempt_and_the_next() -> None:
+    """Nothing was told of the failure yet: the head of the answer may go out, and an error behind it."""
+    broken = automaton(failed("server_error", "x"))
+    assert broken.finished and not broken.concluded
+    assert [event["type"] for event in broken.begin()] == ["message_start"]
+    assert [event["type"] for event in broken.fail(Failure(Kind.UPSTREAM, "x"))] == ["error"]
+    assert broken.concluded and broken.begin() == []
 
 
 def test_a_failure_before_content_leaves_everything_to_the_gateway() -> None:

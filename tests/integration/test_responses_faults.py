@@ -1,0 +1,211 @@
+"""Bad weather on the Responses door: what is tried again, what the client is told, what the ledger says."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_responses_door import ask, events, table
+from tests.support.inprocess import gateway
+from tests.support.upstream import Script, Talk, answer, created, delta, failed, frame, status, upstream
+
+ERROR = {"type": "error", "code": "server_is_overloaded", "message": "Busy."}
+
+
+def told(*said: dict[str, Any], cut: bool = False) -> Script:
+    """A stream of these events."""
+
+    async def script(talk: Talk) -> None:
+        await talk.head()
+        await talk.events(*said)
+        if cut:
+            await talk.reset()
+        else:
+            await talk.end()
+
+    return script
+
+
+FAILURES: dict[str, Script] = {
+    "500": status(500),
+    "503": status(503, {"error": {"code": "server_is_overloaded", "message": "Busy."}}),
+    "401": status(401, {"error": {"code": "invalid_api_key", "message": "Incorrect API key."}}),
+    "403": status(403, {"error": {"code": "unsupported_country_region_territory", "message": "Not here."}}),
+    "429": status(429, {"error": {"code": "rate_limit_exceeded", "message": "Slow down."}}),
+    "quota": status(429, {"error": {"type": "usage_limit_reached", "message": "Plus is used up."}}),
+    "markup": status(502, b"<html><body>Bad gateway</body></html>"),
+    "overload inside a 200": told(created(), failed("server_is_overloaded")),
+    "error event": told(ERROR),
+    "wrapped error": told(created(), {"type": "error", "error": {"code": "server_error", "message": "No."}}),
+    "nothing": told(created()),
+    "reset": told(created(), cut=True),
+    "garbage": told({"type": "response.completed", "response": 7}),
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", FAILURES)
+async def test_before_the_first_content_another_account_takes_over(
+    tmp_path: Path, name: str, stream: bool
+) -> None:
+    """The client sees one clean answer and nothing of the attempt that failed."""
+    async with upstream() as up:
+        up.play(FAILURES[name], answer)
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            reply = await ask(house, stream=stream)
+            row = await house.row()
+    assert reply.status == 200
+    assert len(row.attempts) == 1 and row.outcome == "ok"
+    if stream:
+        assert reply.body.startswith(events(created(), delta("Hello"), delta(" there")))
+        assert reply.types[-1] == "response.completed"
+    else:
+        assert reply.json["id"] == "resp_1"
+
+
+TOLD: dict[str, tuple[Script, int, str]] = {
+    "500": (status(500, {"error": {"message": "It broke.", "code": None}}), 502, "upstream_error"),
+    "503": (FAILURES["503"], 529, "overloaded"),
+    "401": (FAILURES["401"], 502, "upstream_error"),
+    "403": (FAILURES["403"], 502, "upstream_error"),
+    "quota": (FAILURES["quota"], 429, "rate_limit_exceeded"),
+    "context": (
+        status(400, {"error": {"code": "context_length_exceeded", "message": "Too long."}}),
+        400,
+        "context_length_exceeded",
+    ),
+    "context inside a 200": (
+        told(created(), failed("context_length_exceeded")),
+        400,
+        "context_length_exceeded",
+    ),
+    "model": (
+        status(404, {"error": {"code": "model_not_found", "message": "No model."}}),
+        404,
+        "model_not_found",
+    ),
+    "policy": (status(400, {"error": {"code": "cyber_policy", "message": "Not this."}}), 400, "cyber_policy"),
+    "parameter": (
+        status(
+            400,
+            {"error": {"code": "unknown_parameter", "message": "Unknown parameter: 'zap'.", "param": "zap"}},
+        ),
+        400,
+        "unsupported_parameter",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+async def test_a_failure_that_stays_is_told_as_a_status(tmp_path: Path, name: str) -> None:
+    """In OpenAI's envelope, in words that say nothing of the pool's accounts."""
+    script, code, word = TOLD[name]
+    async with upstream() as up:
+        up.play(script)
+        async with gateway(tmp_path, table(up)) as house:
+            reply = await ask(house, stream=True)
+            row = await house.row()
+    error = reply.json["error"]
+    assert (reply.status, row.status, row.outcome) == (code, code, "upstream_error")
+    if word != "cyber_policy":
+        assert error["code"] == word
+    for secret in ("Plus", "API key", "Not here"):
+        assert secret not in reply.body.decode()
+    if name == "parameter":
+        assert error["param"] == "zap"
+    if name == "quota":
+        assert error["type"] == "usage_limit_reached"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("last", "word"),
+    [
+        (failed("server_error", "It broke."), "server_error"),
+        (failed("usage_limit_reached", "Plus is used up."), "rate_limit_exceeded"),
+        ({"type": "error", "code": "invalid_api_key", "message": "Incorrect API key."}, "upstream_error"),
+        (None, "upstream_error"),
+    ],
+)
+async def test_after_content_the_failure_ends_the_stream(
+    tmp_path: Path, last: dict[str, Any] | None, word: str, stream: bool
+) -> None:
+    """Nothing is repeated; the upstream's own event where it is fit to be seen, else a clean one."""
+    said = [created(), delta("Hi")]
+    async with upstream() as up:
+        up.play(told(*said, *([last] if last else []), cut=last is None))
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            reply = await ask(house, stream=stream)
+            row = await house.row()
+    assert len(up.seen) == 1
+    assert row.outcome == "upstream_error" and row.usage_source == "estimated"
+    if not stream:
+        assert reply.status in (429, 502) and "Plus" not in reply.body.decode()
+        return
+    assert reply.status == 200 and reply.body.startswith(events(*said))
+    final = reply.events[-1]
+    assert final["type"] == "response.failed" and final["response"]["error"]["code"] == word
+    assert final["response"]["id"] == "resp_1"
+    if word == "server_error" and last is not None:
+        assert reply.body.endswith(frame(last))
+    for secret in ("Plus", "API key"):
+        assert secret not in reply.body.decode()
+
+
+async def test_sealed_reasoning_that_nobody_can_read_is_left_out(tmp_path: Path) -> None:
+    """Once more without it, and from then on at once."""
+    refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-foreign"}
+    items = [{"role": "user", "content": "Hi"}, sealed, {"role": "user", "content": "More"}]
+    async with upstream() as up:
+        up.play(status(400, refused), answer)
+        async with gateway(tmp_path, table(up)) as house:
+            assert (await ask(house, input=items)).status == 200
+            assert (await ask(house, input=items)).status == 200
+            rows = [await house.row(1), await house.row(2)]
+    assert [sealed in seen.body["input"] for seen in up.seen] == [True, False, False]
+    assert [row.dropped_reasoning for row in rows] == [1, 1]
+
+
+async def test_a_parameter_that_is_refused_is_learnt(tmp_path: Path) -> None:
+    refused = {
+        "error": {
+            "code": "unsupported_parameter",
+            "message": "Unsupported parameter",
+            "param": "text.verbosity",
+        }
+    }
+    async with upstream() as up:
+        up.play(status(400, refused), answer)
+        async with gateway(tmp_path, table(up, "responses")) as house:
+            for _ in range(2):
+                assert (await ask(house, text={"verbosity": "low"})).status == 200
+    assert ["text" in seen.body for seen in up.seen] == [True, False, False]
+
+
+async def test_what_one_kind_cannot_do_another_is_asked(tmp_path: Path) -> None:
+    """A ChatGPT account keeps nothing and has no file search; an API account in the same pool has."""
+    async with upstream() as up:
+        settings = table(up, "responses", "openai")
+        async with gateway(tmp_path, settings) as house:
+            # Compaction is offered by the second account only; the first is not even asked.
+            reply = await ask(house, "/v1/responses/compact")
+            row = await house.row()
+    assert reply.status in (200, 502)
+    assert [seen.path for seen in up.seen][:1] == ["/v1/responses/compact"]
+    assert row.attempts[0]["cause"] == "unfit"
+
+
+async def test_a_slow_upstream_is_a_timeout(tmp_path: Path) -> None:
+    async def silent(talk: Talk) -> None:
+        await asyncio.sleep(60)
+
+    async with upstream() as up:
+        up.play(silent)
+        settings = {**table(up), "upstream": {"first_event_seconds": 0.3}}
+        async with gateway(tmp_path, settings) as house:
+            reply = await ask(house, stream=True)
+    assert (reply.status, reply.json["error"]["code"]) == (504, "upstream_timeout")

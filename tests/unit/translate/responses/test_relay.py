@@ -1,0 +1,248 @@
+"""The stream on its way through: byte for byte, nothing before the first content, failures in their place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dragoman.translate.messages.failure import Cause
+from dragoman.translate.responses import relay as relays
+from dragoman.translate.responses.relay import Relay
+from dragoman.wire.errors import Failure, Kind
+
+CREATED = (
+    b'event: response.created\ndata: {"type":"response.created","sequence_number":0,'
+    b'"response":{"id":"resp_1","created_at":7}}'
+)
+PROGRESS = b'event: response.in_progress\ndata: {"type":"response.in_progress","sequence_number":1}'
+DELTA = (
+    b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",  "sequence_number":2,'
+    b'"delta":"Hi","obfuscation":"xyz","new":1}'
+)
+UNKNOWN = b'event: response.something.new\ndata: {"type":"response.something.new"}\nid: 7'
+LIMITS = b'event: codex.rate_limits\ndata: {"type":"codex.rate_limits","plan_type":"plus"}'
+ITEM = (
+    b'event: response.output_item.done\ndata: {"type":"response.output_item.done","output_index":0,'
+    b'"item":{"type":"message","id":"msg_1"}}'
+)
+
+
+def frame(kind: str, **more: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}".encode()
+
+
+def end(output: list[Any] | None = None, status: str = "completed", **more: Any) -> bytes:
+    usage = {
+        "input_tokens": 20,
+        "input_tokens_details": {"cached_tokens": 5},
+        "output_tokens": 3,
+        "output_tokens_details": {"reasoning_tokens": 1},
+    }
+    response = {"id": "resp_1", "status": status, "output": output or [], "usage": usage, **more}
+    return frame(f"response.{status}", sequence_number=9, response=response)
+
+
+def failed(code: str, message: str) -> bytes:
+    error = {"code": code, "message": message}
+    return frame("response.failed", response={"id": "resp_1", "status": "failed", "error": error})
+
+
+def relay() -> Relay:
+    return Relay("gpt-5.5", tokens=100, window=1000, now=50.0)
+
+
+def data(told: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(told.partition(b"\ndata: ")[2])
+    return found
+
+
+def test_frames_go_on_byte_for_byte() -> None:
+    """Known or not, with whatever fields: what was not touched is what came."""
+    one, last = relay(), end([{"type": "message"}])
+    assert one.feed([CREATED, PROGRESS]) == []
+    assert one.feed([DELTA]) == [CREATED, PROGRESS, DELTA]
+    assert one.feed([UNKNOWN, ITEM, PROGRESS, b": a comment"]) == [UNKNOWN, ITEM, PROGRESS, b": a comment"]
+    assert one.feed([last, DELTA]) == [last]
+    assert one.finished and one.terminal and one.failure is None and one.told is None
+    assert one.stop_reason == "completed"
+    usage = one.usage
+    assert (usage.total_input, usage.cached, usage.output, usage.reasoning) == (20, 5, 3, 1)
+    assert usage.source == "measured"
+
+
+def test_the_quota_of_the_account_is_nobodys_business() -> None:
+    one = relay()
+    assert one.feed([LIMITS, CREATED, DELTA, LIMITS]) == [CREATED, DELTA]
+
+
+@pytest.mark.parametrize(
+    "early", [b": hello", b'event: keepalive\ndata: {"type":"keepalive"}', b"data: 7", b"data: {"]
+)
+def test_signs_of_life_before_the_content_wait_with_the_rest(early: bytes) -> None:
+    one = relay()
+    assert one.feed([early, CREATED]) == []
+    assert one.feed([DELTA]) == [early, CREATED, DELTA]
+    assert one.feed([early]) == [early]
+
+
+def test_another_servers_own_events_wait_too() -> None:
+    one = relay()
+    early = b'event: house.metadata\ndata: {"type":"house.metadata"}'
+    assert one.feed([early]) == []
+    assert one.feed([DELTA, early]) == [early, DELTA, early]
+
+
+def test_a_server_that_only_talks_of_itself_is_let_through_in_the_end() -> None:
+    one = relay()
+    out = one.feed([PROGRESS] * 300)
+    assert out == [PROGRESS] * 300
+
+
+def test_frames_without_a_name_are_read() -> None:
+    """Some servers send data alone, or one name for everything."""
+    one = relay()
+    created, delta = (
+        b"data: " + json.dumps(data(CREATED)).encode(),
+        b"data: " + json.dumps(data(DELTA)).encode(),
+    )
+    assert one.feed([created]) == []
+    assert one.feed([delta]) == [created, delta]
+    last = end([{"type": "message"}]).replace(b"event: response.completed", b"event: message")
+    assert one.feed([last]) == [last]
+    assert one.terminal
+
+
+@pytest.mark.parametrize("status", ["completed", "incomplete"])
+def test_an_empty_end_gets_the_items_that_were_finished(status: str) -> None:
+    """The ChatGPT backend's last event has none; the SDK's final response needs them."""
+    one = relay()
+    one.feed([CREATED, ITEM, b"event: response.output_item.done\ndata: {"])
+    (last,) = one.feed([end(status=status, incomplete_details={"reason": "max_output_tokens"})])
+    assert data(last)["response"]["output"] == [{"type": "message", "id": "msg_1"}]
+    assert one.response is not None and one.response["output"] == data(last)["response"]["output"]
+    assert one.stop_reason == "max_output_tokens"
+
+
+def test_items_beyond_all_measure_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relays, "KEPT_BYTES", 10)
+    one = relay()
+    one.feed([ITEM])
+    (last,) = one.feed([end()])
+    assert data(last)["response"]["output"] == []
+
+
+def test_an_end_without_content_is_an_answer() -> None:
+    one, last = relay(), end()
+    assert one.feed([CREATED, last]) == [CREATED, last]
+
+
+@pytest.mark.parametrize(
+    ("last", "cause"),
+    [
+        (failed("server_is_overloaded", "Busy."), Cause.OVERLOADED),
+        (frame("error", code="rate_limit_exceeded", message="Slow down."), Cause.RATE_LIMIT),
+        (b'data: {"error":{"code":"server_error","message":"It broke."}}', Cause.SERVER),
+        (b"event: response.completed\ndata: {", Cause.PROTOCOL),
+        (frame("response.completed", response=None), Cause.PROTOCOL),
+    ],
+)
+def test_a_failure_before_the_content_leaves_no_trace(last: bytes, cause: Cause) -> None:
+    one = relay()
+    assert one.feed([CREATED, last]) == []
+    assert one.finished and one.failure is not None and one.failure.cause is cause
+    assert one.told is None and one.usage.source == "none" and not one.answering
+
+
+def test_the_upstreams_own_failure_goes_on_as_it_is() -> None:
+    one, last = relay(), failed("server_error", "The server had an error.")
+    assert one.feed([CREATED, DELTA, last]) == [CREATED, DELTA, last]
+    assert one.told is not None and one.told.kind is Kind.UPSTREAM and one.terminal
+    assert one.usage.source == "estimated" and one.usage.output >= 1 and one.usage.total_input == 100
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        (failed("usage_limit_reached", "Your Plus plan is used up."), "rate_limit_exceeded"),
+        (failed("invalid_api_key", "Incorrect API key."), "upstream_error"),
+        (
+            frame("error", code="rate_limit_exceeded", message="Limit of org-abc123: try again in 7s"),
+            "rate_limit_exceeded",
+        ),
+        (failed("server_error", "Failed for org-abc123def456"), "upstream_error"),
+    ],
+)
+def test_what_speaks_of_the_account_is_said_in_our_words(last: bytes, code: str) -> None:
+    one = relay()
+    *_, told = one.feed([CREATED, DELTA, last])
+    event = data(told)
+    assert told.startswith(b"event: response.failed\n") and event["sequence_number"] == 3
+    assert (event["response"]["id"], event["response"]["created_at"]) == ("resp_1", 7)
+    assert event["response"]["error"]["code"] == code
+    assert b"org-" not in told and b"Plus" not in told and b"API key" not in told
+
+
+def test_a_wait_is_told_in_the_sentence_too() -> None:
+    """That is where Codex reads it inside a stream."""
+    one = relay()
+    last = frame("error", code="rate_limit_exceeded", message="Please try again in 7s")
+    *_, told = one.feed([CREATED, DELTA, last])
+    assert "Please try again in 7s." in data(told)["response"]["error"]["message"]
+
+
+@pytest.mark.parametrize("answering", [True, False])
+def test_bytes_that_end_early(answering: bool) -> None:
+    one = relay()
+    one.feed([CREATED, DELTA] if answering else [CREATED])
+    told = one.close()
+    assert one.finished and not one.terminal and one.failure is not None and one.failure.cause is Cause.CUT
+    assert bool(told) is answering
+    if answering:
+        assert data(told[0])["response"]["status"] == "failed"
+
+
+def test_a_failure_of_ours_before_anything_was_told_is_an_error_event() -> None:
+    one = relay()
+    one.feed([CREATED])
+    (told,) = one.fail(Failure(Kind.TIMEOUT, "It took too long."))
+    assert data(told) == {
+        "type": "error",
+        "code": "upstream_timeout",
+        "message": "It took too long.",
+        "param": None,
+        "sequence_number": 0,
+    }
+    assert one.stop_reason is None
+
+
+def test_ids_are_looked_for_in_what_waited() -> None:
+    one = relay()
+    one.feed([b'event: response.created\ndata: {"type":"response.created"}', PROGRESS, DELTA])
+    assert data(one.close()[0])["response"]["id"] == ""
+    other = relay()
+    other.feed([b'event: response.created\ndata: {"response":{"id":"resp_2"}}', DELTA])
+    response = data(other.close()[0])["response"]
+    assert (response["id"], response["created_at"]) == ("resp_2", 50)
+
+
+@pytest.mark.parametrize("status", [None, 7])
+def test_a_status_that_is_none(status: Any) -> None:
+    one = relay()
+    one.feed([DELTA, frame("response.completed", response={"id": "r", "status": status, "usage": None})])
+    assert one.stop_reason is None
+    assert one.usage.source == "estimated"
+
+
+def test_an_error_without_words_goes_on() -> None:
+    one, last = relay(), frame("error", code="server_error")
+    assert one.feed([DELTA, last])[-1] == last
+    two, odd = relay(), frame("error", message=7)
+    assert two.feed([DELTA, odd])[-1] != odd
+
+
+def test_a_name_without_data_is_no_event() -> None:
+    one = relay()
+    assert one.feed([b"event: response.completed"]) == []
+    assert not one.finished
