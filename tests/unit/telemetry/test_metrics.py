@@ -21,7 +21,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 def house(listed: Iterable[str] = (), aliases: Iterable[str] = ()) -> Any:
     return SimpleNamespace(
-        accounts=SimpleNamespace(listed=lambda: frozenset(listed)),
+        accounts=SimpleNamespace(offered=lambda: frozenset(listed)),
         aliases=[Alias("claude-*", model) for model in aliases],
         gate=SimpleNamespace(in_flight=3, waiting=1),
         pool=SimpleNamespace(in_flight=lambda: {"work": 2, "local": 0}),
