@@ -11,8 +11,10 @@ import random
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from bench.relay.translation import to_responses
+
 Json = dict[str, Any]
-Door = Literal["messages", "chat"]
+Door = Literal["messages", "chat", "responses"]
 
 MODEL = "claude-sonnet-4-5"
 _WORDS = """
@@ -58,6 +60,10 @@ BODIES = {
     "chat_plain_200k": Body(200, False, Answer(20), "chat"),
     "chat_full_1k": Body(1, True, Answer(200), "chat"),
     "chat_paced": Body(1, True, Answer(100, pause_us=20_000), "chat"),
+    "responses_plain_1k": Body(1, False, Answer(20), "responses"),
+    "responses_plain_200k": Body(200, False, Answer(20), "responses"),
+    "responses_full_1k": Body(1, True, Answer(200), "responses"),
+    "responses_paced": Body(1, True, Answer(100, pause_us=20_000), "responses"),
 }
 
 
@@ -65,6 +71,8 @@ def request(name: str, model: str = MODEL) -> Json:
     """The request of that name, in the words of its API."""
     body = BODIES[name]
     made = _Writer(body.kilobytes).request(body, model)
+    if body.door == "responses":
+        return to_responses(made)
     return _as_chat(made) if body.door == "chat" else made
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.bodies import Door
@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 KEY = "sk-drg-bench-0123456789"
 _BIN = Path(sys.executable).parent
 _CHAT = "/v1/chat/completions"
+_RESPONSES = "/v1/responses"
+# What three accounts are put to; failovers are measured against them.
+POOL = ("plain_1k_c1", "plain_1k_c16", "paced_c48", "paced_c200", "held_1000", "failover_1k", "failover_200k")
 
 _DRAGOMAN = """\
 [server]
@@ -29,11 +32,14 @@ port = {port}
 "claude-*" = "gpt-5.1@medium"
 [logging]
 format = "json"
+"""
+_ACCOUNT = """\
 [[accounts]]
-name = "bench"
+name = "{name}"
 kind = "openai"
 base_url = "{upstream}"
-api_key = "sk-upstream-0123456789"
+api_key = "{key}"
+{more}
 """
 _KEYS = """\
 [[keys]]
@@ -89,14 +95,15 @@ http {{
 class Spec:
     """A gateway that can be started. `missing` says in one line why it cannot, "" otherwise.
 
-    `scenarios` names those it takes part in; all where it is empty. `chat` is its path for Chat Completions,
-    "" where it has none.
+    `scenarios` names those it takes part in; all where it is empty. `chat` and `responses` are its paths for
+    these APIs, "" where it has none.
     """
 
     name: str
     command: Sequence[str] = ()
     path: str = "/v1/messages"
     chat: str = ""
+    responses: str = ""
     headers: Sequence[str] = (f"x-api-key: {KEY}",)
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -106,7 +113,7 @@ class Spec:
 
     def path_of(self, door: Door) -> str:
         """Where it answers this API, "" where it does not."""
-        return self.chat if door == "chat" else self.path
+        return {"messages": self.path, "chat": self.chat, "responses": self.responses}[door]
 
     def lay_out(self, folder: Path) -> None:
         """Writes the gateway's files into its own folder."""
@@ -120,24 +127,50 @@ class Spec:
 
 def dragoman(port: int, upstream_port: int, folder: Path) -> Spec:
     """The gateway of this repository, from the environment that runs the bench."""
-    upstream = f"http://127.0.0.1:{upstream_port}/v1"
-    config = folder / "config.toml"
+    made = _with_accounts("dragoman", port, folder, [_account(upstream_port, "bench")])
+    return replace(made, chat=_CHAT)
+
+
+def pool(port: int, upstream_port: int, folder: Path) -> Spec:
+    """The gateway on three accounts that serve alike."""
+    accounts = [_account(upstream_port, f"bench-{number}") for number in range(3)]
+    return _with_accounts("pool", port, folder, accounts, POOL)
+
+
+def failing(port: int, upstream_port: int, folder: Path) -> Spec:
+    """The gateway on two accounts, of which the first is preferred and refuses: what a failover costs."""
+    first = _account(upstream_port, "refuses", "sk-refuse-0123456789", "priority = 1")
+    return _with_accounts(
+        "failing", port, folder, [first, _account(upstream_port, "serves")], ("failover_1k", "failover_200k")
+    )
+
+
+def _account(upstream_port: int, name: str, key: str = "sk-upstream-0123456789", more: str = "") -> str:
+    return _ACCOUNT.format(name=name, upstream=f"http://127.0.0.1:{upstream_port}/v1", key=key, more=more)
+
+
+def _with_accounts(
+    name: str, port: int, folder: Path, accounts: Sequence[str], scenarios: Sequence[str] = ()
+) -> Spec:
+    config = _DRAGOMAN.format(port=port) + "".join(accounts) + _KEYS.format(key=KEY)
     return Spec(
-        "dragoman",
-        (str(_BIN / "dragoman"), "serve", "--config", str(config), "--data-dir", str(folder)),
+        name,
+        (str(_BIN / "dragoman"), "serve", "--config", str(folder / "config.toml"), "--data-dir", str(folder)),
         chat=_CHAT,
-        files={"config.toml": (_DRAGOMAN + _KEYS).format(port=port, upstream=upstream, key=KEY)},
+        responses=_RESPONSES,
+        files={"config.toml": config},
         version=_tell([sys.executable, "-c", "import dragoman; print(dragoman.__version__)"]),
+        scenarios=scenarios,
     )
 
 
 def unledgered(port: int, upstream_port: int, folder: Path) -> Spec:
     """The same without keys, limits, database and metrics."""
-    upstream = f"http://127.0.0.1:{upstream_port}/v1"
+    config = _DRAGOMAN.format(port=port) + _account(upstream_port, "bench")
     return Spec(
         "unledgered",
         (sys.executable, "-m", "bench.unledgered", str(folder / "config.toml"), str(folder)),
-        files={"config.toml": _DRAGOMAN.format(port=port, upstream=upstream)},
+        files={"config.toml": config},
         environment={"PYTHONPATH": str(ROOT)},
         scenarios=("plain_1k_c1", "plain_1k_c16", "plain_200k_c8", "full_1k_c16"),
     )
@@ -154,6 +187,7 @@ def bare(port: int, upstream_port: int, folder: Path) -> Spec:
         "bare",
         command + options,
         chat=_CHAT,
+        responses=_RESPONSES,
         environment={"UPSTREAM": f"http://127.0.0.1:{upstream_port}/v1/responses"},
         version=_tell([sys.executable, "-c", versions]),
     )
@@ -169,12 +203,20 @@ def nginx(port: int, upstream_port: int, folder: Path) -> Spec:
         "nginx",
         (binary, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")),
         chat=_CHAT,
+        responses=_RESPONSES,
         files={"nginx.conf": config},
         version=_tell([binary, "-v"]).removeprefix("nginx version: nginx/"),
     )
 
 
-OWN = {"dragoman": dragoman, "unledgered": unledgered, "bare": bare, "nginx": nginx}
+OWN = {
+    "dragoman": dragoman,
+    "pool": pool,
+    "failing": failing,
+    "unledgered": unledgered,
+    "bare": bare,
+    "nginx": nginx,
+}
 
 
 def peer(name: str, port: int, upstream_port: int, folder: Path) -> Spec:
@@ -201,6 +243,7 @@ def peer(name: str, port: int, upstream_port: int, folder: Path) -> Spec:
         command,
         path=row["path"],
         chat=row.get("chat", ""),
+        responses=row.get("responses", ""),
         headers=row["headers"],
         environment={key: fill(value) for key, value in row.get("environment", {}).items()},
         files={key: fill(value) for key, value in row.get("files", {}).items()},

@@ -112,12 +112,27 @@ TABLES: dict[str, Sequence[tuple[str, Metric]]] = {
         ("chat_paced_c50", CPU_EVENT._replace(heading="CPU µs an event, 50 paced streams")),
         ("chat_paced_c50", Metric("relay.p99", "relay p99 ms")),
     ),
+    "Responses, passed through": (
+        ("responses_1k_c16", CPU_REQUEST._replace(heading="CPU ms a request, 1 KB c=16")),
+        ("responses_200k_c8", CPU_REQUEST._replace(heading="200 KB c=8")),
+        ("responses_full_1k_c16", CPU_EVENT._replace(heading="CPU µs an event, full speed")),
+        ("responses_full_1k_c16", Metric("events_per_s", "events/s")),
+        ("responses_paced_c50", CPU_EVENT._replace(heading="CPU µs an event, 50 paced streams")),
+        ("responses_paced_c50", Metric("relay.p99", "relay p99 ms")),
+    ),
     "Paced streams, a delta each 20 ms": (
         ("paced_c50", CPU_EVENT._replace(heading="CPU µs an event, 50 streams")),
         ("paced_c50", Metric("relay.p50", "relay p50 ms")),
         ("paced_c50", Metric("relay.p99", "relay p99 ms")),
         ("paced_c200", CPU_EVENT._replace(heading="CPU µs an event, 200 streams")),
         ("paced_c200", Metric("relay.p99", "relay p99 ms")),
+    ),
+    "Three accounts": (
+        ("paced_c48", CPU_EVENT._replace(heading="CPU µs an event, 48 paced streams")),
+        ("paced_c48", Metric("relay.p50", "relay p50 ms")),
+        ("paced_c48", Metric("relay.p99", "relay p99 ms")),
+        ("failover_1k", Metric("whole.p50", "one request alone, 1 KB, ms", ratio=False)),
+        ("failover_200k", Metric("whole.p50", "the same, 200 KB, ms", ratio=False)),
     ),
     "50 paced streams beside 2 clients with large bodies": (
         ("beside_200k", Metric("relay.p99", "relay p99 ms, 200 KB")),

@@ -30,6 +30,14 @@ PURPOSE = {
     "/v1/messages": "One generation, streamed or whole.",
     "/v1/messages/count_tokens": "Input tokens of a request; never generates.",
     "/v1/chat/completions": "One chat completion, streamed or whole; OpenAI's errors.",
+    "/v1/responses": "One response, streamed or whole, passed through: [Codex CLI](../codex.md).",
+    "/v1/responses/compact": "A conversation's sealed short form, where an account offers it.",
+    "/v1/responses/input_tokens": "Input tokens of a request; never generates.",
+    "/backend-api/codex/models": "Models this key may use, as Codex reads them.",
+    "/backend-api/codex/usage": "What is left of the key's limits, as Codex reads it.",
+    "/backend-api/wham/usage": "The same under another usual name.",
+    "/api/codex/usage": "The same under another usual name.",
+    "/v1/usage": "What is left of the key's own limits.",
     "/v1/models": "Models and aliases this key may use; Anthropic's shape when `anthropic-version` is sent.",
     "/v1/models/{id}": "One of them, or any other name that an alias stands for.",
     "/": "Connectivity check of clients.",
@@ -349,6 +357,10 @@ def endpoints_page() -> str:
 
     def canonical(path: str) -> str:
         bare = path.removeprefix("/anthropic") or path
+        codex = bare.replace("/backend-api/codex/v1/", "/backend-api/codex/")
+        if codex in PURPOSE:
+            return codex
+        bare = bare.removeprefix("/backend-api/codex")
         return bare if bare in PURPOSE else f"/v1{bare}"
 
     found = routes()

@@ -45,6 +45,21 @@ MESSAGES = Surface(translation.to_responses, translation.to_message, translation
 CHAT = Surface(chat.to_responses, chat.to_completion, chat.ChatRelay)
 
 
+class Verbatim:
+    """A stream that needs no translation."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        return chunk
+
+
+def _same(value: Json) -> Json:
+    return value
+
+
+RESPONSES = Surface(_same, _same, Verbatim)
+SURFACES = {"/v1/chat/completions": CHAT, "/v1/responses": RESPONSES}
+
+
 class Relay:
     """The ASGI application; the client session lives from the lifespan's start to its end."""
 
@@ -56,8 +71,7 @@ class Relay:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["method"] == "POST":
-            surface = CHAT if scope["path"].endswith("/chat/completions") else MESSAGES
-            await self._relay(surface, receive, send)
+            await self._relay(SURFACES.get(scope["path"], MESSAGES), receive, send)
         else:
             await _answer(send, b"{}")
 

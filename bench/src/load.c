@@ -1,10 +1,12 @@
 /* A closed-loop HTTP client for benchmarks: one thread, epoll, checks every answer.
  *
- *   load -u http://127.0.0.1:PORT/path -f BODY [-c connections] [-n requests] [-T seconds] [-e events] [-m text]… [-H header]…
+ *   load -u http://127.0.0.1:PORT/path -f BODY [-c connections] [-n requests] [-T seconds] [-e events [-r rounds]]
+ *        [-m text]… [-H header]…
  *
  * Prints one JSON object. An answer is good when its status is 200, it holds exactly -e marks (clock.h) whose
  * births never run backwards, and every -m text stands in its last TAIL bytes. The delay of a mark is the time
- * between its birth in the upstream and its arrival here.
+ * between its birth in the upstream and its arrival here. A stream that says its text again at its end has its
+ * marks in so many rounds: the first is looked at, the others are only counted.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -32,7 +34,7 @@ typedef struct {
   state at;
   size_t written, head_len, carry_len, tail_len;
   int status, chunked, closes, size_len, disordered;
-  long length, left, events;
+  long length, left, events, repeats;
   chunk_state chunk;
   uint64_t first_byte, first_event, last_birth;
 } answer;
@@ -52,8 +54,8 @@ typedef struct {
 static struct {
   const char *path, *musts[MUSTS];
   int n_musts;
-  long events;
-} want = {.path = "/", .events = -1};
+  long events, rounds;
+} want = {.path = "/", .events = -1, .rounds = 1};
 
 static struct {
   long started, good, failed, short_answers, disordered, unended, unfinished, retries, bytes;
@@ -128,7 +130,8 @@ static void finish(conn *c, uint64_t now, int whole) {
     note(&saw.first_byte, (double)(c->a.first_byte - c->begun) / 1e6);
     note(&saw.whole, (double)(now - c->begun) / 1e6);
     if (c->a.first_event) note(&saw.first_event, (double)(c->a.first_event - c->begun) / 1e6);
-    if (want.events >= 0 && c->a.events != want.events) saw.short_answers++;
+    if (want.events >= 0 && (c->a.events != want.events || c->a.repeats != want.events * (want.rounds - 1)))
+      saw.short_answers++;
     saw.disordered += c->a.disordered;
     int ended = 1;
     for (int i = 0; i < want.n_musts; i++)
@@ -166,6 +169,11 @@ static size_t read_marks(conn *c, const char *data, size_t n, uint64_t now) {
     if (end - mark < MARK) return (size_t)(end - mark);
     at = mark + 2;
     if (mark[MARK - 1] != '@') continue;
+    if (want.rounds > 1 && c->a.events == want.events) {
+      c->a.repeats++;
+      at = mark + MARK;
+      continue;
+    }
     uint64_t birth = strtoull(mark + 2, NULL, 16);
     if (birth < c->a.last_birth) c->a.disordered = 1;
     c->a.last_birth = birth;
@@ -374,13 +382,14 @@ int main(int argc, char **argv) {
   const char *url = "", *file = "";
   char headers[8192] = "", host[64], path[1024] = "/";
   signal(SIGPIPE, SIG_IGN);
-  while ((option = getopt(argc, argv, "u:c:n:f:H:T:e:m:")) != -1) switch (option) {
+  while ((option = getopt(argc, argv, "u:c:n:f:H:T:e:r:m:")) != -1) switch (option) {
       case 'u': url = optarg; break;
       case 'c': conns = atoi(optarg); break;
       case 'n': total = atol(optarg); break;
       case 'f': file = optarg; break;
       case 'T': seconds = atof(optarg); break;
       case 'e': want.events = atol(optarg); break;
+      case 'r': want.rounds = atol(optarg); break;
       case 'm': if (want.n_musts < MUSTS) want.musts[want.n_musts++] = optarg; break;
       case 'H': strcat(strncat(headers, optarg, sizeof headers - strlen(headers) - 3), "\r\n"); break;
       default: return 2;

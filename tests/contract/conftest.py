@@ -1,30 +1,36 @@
-"""One house per worker for all contract tests, and the official SDKs pointed at it."""
+"""One simulator per worker and a new gateway for every test, with the official SDKs pointed at it.
+
+New, because a gateway keeps in mind what its accounts did: one that refused rests for a while.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import anthropic
 import openai
 import pytest
 
-from tests.support.house import House
-from tests.support.house import house as started
+from tests.support.house import Simulator, simulator
+from tests.support.threaded import House, settings, threaded
 
 
 @pytest.fixture(scope="session")
-def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with started(tmp_path_factory.mktemp("contract"), server="ping_seconds = 0.5") as running:
+def _simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    with simulator(tmp_path_factory.mktemp("simulator")) as running:
         yield running
 
 
 @pytest.fixture
-def house(_house: House) -> Iterator[House]:
-    """The worker's house with a simulator that knows nothing yet; the test sets its scenario."""
-    _house.start_over()
-    yield _house
-    assert _house.breaches() == []
-    assert _house.gate.faults() == []
+def house(_simulator: Simulator, tmp_path: Path) -> Iterator[House]:
+    """A gateway, and a simulator that knows nothing yet; the test sets its scenario."""
+    with threaded(tmp_path, settings(_simulator.url, server={"ping_seconds": 0.5})) as gate:
+        made = House(_simulator, gate)
+        made.start_over()
+        yield made
+        assert made.breaches() == []
+        assert gate.faults() == []
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
-from tests.support.house import House, assert_extends, call, rule, say, think
+from tests.support.house import assert_extends, call, rule, say, think
+from tests.support.threaded import House
 
 MODEL = "gpt-5.5"
 ASKED: list[Any] = [{"role": "user", "content": "What do you see at sea?"}]

@@ -9,7 +9,8 @@ import httpx2
 import openai
 import pytest
 
-from tests.support.house import House, half_a_message, rule, say
+from tests.support.house import half_a_message, rule, say
+from tests.support.threaded import House
 
 ASKED: dict[str, Any] = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "Any wind?"}]}
 
@@ -107,7 +108,8 @@ def test_what_cannot_be_honoured_is_refused_by_its_name(
 
 def test_the_sdk_retries_a_short_limit_by_itself(house: House) -> None:
     """Behaviours E1, E3: two refusals with retry-after, then the answer; one call for the application."""
-    house.scenario(rule(say("At last."), match={"nth": 5}), rule(preset="429_rate_limit"))
+    short = {"name": "429_rate_limit", "retry_after": 1}
+    house.scenario(rule(say("At last."), match={"nth": {"from": 3}}), rule(preset=short))
     with sdk(house, max_retries=5) as client:
         assert client.chat.completions.create(**ASKED).choices[0].message.content == "At last."
 

@@ -10,7 +10,8 @@ import pytest
 from openai.types.responses import Response
 from pydantic import BaseModel
 
-from tests.support.house import House, assert_extends, call, rule, say, think
+from tests.support.house import assert_extends, call, rule, say, think
+from tests.support.threaded import House
 
 ASKED: dict[str, Any] = {"model": "gpt-5.5", "input": "What do you see at sea?", "store": False}
 WEATHER: dict[str, Any] = {
@@ -162,13 +163,6 @@ def test_an_answer_that_breaks_never_ends_well(house: House, chatter: openai.Ope
     assert len(house.bodies()) == 1
     with pytest.raises((openai.APIError, RuntimeError)), chatter.responses.stream(**ASKED) as stream:
         stream.get_final_response()
-
-
-def test_the_sdk_retries_a_short_limit_by_itself(house: House, chatter: openai.OpenAI) -> None:
-    """Behaviours E1, E3."""
-    house.scenario(rule(say("At last."), match={"nth": 5}), rule(preset="429_rate_limit"))
-    patient = chatter.with_options(max_retries=5)
-    assert patient.responses.create(**ASKED).output_text == "At last."
 
 
 async def test_the_async_client_streams_too(house: House) -> None:

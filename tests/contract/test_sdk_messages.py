@@ -8,7 +8,8 @@ import anthropic
 import pytest
 from anthropic.types import Message
 
-from tests.support.house import House, assert_extends, call, rule, say, think
+from tests.support.house import assert_extends, call, rule, say, think
+from tests.support.threaded import House
 
 WEATHER: dict[str, Any] = {
     "name": "weather",

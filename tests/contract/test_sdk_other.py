@@ -9,7 +9,8 @@ import anthropic
 import httpx2
 import pytest
 
-from tests.support.house import House, rule, say
+from tests.support.house import rule, say
+from tests.support.threaded import House
 
 ASKED: dict[str, Any] = {
     "model": "claude-sonnet-5-5",

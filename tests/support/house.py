@@ -129,6 +129,10 @@ class Simulator:
         """Moves the clock that cache lifetimes, rates and quotas live by."""
         fetch(f"{self.url}/__sim/clock", {"advance": seconds})
 
+    def account(self, name: str, **fields: Any) -> None:
+        """Makes an account, or changes some of its fields."""
+        fetch(f"{self.url}/__sim/accounts", {"id": name, **fields})
+
     def reset(self) -> None:
         fetch(f"{self.url}/__sim/reset", {})
 
@@ -157,10 +161,34 @@ def simulator(place: Path) -> Iterator[Simulator]:
 
 
 @dataclass
-class House:
-    """Simulator and gateway."""
+class Observed:
+    """What is asked of the simulator beside a gateway."""
 
     sim: Simulator
+
+    def scenario(self, *rules: dict[str, Any]) -> None:
+        self.sim.scenario(*rules)
+
+    def start_over(self) -> None:
+        """A simulator as on the first day."""
+        self.sim.reset()
+        self.sim.tune()
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """What the upstream was asked to generate, oldest first."""
+        asked = [one for one in self.sim.requests() if one["path"].endswith("/responses")]
+        return [json.loads(one["body"]) for one in asked]
+
+    def breaches(self) -> list[dict[str, Any]]:
+        """The upstream's rules that were broken; a header of the client that came through is one too."""
+        report = self.sim.report()
+        return [*report["breach_list"], *({"header": name} for name in report["forbidden_headers"])]
+
+
+@dataclass
+class House(Observed):
+    """Simulator and gateway, two processes."""
+
     gate: Gateway
     contract: str
     reopen: Callable[[], Gateway]
@@ -170,33 +198,15 @@ class House:
     def url(self) -> str:
         return self.gate.url
 
-    def scenario(self, *rules: dict[str, Any]) -> None:
-        self.sim.scenario(*rules)
-
     def restart(self) -> None:
         """Ends the gateway and starts it again with the same data directory, at another address."""
         assert self.gate.faults() == []
         self.gate = self.reopen()
 
-    def start_over(self) -> None:
-        """A simulator as on the first day; the gateway keeps what it learnt."""
-        self.sim.reset()
-        self.sim.tune()
-
-    def bodies(self) -> list[dict[str, Any]]:
-        """What the upstream was asked to generate, oldest first."""
-        asked = [one for one in self.sim.requests() if one["path"].endswith("/responses")]
-        return [json.loads(one["body"]) for one in asked]
-
     def rows(self) -> list[dict[str, Any]]:
         """The gateway's ledger lines since it was started, oldest first."""
         lines = (json.loads(line) for line in self.gate.run.complained().splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("event") == "request"]
-
-    def breaches(self) -> list[dict[str, Any]]:
-        """The upstream's rules that were broken; a header of the client that came through is one too."""
-        report = self.sim.report()
-        return [*report["breach_list"], *({"header": name} for name in report["forbidden_headers"])]
 
     def verify(self, conversations: int = 1, *, broken: int = 0) -> None:
         """The law of every end-to-end test.
@@ -239,41 +249,50 @@ base_url = "{base}/v1"
 api_key = "sk-simulated"
 """
 CHATGPT_ACCOUNT = """
-[chatgpt]
-issuer = "{base}"
 [[accounts]]
-name = "simulated"
+name = "{name}"
 kind = "chatgpt"
 base_url = "{base}/backend-api"
 auth_file = "{file}"
 """
 
 
-def _account(sim: Simulator, place: Path, flavour: str) -> str:
-    """The account's table, which the simulator knows as well."""
+def _accounts(sim: Simulator, place: Path, flavour: str, names: Sequence[str]) -> str:
+    """The accounts' tables, which the simulator knows as well."""
     if flavour == "api":
         return API_ACCOUNT.format(base=sim.url)
-    login = logins.document("simulated")
-    tokens = login["tokens"]
-    known = {"access": tokens["access_token"], "refresh": tokens["refresh_token"]}
-    fetch(f"{sim.url}/__sim/accounts", {"id": "simulated", "kind": "codex", **known})
-    file = place / "auth.json"
-    file.write_text(json.dumps(login))
-    return CHATGPT_ACCOUNT.format(base=sim.url, file=file)
+    tables = [f'[chatgpt]\nissuer = "{sim.url}"\n']
+    for name in names:
+        login = logins.document(name)
+        tokens = login["tokens"]
+        sim.account(name, kind="codex", access=tokens["access_token"], refresh=tokens["refresh_token"])
+        file = place / f"{name}.json"
+        file.write_text(json.dumps(login))
+        tables.append(CHATGPT_ACCOUNT.format(name=name, base=sim.url, file=file))
+    return "".join(tables)
 
 
 @contextmanager
 def house(
-    place: Path, contract: str = "A", *, server: str = "", upstream: str = "", flavour: str = "api"
+    place: Path,
+    contract: str = "A",
+    *,
+    server: str = "",
+    upstream: str = "",
+    flavour: str = "api",
+    accounts: Sequence[str] = ("simulated",),
 ) -> Iterator[House]:
-    """Runs both. `server` and `upstream` are TOML lines for these tables; `flavour` is api or chatgpt."""
+    """Runs both. `server` and `upstream` are TOML lines for these tables; `flavour` is api or chatgpt.
+
+    `accounts` names the accounts of ChatGPT plans, which the simulator knows by the same names.
+    """
     with ExitStack() as stack:
         sim = stack.enter_context(simulator(place / "simulator"))
         config = CONFIG.format(
             server=server,
             upstream=upstream,
             model=UPSTREAM[contract],
-            account=_account(sim, place, flavour),
+            account=_accounts(sim, place, flavour, accounts),
             key=KEY,
         )
         inner = stack.enter_context(ExitStack())
