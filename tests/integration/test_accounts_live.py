@@ -188,10 +188,13 @@ async def test_200_requests_on_an_expired_token_are_one_refresh(tmp_path: Path, 
             replies = await asyncio.gather(*(ask(house, f"Number {n}") for n in range(200)))
             kept = await own(house).accounts.get("one")
             content = own(house).accounts.opened(kept)
+            told = house.log.getvalue()
         account = up.state.accounts.get("one")
         assert account is not None
         assert refreshes(up) == 1
         assert (content.access_token, content.refresh_token) == (account.access, account.refresh)
+        secrets = [account.access, account.refresh, "rt-one", logins.document("one", exp=1_000_000_000)]
+        assert not any(str(secret) in told for secret in secrets)
     assert {reply.status for reply in replies} == {200}
 
 

@@ -81,7 +81,7 @@ def test_a_proxy_that_collects_answers_is_found(demo: Gateway, someone: User) ->
 
 def test_findings_for_people(demo: Gateway, someone: User) -> None:
     shown = someone.run("doctor", *of_demo(demo)).stdout
-    assert "fix: add [[accounts]] to the configuration" in shown
+    assert "fix: dragoman account login NAME, or add [[accounts]]" in shown
     assert "see: docs/reference/doctor.md#account-none" in shown
     assert "fix:" not in someone.run("doctor", "--fix-none", *of_demo(demo)).stdout
 

@@ -62,6 +62,9 @@ class Line:
         old = self.now
         self.now = await asyncio.to_thread(self._start, "--port", self.port, "--takeover")
         assert self.now.url == old.url
+        async with asyncio.timeout(WAIT):
+            while "handed_over" not in old.run.complained():  # until then it may accept, too
+                await asyncio.sleep(0.01)
         return old
 
     async def fail(self, config: Path, *more: str) -> tuple[int, str]:

@@ -169,6 +169,8 @@ async def administered(
         clock = MovableClock(assembly.house.clock)
         assembly.house.clock = clock
         assembly.house.ledger = Fanout(assembly.house.ledger, live, logger=logger)
+        pool = assembly.house.pool
+        more.setdefault("pool_view", lambda: pool.describe(clock.steady()))
         house = AdminHouse(
             house=assembly.house,
             settings=served.settings,

@@ -160,6 +160,7 @@ async def gateway(
     style: Literal["console", "json"] = "json",
     level: str = "info",
     tracer: Tracer | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves with these settings (shaped like the file); everything is closed afterwards.
 
@@ -171,25 +172,24 @@ async def gateway(
     rows = Rows(LogLedger(logger))
     start = resolve(Settings.model_validate(table), tmp_path)
     if not stored:
-        async with _served(
-            await assemble(start, logger, rows, tracer=tracer), rows, log, start.settings
-        ) as served:
+        made = await assemble(start, logger, rows, tracer=tracer)
+        async with _served(made, rows, log, start.settings, limits) as served:
             yield served
         return
     health = Health()
     async with opened(start.settings, tmp_path, monotonic=time.monotonic, health=health) as store:
         made = await assemble(start, logger, rows, store, health, tracer=tracer)
-        async with _served(made, rows, log, start.settings) as served:
+        async with _served(made, rows, log, start.settings, limits) as served:
             yield served
 
 
 @asynccontextmanager
 async def _served(
-    assembly: Assembly, rows: Rows, log: io.StringIO, settings: Settings
+    assembly: Assembly, rows: Rows, log: io.StringIO, settings: Settings, limits: Limits | None
 ) -> AsyncIterator[Gateway]:
     sockets = listen("127.0.0.1", 0)
     config = DoorConfig(
-        assembly.app, limits=Limits(), host_allowed=None, fresh_id=fresh_request_id, drain=Drain()
+        assembly.app, limits=limits or Limits(), host_allowed=None, fresh_id=fresh_request_id, drain=Drain()
     )
     server = Server(config, sockets, drain_seconds=0.0, on_draining=assembly.house.gate.close)
     ready = asyncio.Event()

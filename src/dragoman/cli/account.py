@@ -178,7 +178,7 @@ def list_(as_json: Json = False, config: Config = None, data_dir: DataDir = None
     async def work(here: Place, store: Store) -> None:
         from dragoman.cli import accountview
 
-        rows = await accountview.every(here.settings, store)
+        rows = await accountview.every(here.settings, store, time.time())
         if as_json:
             errand.say_json([row.table() for row in rows])
         else:
@@ -198,12 +198,11 @@ def show(name: Name, as_json: Json = False, config: Config = None, data_dir: Dat
     async def work(here: Place, store: Store) -> None:
         from dragoman.cli import accountview
 
-        row = await accountview.one(here.settings, store, name)
-        now = time.time()
+        row = await accountview.one(here.settings, store, name, time.time())
         if as_json:
-            errand.say_json({**row.table(), "quota": row.quota_table(now)})
+            errand.say_json({**row.table(), "quota": row.quota_table()})
         else:
-            errand.say_fields([*row.fields(), *row.quota_fields(now)])
+            errand.say_fields([*row.fields(), *row.quota_fields()])
 
     errand.over_store(config, data_dir, work)
 

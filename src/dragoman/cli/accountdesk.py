@@ -34,6 +34,7 @@ from dragoman.onboarding.probe import Prober, Verdict
 from dragoman.onboarding.signin import SignInFailed
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.accounts import Accounts, Added, Credentials, StoredAccount
+from dragoman.store.quotas import Quota, Quotas
 from dragoman.upstream.authfile import MOST_BYTES, AuthFileError, Login, export, parse
 from dragoman.upstream.calls import Calls
 from dragoman.upstream.oauth import Issuer
@@ -250,7 +251,20 @@ async def tried(here: Place, store: Store, name: str) -> Verdict:
             return Verdict(False, "its credentials cannot be opened with this key ring", _again(name, False))
         prober = Prober(pool.calls, pool.roads, pool.backend, time.time)
         models = None if account.models is None else sorted(account.models)
-        return await prober.probe(name, account.kind, models)
+        verdict = await prober.probe(name, account.kind, models)
+        now = time.time()
+        await Quotas(store.database).save(
+            Quota(
+                fleet.stored_id(name),
+                row["meter"],
+                row["seconds"],
+                row["used"],
+                row["resets_at"],
+                now - row["age"],
+            )
+            for row in verdict.windows
+        )
+        return verdict
     finally:
         await pool.stop()
 

@@ -25,6 +25,7 @@ SECONDS = 900.0
 PORT = callback.PORT
 _LONGEST_LINE = 16 * 1024
 _PASTES = 5
+sleep = asyncio.sleep
 
 
 async def by_browser(issuer: Issuer, *, paste: bool, show: bool) -> Login:
@@ -59,7 +60,7 @@ async def by_device(issuer: Issuer) -> Login:
     )
     pause = begun.device.interval
     while True:
-        await asyncio.sleep(pause)
+        await sleep(pause)
         told = await begun.poll(time.time())
         if not isinstance(told, Wait):
             return told

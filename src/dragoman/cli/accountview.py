@@ -6,18 +6,32 @@ shown with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dragoman.cli.moments import iso, shown
 from dragoman.cli.store import Store
+from dragoman.routing.quota import QuotaRow, Quotas
+from dragoman.routing.readings import MAIN, Window
 from dragoman.settings import Account, Settings
 from dragoman.store.accounts import StoredAccount
 from dragoman.store.clientkeys import NotThere
-from dragoman.store.quotas import Quota, Quotas
+from dragoman.store.quotas import Quotas as StoredQuotas
 
-HEAD = ("name", "kind", "state", "account", "plan", "weight", "priority", "group", "token until", "from")
+HEAD = (
+    "name",
+    "kind",
+    "state",
+    "left",
+    "account",
+    "plan",
+    "weight",
+    "priority",
+    "group",
+    "token until",
+    "from",
+)
 STORE, CONFIG, GONE = "store", "config", "another config"
 _STATES = {"active": "active", "paused": "paused", "needs_login": "needs login", "dead": "closed"}
 
@@ -28,7 +42,7 @@ class Shown:
 
     row: Account | None
     kept: StoredAccount | None
-    quota: Sequence[Quota] = ()
+    quota: Sequence[QuotaRow] = ()
 
     @property
     def name(self) -> str:
@@ -82,6 +96,7 @@ class Shown:
             self.name,
             told["kind"],
             self.state,
+            self.left(),
             told["email"] or "",
             told["plan"] or "",
             f"{told['weight']:g}",
@@ -134,29 +149,28 @@ class Shown:
                 ]
         return found
 
-    def quota_table(self, now: float) -> list[dict[str, Any]]:
+    def quota_table(self) -> list[dict[str, Any]]:
         """What was last heard of its windows, for programs."""
-        return [
-            {
-                "meter": one.meter,
-                "seconds": one.seconds,
-                "used": one.used,
-                "resets_at": iso(one.resets_at),
-                "age": round(max(0.0, now - one.seen_at), 1),
-            }
-            for one in self.quota
-        ]
+        return [{**row, "resets_at": iso(row["resets_at"])} for row in self.quota]
 
-    def quota_fields(self, now: float) -> list[tuple[str, str]]:
+    def quota_fields(self) -> list[tuple[str, str]]:
         """The same, for people."""
         return [
             (
-                f"{one.meter} {_length(one.seconds)}",
-                f"{one.used:.0%} used, reset {shown(one.resets_at, 'not told')}, "
-                f"heard {_length(int(max(0.0, now - one.seen_at)))} ago",
+                f"{row['window']} of {row['meter']}",
+                f"{row['remaining']:.0%} left, reset {shown(row['resets_at'], 'not told')} "
+                f"({row['confidence']}, heard {_length(int(row['age']))} ago)",
             )
-            for one in self.quota
+            for row in self.quota
         ]
+
+    def left(self) -> str:
+        """The window that ends first, in a word."""
+        rows = [row for row in self.quota if row["meter"] == MAIN]
+        if not rows:
+            return ""
+        least = min(rows, key=lambda row: row["remaining"])
+        return f"{least['remaining']:.0%} of {least['window']}"
 
 
 def of_store(account: StoredAccount) -> Shown:
@@ -164,22 +178,34 @@ def of_store(account: StoredAccount) -> Shown:
     return Shown(None, account)
 
 
-async def every(settings: Settings, store: Store) -> list[Shown]:
+async def every(settings: Settings, store: Store, now: float) -> list[Shown]:
     """All accounts: the file's in its order, then the store's by name. Raises StoreError."""
     kept = await store.accounts.listed(configured=True)
     shadows = {one.name: one for one in kept if one.configured}
     rows = [Shown(row, shadows.pop(row.name, None)) for row in settings.accounts]
     rows += [of_store(one) for one in kept if not one.configured]
-    return [*rows, *(of_store(one) for one in shadows.values())]
+    rows += [of_store(one) for one in shadows.values()]
+    heard: dict[str, list[Window]] = {}
+    for quota in await StoredQuotas(store.database).load():
+        if quota.seconds > 0:
+            heard.setdefault(quota.account_id, []).append(
+                Window(quota.meter, quota.seconds, quota.used, quota.resets_at, quota.seen_at, "header")
+            )
+    return [replace(row, quota=_rows(row, heard, now)) for row in rows]
 
 
-async def one(settings: Settings, store: Store, name: str) -> Shown:
+def _rows(row: Shown, heard: Mapping[str, Sequence[Window]], now: float) -> list[QuotaRow]:
+    quotas = Quotas()
+    for name in (f"config:{row.name}", "" if row.kept is None else row.kept.id):
+        quotas.learn(heard.get(name, ()))
+    return quotas.rows(now)
+
+
+async def one(settings: Settings, store: Store, name: str, now: float) -> Shown:
     """One account with its quota. Raises NotThere, StoreError."""
-    for row in await every(settings, store):
+    for row in await every(settings, store, now):
         if name in (row.name, row.kept.id if row.kept is not None else None):
-            names = {f"config:{row.name}"} | ({row.kept.id} if row.kept is not None else set())
-            heard = [quota for quota in await Quotas(store.database).load() if quota.account_id in names]
-            return Shown(row.row, row.kept, heard)
+            return row
     raise NotThere(f"there is no account {name!r}")
 
 

@@ -123,7 +123,7 @@ def test(
             found = resolve(name, what.aliases, what.listed)
         except Refused as refusal:
             raise Stop(refusal.failure.message) from None
-        told = _resolved(name, found, _by(name, found, what), here)
+        told = _resolved(name, found, _by(name, found, what), here, what)
         if as_json:
             errand.say_json(told)
         else:
@@ -186,12 +186,12 @@ def _by(name: str, found: Resolution, here: Served) -> Entry | None:
     return None
 
 
-def _resolved(name: str, found: Resolution, entry: Entry | None, here: Place) -> dict[str, Any]:
+def _resolved(name: str, found: Resolution, entry: Entry | None, here: Place, what: Served) -> dict[str, Any]:
     from dragoman.translate.models import clamp_effort, profile
 
     known = profile(found.model)
     wanted = found.effort or here.settings.anthropic.default_effort
-    accounts = [row.name for row in here.settings.accounts if row.models is None or found.model in row.models]
+    accounts = [one for one, models in what.accounts.items() if models is None or found.model in models]
     return {
         "requested": name,
         "model": found.model,
@@ -201,7 +201,7 @@ def _resolved(name: str, found: Resolution, entry: Entry | None, here: Place) ->
         "effort": clamp_effort(wanted, known) or known.default_effort,
         "context_window": known.context_window,
         "max_output_tokens": known.max_output_tokens,
-        "accounts": accounts if here.settings.accounts else ["simulated"],
+        "accounts": accounts if what.accounts else ["simulated"],
     }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from dragoman.cli.store import JOURNAL, present_texts
 from dragoman.settings import Settings
-from dragoman.store import backup, clientkeys, facts, journal, migrate
+from dragoman.store import accounts, backup, clientkeys, facts, journal, migrate
+from dragoman.store.accounts import StoredAccount
 from dragoman.store.engine import Database, StoreError, damaged, locate
 from dragoman.store.ring import Ring
 
@@ -28,6 +29,7 @@ class Report:
     left: int = 0
     torn: int = 0
     keys: int = 0
+    accounts: list[StoredAccount] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
     @property
@@ -113,6 +115,7 @@ async def _tables(report: Report, database: Database, ring: Ring | None) -> None
     if report.revision == migrate.HEAD:
         async with database.read() as connection:
             report.keys = sum(key.active for key in await clientkeys.read(connection))
+            report.accounts = await accounts.read(connection)
 
 
 def _journals(report: Report, directory: Path) -> None:

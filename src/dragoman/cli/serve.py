@@ -23,6 +23,7 @@ from dragoman.cli.start import Start, resolve
 from dragoman.cli.store import Store, opened
 from dragoman.cli.succession import Offer, Predecessor, TakeoverFailed, predecessor
 from dragoman.settings import Settings, SettingsError, load
+from dragoman.store import journal
 from dragoman.store.clientkeys import StoreConflict
 from dragoman.store.engine import StoreDown, StoreError
 from dragoman.store.health import Health
@@ -37,7 +38,8 @@ from dragoman.web import door
 # walks all of start-up stops every stream for 50 ms.
 COLLECT = (10_000, 20, 20)
 STORE_UNUSABLE = 3
-# After a predecessor's end: until the sums have told what it wrote last.
+# After a predecessor's end: how often its journal is looked for, and until the sums have told what it wrote.
+LOOKS, LOOK_SECONDS = 20, 0.5
 SETTLED_SECONDS = 15.0
 
 
@@ -97,9 +99,7 @@ async def _opened(
         async with opened(settings, start.data, monotonic=time.monotonic, health=health) as store:
             if not may_be_open and not start.keys and not is_loopback(settings.server.host):
                 await _demand_a_key(store, settings.server.host)
-            ended, aborted, torn = store.recovered
-            if ended or aborted or torn:
-                logger.info("recovered", ended=ended, aborted=aborted, torn=torn)
+            _tell_recovered(logger, store.recovered)
             return await _serve(start, logger, store, health, previous, lines)
     except StoreError as error:
         sys.stderr.write(f"dragoman: {error}\n")
@@ -194,13 +194,18 @@ async def _succeed(previous: Predecessor, store: Store, gateway: Assembly, logge
         previous.retire()
     logger.info("took_over", pid=previous.pid)
     await previous.gone()
-    try:
-        ended, aborted, torn = await store.writer.recover()
-    except StoreError as error:  # it stays where it is, for the next start
-        logger.warning("not_recovered", reason=str(error))
-        return
-    if ended or aborted or torn:
-        logger.info("recovered", ended=ended, aborted=aborted, torn=torn)
+    for _ in range(LOOKS):
+        # A killed process' files are closed one by one: its journal may be locked a moment longer.
+        last = journal.alive(store.journal.directory) <= 1
+        try:
+            told = await store.writer.recover()
+        except StoreError as error:  # it stays where it is, for the next start
+            logger.warning("not_recovered", reason=str(error))
+            break
+        _tell_recovered(logger, told)
+        if last:
+            break
+        await asyncio.sleep(LOOK_SECONDS)
     await asyncio.sleep(SETTLED_SECONDS)
     for job in gateway.jobs:
         if isinstance(job, Sharing) and not store.database.shared:
@@ -220,6 +225,12 @@ async def _setup_token(settings: Settings, store: Store) -> str | None:
     except (StoreConflict, StoreDown):  # another process was first and shows it, or the file is locked now
         return None
     return None if given else made
+
+
+def _tell_recovered(logger: logs.Logger, told: tuple[int, int, int]) -> None:
+    ended, aborted, torn = told
+    if ended or aborted or torn:
+        logger.info("recovered", ended=ended, aborted=aborted, torn=torn)
 
 
 def _tell(logger: logs.Logger, part: str, why: str | None) -> None:

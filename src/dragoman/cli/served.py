@@ -42,10 +42,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Aliases in the order that counts, and what the accounts list (None: any name is passed on)."""
+    """Aliases in the order that counts, and what the accounts list (None: any name is passed on).
+
+    `accounts` are those of file and store with what each lists; none where the simulator answers.
+    """
 
     entries: tuple[Entry, ...]
     listed: frozenset[str] | None
+    accounts: Mapping[str, Sequence[str] | None]
 
     @property
     def aliases(self) -> tuple[Alias, ...]:
@@ -60,9 +64,13 @@ async def served(settings: Settings, store: Store) -> Served:
             rows += [(alias, STORE) for alias in parse_aliases({name: target})]
         except Refused:  # written by another version; the gateway leaves it out too
             continue
+    accounts: dict[str, Sequence[str] | None] = {row.name: row.models for row in settings.accounts}
+    for one in await store.accounts.listed():
+        accounts.setdefault(one.name, one.models)
     source = CONFIG if settings.models else DEMO
-    rows += [(alias, source) for alias in configured.aliases(settings)]
-    return Served(tuple(_shadows(rows)), listed(settings))
+    if source == CONFIG or not accounts:
+        rows += [(alias, source) for alias in configured.aliases(settings)]
+    return Served(tuple(_shadows(rows)), listed(accounts), accounts)
 
 
 def _shadows(rows: Sequence[tuple[Alias, str]]) -> Iterable[Entry]:
@@ -76,9 +84,9 @@ def _shadows(rows: Sequence[tuple[Alias, str]]) -> Iterable[Entry]:
         yield Entry(alias, source, next(earlier, None))
 
 
-def listed(settings: Settings) -> frozenset[str] | None:
+def listed(accounts: Mapping[str, Sequence[str] | None]) -> frozenset[str] | None:
     """Every model that some account lists; None where none does, and any name is passed on."""
-    lists = [row.models for row in settings.accounts]
+    lists = list(accounts.values())
     names = frozenset(name for models in lists if models is not None for name in models)
     return names if lists and (names or None not in lists) else None
 

@@ -27,7 +27,7 @@ class SignInFailed(Exception):
 class BrowserSignIn:
     """The user goes to `url`; the browser comes back to an address with a code, which can be pasted, too."""
 
-    url: str
+    url: str = field(repr=False)
     state: str = field(repr=False)
     secret: str = field(repr=False)
     issuer: Issuer = field(repr=False)

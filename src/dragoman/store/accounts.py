@@ -259,8 +259,15 @@ class Accounts:
         return None if found is None else _account(found)
 
     async def pause(self, name: str) -> StoredAccount:
-        """Takes an account out until it is resumed. Raises NotThere, StoreConflict."""
-        return await self._operate(name, {"status": "paused"})
+        """Takes an account out until it is resumed.
+
+        Raises NotThere, and StoreConflict for one that is out already because it needs more than that.
+        """
+        async with self._database.write() as connection:
+            account = await _own(connection, name)
+            _in_order(account)
+            await _set(connection, account.id, {"status": "paused", **_another_version()})
+            return await _one(connection, account.id)
 
     async def resume(self, name: str) -> StoredAccount:
         """Gives a paused account back to use; one that waits for a login goes on waiting.
@@ -269,10 +276,7 @@ class Accounts:
         """
         async with self._database.write() as connection:
             account = await _own(connection, name)
-            if account.status not in ("paused", "active"):
-                raise StoreConflict(
-                    f"the account {account.name!r} is {account.status.replace('_', ' ')}: sign in again"
-                )
+            _in_order(account)
             await _set(connection, account.id, {"status": "active", "note": None, **_another_version()})
             return await _one(connection, account.id)
 
@@ -460,6 +464,12 @@ def _account(row: Row[Any]) -> StoredAccount:
     models = None if row.models is None else tuple(jsonio.parse(row.models.encode()))
     version = int.from_bytes(bytes(row.origin_mark)[:_VERSION]) if row.origin_mark is not None else 0
     return StoredAccount(**values, models=models, version=version)
+
+
+def _in_order(account: StoredAccount) -> None:
+    if account.status not in ("paused", "active"):
+        said = "needs a login" if account.status == "needs_login" else "is closed"
+        raise StoreConflict(f"the account {account.name!r} {said}: sign in again")
 
 
 def _another_version() -> dict[str, Any]:

@@ -153,8 +153,9 @@ async def test_operators_pause_resume_change_and_remove(accounts: Accounts, data
     assert await changed(accounts.set_status(account.id, "needs_login", "x" * 400))
     waiting = await accounts.get("work")
     assert (waiting.status, waiting.note) == ("needs_login", "x" * 256)
-    with pytest.raises(StoreConflict, match="needs login: sign in again"):
-        await accounts.resume("work")
+    for operate in (accounts.pause, accounts.resume):
+        with pytest.raises(StoreConflict, match="needs a login: sign in again"):
+            await operate("work")
     assert (await changed(accounts.add(PLAN, TOKENS, 80.0))).account.status == "active"
     assert (await accounts.get("work")).note is None
     assert await changed(accounts.remove("work")) == await _gone(accounts, "work", account)
@@ -164,6 +165,40 @@ async def test_operators_pause_resume_change_and_remove(accounts: Accounts, data
             await attempt("work")
     assert not await accounts.set_status(account.id, "dead", None)
     assert await revision(database) == seen
+
+
+async def test_a_version_moves_with_a_login_and_an_operator_not_with_a_refresh(accounts: Accounts) -> None:
+    """What was held against an account is forgotten when somebody has seen to it."""
+    account = (await accounts.add(PLAN, TOKENS, 50.0)).account
+    seen = [account.version]
+
+    async def moved() -> bool:
+        seen.append((await accounts.get("work")).version)
+        return seen[-1] != seen[-2]
+
+    anew = replace(TOKENS, access_token="access-2", refresh_token="refresh-2")
+    mark = accounts.mark("refresh-1")
+    await accounts.save_tokens(account.id, anew, expires_at=9.0, last_refresh=8.0, expected_refresh=mark)
+    assert not await moved()
+    await accounts.set_status(account.id, "needs_login", "x")
+    assert not await moved()
+    await accounts.add(PLAN, anew, 60.0)
+    assert await moved()
+    for operate in (accounts.pause, accounts.resume):
+        await operate("work")
+        assert await moved()
+    await accounts.change("work", weight=2.0, priority=0, group="", concurrency=None, models=None)
+    assert await moved()
+    assert len(set(seen)) == 5
+
+
+async def test_an_account_is_found_by_its_identity_and_opened_from_what_was_read(accounts: Accounts) -> None:
+    account = (await accounts.add(PLAN, TOKENS, 50.0)).account
+    assert await accounts.find(account.identity) == account
+    assert await accounts.find("chatgpt:nobody") is None
+    assert accounts.opened(await accounts.by_id(account.id)) == TOKENS
+    with pytest.raises(NotThere):
+        await accounts.by_id("work")
 
 
 async def _gone(accounts: Accounts, name: str, account: StoredAccount) -> StoredAccount:

@@ -445,3 +445,21 @@ async def test_nothing_secret_is_in_what_it_shows() -> None:
     await keeper.token("a")
     shown = repr(keeper._entries["a"])
     assert "rt-" not in shown and "eyJ" not in shown
+
+
+async def test_tokens_that_are_known_to_be_over_ask_nobody_until_there_are_others() -> None:
+    place = Place()
+    keeper = place.keeper()
+    over = Problem(Trouble.PERMANENT, "It was refused before.")
+    keeper.adopt("one", login(), over)
+    place.store.put("one", login())
+    assert keeper.current("one") is None
+    for _ in range(2):
+        with pytest.raises(NoToken, match="refused before") as failed:
+            await keeper.token("one")
+        assert failed.value.final
+    await keeper.look()
+    assert (place.desk.asked, place.lost) == ([], [])
+    keeper.adopt("one", login(2))
+    assert await keeper.token("one") == login(2)
+    assert keeper.trouble("one") is None

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from dragoman import __version__
@@ -19,9 +20,16 @@ from dragoman.cli.client import Reply, Unreachable, call, opener, parsed
 from dragoman.cli.configured import is_loopback, login_of, secret_of
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
-from dragoman.settings import Account, SettingsError
+from dragoman.settings import Account, Settings, SettingsError
+from dragoman.wire import address
+
+if TYPE_CHECKING:
+    from dragoman.store.accounts import StoredAccount
 
 SKEW_SECONDS = 60.0
+# Tokens are renewed ahead of their end by every gateway that runs.
+_UNRENEWED_SECONDS = 3600.0
+_FAR = float("inf")
 _MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -41,13 +49,22 @@ def accounts(visit: Visit) -> Iterator[Finding]:
     if visit.settings is None:
         return
     rows = visit.settings.accounts
-    if not rows:
+    own = [one for one in visit.kept if not one.configured]
+    if not rows and not own:
         yield warn("account-none", "no account is configured: the built-in simulator answers")
         return
     for row in rows:
-        yield from _address(row)
+        yield from _address(row.name, row.base_url, has_key=_has_key(row))
+    named = {row.name for row in rows}
+    for one in visit.kept:
+        if one.configured and one.name in named:
+            yield from _login(one, "put a new login into its auth_file")
+    for one in own:
+        yield from _stored(one, visit.settings)
     if visit.offline:
         yield fine("account", "not asked (--offline)")
+        return
+    if not rows:
         return
     answers = [Answer(row) for row in rows]
     threads = [
@@ -63,13 +80,54 @@ def accounts(visit: Visit) -> Iterator[Finding]:
         yield from _judge(answer, visit.seconds)
 
 
-def _address(account: Account) -> Iterator[Finding]:
-    parts = urlsplit(account.base_url)
-    where = f"accounts.{account.name}.base_url"
+def _stored(account: StoredAccount, settings: Settings) -> Iterator[Finding]:
+    """An account of the store: not asked, because that would renew tokens and write them."""
+    why = address.problem(account.base_url)
+    if why is None and not settings.upstream.allow_link_local:
+        why = address.forbidden(account.base_url)
+    if why is not None:
+        again = "remove it, and add it with the right address"
+        yield error("account-address", f"account {account.name}: its base_url {why}", again)
+    yield from _address(account.name, account.base_url, has_key=True)
+    worries = list(_login(account, None))
+    if worries:
+        yield from worries
+    elif account.status == "paused":
+        yield warn("account", f"account {account.name} is paused", f"dragoman account resume {account.name}")
+    else:
+        yield fine(
+            "account",
+            f"account {account.name} ({urlsplit(account.base_url).netloc}) is in the store; "
+            f"`dragoman account test {account.name}` asks it",
+        )
+
+
+def _login(account: StoredAccount, fix: str | None) -> Iterator[Finding]:
+    """Whether the store knows that somebody has to log in."""
+    name, why = account.name, (account.note or "its login is over").rstrip(".")
+    if account.status == "dead":
+        yield error("account-login", f"account {name} is closed: {why}", f"dragoman account remove {name}")
+    elif account.status == "needs_login":
+        yield error(
+            "account-login",
+            f"account {name} needs a new login: {why}",
+            fix or f"dragoman account login {name}",
+        )
+    elif account.kind == "chatgpt" and (account.access_expires_at or _FAR) + _UNRENEWED_SECONDS < time.time():
+        yield warn(
+            "account-login",
+            f"account {name}: its token has ended and nobody has renewed it, as a gateway that runs does",
+            f"start the gateway, or dragoman account test {name}",
+        )
+
+
+def _address(name: str, base_url: str, *, has_key: bool) -> Iterator[Finding]:
+    parts = urlsplit(base_url)
+    where = f"accounts.{name}.base_url"
     for end in ("/responses", "/chat/completions"):
         if parts.path.endswith(end):
             yield error("account-address", f"{where} must end before {end}")
-    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and _has_key(account):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and has_key:
         yield warn(
             "account-address", f"{where} is plain http: the account's key crosses the network in clear"
         )

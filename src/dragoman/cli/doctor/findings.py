@@ -62,13 +62,17 @@ CATALOG: dict[str, Entry] = {
         "An account's base_url looks right: up to and without /responses, and not plain http over a network.",
         "set base_url to the address in front of /responses, as in https://api.openai.com/v1",
     ),
+    "account-login": Entry(
+        "The store knows of no ChatGPT account whose login is over: each can still be renewed.",
+        "dragoman account login NAME",
+    ),
     "account-models": Entry(
         "The models that an account lists in the configuration are offered by its server.",
         "take the name out of the account's models, or correct its spelling",
     ),
     "account-none": Entry(
         "No account is configured: the built-in simulator answers, no model does.",
-        "add [[accounts]] to the configuration",
+        "dragoman account login NAME, or add [[accounts]] to the configuration",
     ),
     "clock": Entry(
         "This machine's clock agrees with the servers' clocks; TLS, limits and log times need it.",

@@ -5,26 +5,21 @@ Nothing is made, changed or taken in.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 from dragoman.cli.configured import is_demo, is_loopback
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
-from dragoman.settings import Settings, SettingsError
+from dragoman.settings import Settings
 
 
 def store(visit: Visit) -> Iterator[Finding]:
     """What `dragoman db check` says, and what a start would do about it."""
     if visit.settings is None:
         return
-    from dragoman.cli.dbcheck import examine
-    from dragoman.store.engine import StoreError
-
-    try:
-        report = asyncio.run(examine(visit.settings, visit.data))
-    except (StoreError, SettingsError) as problem:
-        yield error("store", str(problem))
+    report = visit.report
+    if isinstance(report, str):
+        yield error("store", report)
         return
     if report.fresh:
         yield fine("store", f"{report.place} is made at the first start")

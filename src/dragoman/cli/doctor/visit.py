@@ -5,17 +5,22 @@ It is made once for a run. What costs a request is asked when the first check wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dragoman.cli import launch
 from dragoman.cli.client import GatewayClient, Reply, Unreachable
 from dragoman.cli.options import Stop
 from dragoman.cli.tiers import STANDARD
-from dragoman.settings import Settings
+from dragoman.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from dragoman.cli.dbcheck import Report
+    from dragoman.store.accounts import StoredAccount
 
 Door = Literal["ours", "other", "closed"]
 
@@ -46,6 +51,24 @@ class Visit:
     def client(self) -> GatewayClient:
         """Asks the gateway with the key that was found."""
         return GatewayClient(self.url or "", self.token, self.seconds)
+
+    @cached_property
+    def report(self) -> Report | str:
+        """What the store looks like, or why it cannot be looked at."""
+        from dragoman.cli.dbcheck import examine
+        from dragoman.store.engine import StoreError
+
+        if self.settings is None:
+            return "the configuration cannot be read"
+        try:
+            return asyncio.run(examine(self.settings, self.data))
+        except (StoreError, SettingsError) as problem:
+            return str(problem)
+
+    @property
+    def kept(self) -> Sequence[StoredAccount]:
+        """The accounts that the store has, with what it keeps of those of the configuration."""
+        return () if isinstance(self.report, str) else self.report.accounts
 
     @cached_property
     def ready(self) -> Reply | None:
