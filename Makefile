@@ -47,7 +47,8 @@ e2e: $(VENV)/.dev ## the real Claude Code and Codex CLIs against the gateway and
 	sh scripts/clients.sh
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -p no:randomly tests/e2e
 
-soak: $(VENV)/.dev ## the long rounds of load, faults and memory
+soak: $(VENV)/.dev ## the long rounds of load, faults and memory, one of them with the real Claude Code
+	sh scripts/clients.sh
 	$(BIN)/python -m pytest -m soak --timeout 7200 -n 0 tests --soak
 
 bench: $(VENV)/.dev ## measure against a bare relay (and nginx, where installed); prints a table of ratios

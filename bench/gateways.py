@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.bodies import Door
@@ -22,6 +22,8 @@ KEY = "sk-drg-bench-0123456789"
 _BIN = Path(sys.executable).parent
 _CHAT = "/v1/chat/completions"
 _RESPONSES = "/v1/responses"
+# What three accounts are put to; failovers are measured against them.
+POOL = ("plain_1k_c1", "plain_1k_c16", "paced_c48", "paced_c200", "held_1000", "failover_1k", "failover_200k")
 
 _DRAGOMAN = """\
 [server]
@@ -30,11 +32,14 @@ port = {port}
 "claude-*" = "gpt-5.1@medium"
 [logging]
 format = "json"
+"""
+_ACCOUNT = """\
 [[accounts]]
-name = "bench"
+name = "{name}"
 kind = "openai"
 base_url = "{upstream}"
-api_key = "sk-upstream-0123456789"
+api_key = "{key}"
+{more}
 """
 _KEYS = """\
 [[keys]]
@@ -122,25 +127,50 @@ class Spec:
 
 def dragoman(port: int, upstream_port: int, folder: Path) -> Spec:
     """The gateway of this repository, from the environment that runs the bench."""
-    upstream = f"http://127.0.0.1:{upstream_port}/v1"
-    config = folder / "config.toml"
+    made = _with_accounts("dragoman", port, folder, [_account(upstream_port, "bench")])
+    return replace(made, chat=_CHAT)
+
+
+def pool(port: int, upstream_port: int, folder: Path) -> Spec:
+    """The gateway on three accounts that serve alike."""
+    accounts = [_account(upstream_port, f"bench-{number}") for number in range(3)]
+    return _with_accounts("pool", port, folder, accounts, POOL)
+
+
+def failing(port: int, upstream_port: int, folder: Path) -> Spec:
+    """The gateway on two accounts, of which the first is preferred and refuses: what a failover costs."""
+    first = _account(upstream_port, "refuses", "sk-refuse-0123456789", "priority = 1")
+    return _with_accounts(
+        "failing", port, folder, [first, _account(upstream_port, "serves")], ("failover_1k", "failover_200k")
+    )
+
+
+def _account(upstream_port: int, name: str, key: str = "sk-upstream-0123456789", more: str = "") -> str:
+    return _ACCOUNT.format(name=name, upstream=f"http://127.0.0.1:{upstream_port}/v1", key=key, more=more)
+
+
+def _with_accounts(
+    name: str, port: int, folder: Path, accounts: Sequence[str], scenarios: Sequence[str] = ()
+) -> Spec:
+    config = _DRAGOMAN.format(port=port) + "".join(accounts) + _KEYS.format(key=KEY)
     return Spec(
-        "dragoman",
-        (str(_BIN / "dragoman"), "serve", "--config", str(config), "--data-dir", str(folder)),
+        name,
+        (str(_BIN / "dragoman"), "serve", "--config", str(folder / "config.toml"), "--data-dir", str(folder)),
         chat=_CHAT,
         responses=_RESPONSES,
-        files={"config.toml": (_DRAGOMAN + _KEYS).format(port=port, upstream=upstream, key=KEY)},
+        files={"config.toml": config},
         version=_tell([sys.executable, "-c", "import dragoman; print(dragoman.__version__)"]),
+        scenarios=scenarios,
     )
 
 
 def unledgered(port: int, upstream_port: int, folder: Path) -> Spec:
     """The same without keys, limits, database and metrics."""
-    upstream = f"http://127.0.0.1:{upstream_port}/v1"
+    config = _DRAGOMAN.format(port=port) + _account(upstream_port, "bench")
     return Spec(
         "unledgered",
         (sys.executable, "-m", "bench.unledgered", str(folder / "config.toml"), str(folder)),
-        files={"config.toml": _DRAGOMAN.format(port=port, upstream=upstream)},
+        files={"config.toml": config},
         environment={"PYTHONPATH": str(ROOT)},
         scenarios=("plain_1k_c1", "plain_1k_c16", "plain_200k_c8", "full_1k_c16"),
     )
@@ -179,7 +209,14 @@ def nginx(port: int, upstream_port: int, folder: Path) -> Spec:
     )
 
 
-OWN = {"dragoman": dragoman, "unledgered": unledgered, "bare": bare, "nginx": nginx}
+OWN = {
+    "dragoman": dragoman,
+    "pool": pool,
+    "failing": failing,
+    "unledgered": unledgered,
+    "bare": bare,
+    "nginx": nginx,
+}
 
 
 def peer(name: str, port: int, upstream_port: int, folder: Path) -> Spec:

@@ -27,6 +27,7 @@ class Mark(NamedTuple):
     peer: str = ""
     how: Literal["ratio", "difference"] = "ratio"
     unit: str = ""
+    of: str = SUBJECT
 
 
 _P1 = ("P1", "CPU per 1 KB request, c=16", "plain_1k_c16", "cpu_ms_request")
@@ -96,6 +97,13 @@ MARKS = (
     Mark("P9", "upstream streams left after 2 s", "held_1000", "left", 0, 0),
     Mark("P10", "relay p99 beside 200 KB bodies", "beside_200k", "relay.p99", 5, 2, unit="ms"),
     Mark("P10", "relay p99 beside 2 MB bodies", "beside_2000k", "relay.p99", 40, 20, unit="ms"),
+    Mark("P14", "relay p99, 48 streams, 3 accounts", "paced_c48", "relay.p99", 50, 5, unit="ms", of="pool"),
+    Mark("P14", "relay p99, 200 streams, 3 accounts", "paced_c200", "relay.p99", 50, 5, unit="ms", of="pool"),
+    Mark("P14", "a held stream, 3 accounts", "held_1000", "kb_per_stream", 64, 40, unit="kB", of="pool"),
+    Mark("P14", "failover, 1 KB", "failover_1k", "whole.p50", 5, 2, "pool", "difference", "ms", "failing"),
+    Mark(
+        "P14", "failover, 200 KB", "failover_200k", "whole.p50", 15, 8, "pool", "difference", "ms", "failing"
+    ),
     # At 1,000,000 rows in the full run; at fewer in the quick one.
     Mark("ledger", "rows lost at 200 requests/s", "sustained", "rows_lost", 0, 0),
     Mark(
@@ -150,7 +158,7 @@ def _line(results: Results, mark: Mark) -> str:
 
 def _value(results: Results, mark: Mark) -> tuple[float | None, bool, str]:
     """The figure of the mark, whether it is an estimate, and why there is none."""
-    own = results.figure(SUBJECT, mark.scenario, mark.path)
+    own = results.figure(mark.of, mark.scenario, mark.path)
     if own is None:
         return None, False, "not in this run"
     if own.faults:

@@ -28,6 +28,8 @@ Row = dict[str, Any]
 
 _FAULTS = ("failed", "unfinished", "short", "disordered", "unended")
 _PATIENCE = 60.0
+# An account at its limit for a second rests that long and up to a fifth more.
+_SPACE = 1.3
 # How a good answer ends in each API, and how its stream does.
 _ENDS: dict[Door, tuple[str, str]] = {
     "messages": ("end_turn", "message_stop"),
@@ -115,7 +117,9 @@ class Gateway:
         """Whether it can be put to a scenario, and is to."""
         if scenario.only not in ("", self.name) or not self.spec.path_of(BODIES[scenario.body].door):
             return False
-        return not self.spec.scenarios or name in self.spec.scenarios
+        if not self.spec.scenarios:
+            return not scenario.pooled
+        return name in self.spec.scenarios
 
 
 class Driver:
@@ -132,6 +136,7 @@ class Driver:
             "burst": self._burst,
             "mixed": self._mixed,
             "flat": self._flat,
+            "spaced": self._spaced,
         }
 
     def start(self, spec: Spec, port: int, folder: Path, bodies: dict[str, Path], log: IO[bytes]) -> Gateway:
@@ -208,6 +213,15 @@ class Driver:
         row = self._loop(gateway, scenario)
         row["growth_mb"] = row["memory_mb"] - before
         return row
+
+    def _spaced(self, gateway: Gateway, scenario: Scenario) -> Row:
+        """Single requests so far apart that an account which refused the one before is asked again."""
+        rows = []
+        for _ in range(scenario.requests):
+            rows.append(self._finish(self._begin(gateway, scenario.body, 1, requests=1, seconds=_PATIENCE)))
+            time.sleep(_SPACE)
+        whole = statistics.median(row["whole"]["p50"] for row in rows)
+        return {**dict.fromkeys(_FAULTS, 0), "failed": sum(map(_faults, rows)), "whole": {"p50": whole}}
 
     def _held(self, gateway: Gateway, scenario: Scenario) -> Row:
         """Slow streams held open: memory and CPU; then the clients vanish and the upstream must notice."""

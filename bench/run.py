@@ -149,6 +149,8 @@ def _specs(options: argparse.Namespace, upstream_port: int) -> tuple[list[tuple[
             )
         except KeyError:
             raise Unusable(f"no peer {name} in bench/peers.toml") from None
+        if spec.scenarios and not set(spec.scenarios) & set(options.scenarios):
+            continue
         if not spec.missing:
             specs.append((port, folder, spec))
         elif name in OWN:

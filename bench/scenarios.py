@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["closed", "paced", "held", "burst", "mixed", "flat"]
+Kind = Literal["closed", "paced", "held", "burst", "mixed", "flat", "spaced"]
 
 
 class Scenario(NamedTuple):
-    """`body` by `connections` clients. `seconds` bounds closed loops; `requests` bounds everything else."""
+    """`body` by `connections` clients. `seconds` bounds closed loops; `requests` bounds everything else.
+
+    `pooled` is for gateways that name it: those with several accounts.
+    """
 
     kind: Kind
     body: str
@@ -18,6 +21,7 @@ class Scenario(NamedTuple):
     beside: str = ""
     once: bool = False
     only: str = ""
+    pooled: bool = False
 
 
 SCENARIOS = {
@@ -30,6 +34,7 @@ SCENARIOS = {
     "full_1k_c16": Scenario("closed", "full_1k", 16, seconds=1.5),
     "full_200k_c8": Scenario("closed", "full_200k", 8, seconds=1.5),
     "paced_c50": Scenario("paced", "paced", 50, requests=50),
+    "paced_c48": Scenario("paced", "paced", 48, requests=48, pooled=True),
     "paced_c200": Scenario("paced", "paced", 200, requests=200),
     "burst_300": Scenario("burst", "burst", 300, requests=300, seconds=1.0),
     "beside_200k": Scenario("mixed", "paced", 50, requests=50, beside="plain_200k"),
@@ -43,6 +48,8 @@ SCENARIOS = {
     "responses_200k_c8": Scenario("closed", "responses_plain_200k", 8, seconds=1.5),
     "responses_full_1k_c16": Scenario("closed", "responses_full_1k", 16, seconds=1.5),
     "responses_paced_c50": Scenario("paced", "responses_paced", 50, requests=50),
+    "failover_1k": Scenario("spaced", "one_1k", 1, requests=12, once=True, pooled=True),
+    "failover_200k": Scenario("spaced", "one_200k", 1, requests=12, once=True, pooled=True),
     "flat_100k": Scenario("flat", "plain_1k", 16, requests=100_000, seconds=300, once=True, only="dragoman"),
 }
 
@@ -55,6 +62,7 @@ QUICK = (
     "full_1k_c16",
     "full_200k_c8",
     "paced_c50",
+    "paced_c48",
     "burst_300",
     "beside_200k",
     "held_1000",

@@ -127,6 +127,13 @@ TABLES: dict[str, Sequence[tuple[str, Metric]]] = {
         ("paced_c200", CPU_EVENT._replace(heading="CPU µs an event, 200 streams")),
         ("paced_c200", Metric("relay.p99", "relay p99 ms")),
     ),
+    "Three accounts": (
+        ("paced_c48", CPU_EVENT._replace(heading="CPU µs an event, 48 paced streams")),
+        ("paced_c48", Metric("relay.p50", "relay p50 ms")),
+        ("paced_c48", Metric("relay.p99", "relay p99 ms")),
+        ("failover_1k", Metric("whole.p50", "one request alone, 1 KB, ms", ratio=False)),
+        ("failover_200k", Metric("whole.p50", "the same, 200 KB, ms", ratio=False)),
+    ),
     "50 paced streams beside 2 clients with large bodies": (
         ("beside_200k", Metric("relay.p99", "relay p99 ms, 200 KB")),
         ("beside_200k", Metric("beside_per_s", "large bodies/s")),

@@ -10,7 +10,7 @@
  * How it answers stands in the request's text, so that every translator hands it on:
  *   BENCH:n=<deltas>,s=<bytes of a delta>,d=<microseconds between deltas>;
  * Each delta begins with its birth time (clock.h). A request without key, model, input or marker, or with
- * fields of another dialect in it, is answered 400 and counted.
+ * fields of another dialect in it, is answered 400 and counted. The key sk-refuse is at its limit: 429, for a second.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -189,7 +189,7 @@ static int start_stream(conn *c) {
 typedef struct {
   const char *path, *body, *marker;
   size_t path_len, body_len;
-  int chunked, expects, keyed;
+  int chunked, expects, keyed, limited;
   long length;
 } request;
 
@@ -212,6 +212,15 @@ static int refuse(conn *c, const char *why) {
   int n = snprintf(body, sizeof body,
                    "{\"error\":{\"message\":\"%s\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}", why);
   return plain(c, 400, body, (size_t)n);
+}
+
+static int limit(conn *c) {
+  static const char body[] =
+      "{\"error\":{\"message\":\"slow down\",\"type\":\"requests\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}";
+  putf(&c->out, "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+       "Retry-After: 1\r\nConnection: keep-alive\r\n\r\n", sizeof body - 1);
+  put(&c->out, body, sizeof body - 1);
+  return flush(c);
 }
 
 static int answer_about_itself(conn *c, const request *r) {
@@ -244,6 +253,7 @@ static int handle(conn *c, request *r) {
   stats.requests++;
   stats.bytes_in += r->body_len;
   if (!r->keyed) return refuse(c, "no key");
+  if (r->limited) return limit(c);
   if (r->body[0] != '{' || r->body[r->body_len - 1] != '}') return refuse(c, "not an object");
   for (int i = 0; i < 3; i++) {
     r->marker = find(r->body, r->body_len, c->api->fields[i]);
@@ -270,6 +280,7 @@ static void read_head(const char *head, size_t n, request *r) {
     if (!strncasecmp(line, "content-length:", 15)) r->length = atol(line + 15);
     else if (!strncasecmp(line, "transfer-encoding:", 18)) r->chunked = 1;
     else if (!strncasecmp(line, "expect:", 7)) r->expects = 1;
+    else if (!strncasecmp(line, "authorization: bearer sk-refuse", 31)) r->keyed = r->limited = 1;
     else if (!strncasecmp(line, "authorization: bearer ", 22) || !strncasecmp(line, "x-api-key:", 10)) r->keyed = 1;
   }
 }

@@ -71,7 +71,7 @@ def limited(seconds: float) -> Script:
 
 
 async def test_sessions_spread_and_stay(houses: Any) -> None:
-    """B102: a conversation stays on its account; new ones go where there is least to do."""
+    """A conversation stays on its account; new ones go where there is least to do."""
     house = await houses(3)
     for _ in range(3):
         for number in range(6):
@@ -86,7 +86,7 @@ async def test_sessions_spread_and_stay(houses: Any) -> None:
 
 
 async def test_a_session_returns_after_a_short_absence(houses: Any) -> None:
-    """B103: who stands in does not take the conversation over."""
+    """B110: who stands in does not take the conversation over."""
     house = await houses(2)
     house.ups[0].play(answer, limited(2), answer)
     for pause in (0, 0, 0, 2.6):
@@ -100,7 +100,7 @@ async def test_a_session_returns_after_a_short_absence(houses: Any) -> None:
 
 
 async def test_all_spent_is_one_honest_429_with_the_soonest_return(houses: Any) -> None:
-    """B86: the true wait is that of the account which is back first."""
+    """B82: the true wait is that of the account which is back first."""
     house = await houses(2)
     house.ups[0].play(limited(7200))
     house.ups[1].play(limited(3600))

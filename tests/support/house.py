@@ -129,6 +129,10 @@ class Simulator:
         """Moves the clock that cache lifetimes, rates and quotas live by."""
         fetch(f"{self.url}/__sim/clock", {"advance": seconds})
 
+    def account(self, name: str, **fields: Any) -> None:
+        """Makes an account, or changes some of its fields."""
+        fetch(f"{self.url}/__sim/accounts", {"id": name, **fields})
+
     def reset(self) -> None:
         fetch(f"{self.url}/__sim/reset", {})
 
@@ -245,41 +249,50 @@ base_url = "{base}/v1"
 api_key = "sk-simulated"
 """
 CHATGPT_ACCOUNT = """
-[chatgpt]
-issuer = "{base}"
 [[accounts]]
-name = "simulated"
+name = "{name}"
 kind = "chatgpt"
 base_url = "{base}/backend-api"
 auth_file = "{file}"
 """
 
 
-def _account(sim: Simulator, place: Path, flavour: str) -> str:
-    """The account's table, which the simulator knows as well."""
+def _accounts(sim: Simulator, place: Path, flavour: str, names: Sequence[str]) -> str:
+    """The accounts' tables, which the simulator knows as well."""
     if flavour == "api":
         return API_ACCOUNT.format(base=sim.url)
-    login = logins.document("simulated")
-    tokens = login["tokens"]
-    known = {"access": tokens["access_token"], "refresh": tokens["refresh_token"]}
-    fetch(f"{sim.url}/__sim/accounts", {"id": "simulated", "kind": "codex", **known})
-    file = place / "auth.json"
-    file.write_text(json.dumps(login))
-    return CHATGPT_ACCOUNT.format(base=sim.url, file=file)
+    tables = [f'[chatgpt]\nissuer = "{sim.url}"\n']
+    for name in names:
+        login = logins.document(name)
+        tokens = login["tokens"]
+        sim.account(name, kind="codex", access=tokens["access_token"], refresh=tokens["refresh_token"])
+        file = place / f"{name}.json"
+        file.write_text(json.dumps(login))
+        tables.append(CHATGPT_ACCOUNT.format(name=name, base=sim.url, file=file))
+    return "".join(tables)
 
 
 @contextmanager
 def house(
-    place: Path, contract: str = "A", *, server: str = "", upstream: str = "", flavour: str = "api"
+    place: Path,
+    contract: str = "A",
+    *,
+    server: str = "",
+    upstream: str = "",
+    flavour: str = "api",
+    accounts: Sequence[str] = ("simulated",),
 ) -> Iterator[House]:
-    """Runs both. `server` and `upstream` are TOML lines for these tables; `flavour` is api or chatgpt."""
+    """Runs both. `server` and `upstream` are TOML lines for these tables; `flavour` is api or chatgpt.
+
+    `accounts` names the accounts of ChatGPT plans, which the simulator knows by the same names.
+    """
     with ExitStack() as stack:
         sim = stack.enter_context(simulator(place / "simulator"))
         config = CONFIG.format(
             server=server,
             upstream=upstream,
             model=UPSTREAM[contract],
-            account=_account(sim, place, flavour),
+            account=_accounts(sim, place, flavour, accounts),
             key=KEY,
         )
         inner = stack.enter_context(ExitStack())

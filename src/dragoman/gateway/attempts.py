@@ -7,6 +7,7 @@ waits or sends. After the first content event nobody asks: a stream that has beg
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from dragoman.gateway.ports import Account
 from dragoman.translate.capability import learnable
 from dragoman.translate.messages.causes import ROAD
-from dragoman.translate.messages.failure import ADVICE, Cause, UpstreamFailure
+from dragoman.translate.messages.failure import ADVICE, Cause, UpstreamFailure, wait
 
 PER_ACCOUNT = 2
 # A failing road is tried so often in all: what three accounts cannot reach, a fourth cannot either.
@@ -22,7 +23,8 @@ ROADS = 3
 BACKOFF_SECONDS = 0.25
 LEARNT_SECONDS = 3600.0
 
-# When every attempt failed, the client hears the failure that tells it most about what to do.
+# When every attempt failed, the client hears the failure that tells it most about what to do: when to come
+# back. Of several it is the one that passes first, of equals the one that stands first here.
 _TELLING = (Cause.QUOTA, Cause.RATE_LIMIT, Cause.BURST, Cause.OVERLOADED)
 
 
@@ -145,10 +147,9 @@ class Attempts:
 
     def verdict(self) -> UpstreamFailure:
         """The failure that the client is told about."""
-        for cause in _TELLING:
-            found = [failure for _, failure in self.failures if failure.cause is cause]
-            if found and not self._final:
-                return min(found, key=lambda failure: failure.retry_after or 0.0)
+        telling = [failure for _, failure in self.failures if failure.cause in _TELLING]
+        if telling and not self._final:
+            return min(telling, key=_passing)
         asked = [failure for _, failure in self.failures if failure.cause is not Cause.UNFIT]
         return (asked or [self.failures[-1][1]])[-1]
 
@@ -169,3 +170,8 @@ class Attempts:
             }
             for account, failure in self.failures
         ]
+
+
+def _passing(failure: UpstreamFailure) -> tuple[float, int]:
+    seconds = wait(failure)
+    return math.inf if seconds is None else seconds, _TELLING.index(failure.cause)

@@ -17,7 +17,7 @@ from dragoman.routing.policy import Choice, Demand, Wait
 from dragoman.routing.pool import Lease, Outcome
 from dragoman.routing.retries import deadline
 from dragoman.translate.messages.causes import ROAD
-from dragoman.translate.messages.failure import TOLD, Cause, UpstreamFailure
+from dragoman.translate.messages.failure import TOLD, Cause, UpstreamFailure, wait
 from dragoman.wire.errors import Failure, Kind
 
 _REASON = 256
@@ -95,13 +95,15 @@ class Route:
 
     def verdict(self, attempts: Attempts) -> UpstreamFailure | Failure:
         """What the client is told when nobody could serve: a failure of an attempt, or why there was none."""
-        wait = self._over
+        over, now = self._over, self._house.clock.steady()
         if not attempts.failures:
-            return _nobody(wait, self._turn.requested, self._house.clock.steady())
+            return _nobody(over, self._turn.requested, now)
         failure = attempts.verdict()
-        if wait is not None and wait.cause == "quota" and failure.cause in _QUOTA_TOLD and wait.until:
+        if over is not None and over.cause == "quota" and failure.cause in _QUOTA_TOLD and over.until:
             # Of all accounts the one that is back first says how long it takes, whoever was asked.
-            return _nobody(wait, self._turn.requested, self._house.clock.steady())
+            own = wait(failure)
+            if own is None or over.until - now <= own:
+                return _nobody(over, self._turn.requested, now)
         return failure
 
     # -- inside --------------------------------------------------------------------------------------
@@ -173,15 +175,15 @@ class Route:
         )
 
 
-def _nobody(wait: Wait | None, requested: str, now: float) -> Failure:
+def _nobody(over: Wait | None, requested: str, now: float) -> Failure:
     """What a client is told when no account can be asked at all."""
-    if wait is None or wait.cause == "none":
+    if over is None or over.cause == "none":
         return Failure(Kind.MODEL_NOT_FOUND, f"model: no account serves {requested[:128]!r}.")
-    if wait.cause == "login":
+    if over.cause == "login":
         told = TOLD[Cause.LOGIN]
         return Failure(told.kind, told.sentence, should_retry=told.should_retry)
-    seconds = None if wait.until is None else max(1.0, wait.until - now)
-    if wait.cause == "overload":
+    seconds = None if over.until is None else max(1.0, over.until - now)
+    if over.cause == "overload":
         return Failure(Kind.OVERLOADED, "Every account is busy or resting.", min(seconds or 10.0, 60.0))
     long = seconds is None or seconds > 60.0
     message = "The usage limit of every account is reached."

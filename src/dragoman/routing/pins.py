@@ -33,7 +33,8 @@ class Pin:
 
     warm      it has answered there, so that something of it is cached
     stand_in  who helped out last
-    away      the last turn went elsewhere because the account could not be asked
+    away      the last turn went elsewhere because the account could not be asked, or failed
+    failed    it failed a turn that nobody has answered since
     told_at   the moment of use that the store knows
     """
 
@@ -42,6 +43,7 @@ class Pin:
     warm: bool = False
     stand_in: str | None = None
     away: bool = False
+    failed: bool = False
     told_at: float = 0.0
 
 

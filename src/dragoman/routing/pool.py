@@ -276,6 +276,7 @@ class Pool:
                 began=lease.began,
                 jitter=jitter,
             )
+            self._missed(lease, now)
             if failure.cause in TELLING:
                 self._tell(lease, failure.cause, now)
         self._learn(state, *_told(outcome, now), now)
@@ -467,13 +468,23 @@ class Pool:
         pin = self.pins.get(lease.affinity, now)
         if pin is None:
             return
+        failed, pin.failed = pin.failed, False
         if pin.account == lease.account:
             pin.warm = True
         elif pin.warm:
             pin.stand_in = lease.account
+            pin.away = pin.away or failed
         else:
             # It never was where it was meant to be: it belongs to whom it found.
             self.pins.put(lease.affinity, lease.account, now, warm=True)
+
+    def _missed(self, lease: Lease, now: float) -> None:
+        """A conversation was not answered where it belongs: who answers instead has it while it is away."""
+        if lease.affinity is None or lease.answered:
+            return
+        pin = self.pins.get(lease.affinity, now)
+        if pin is not None and pin.account == lease.account:
+            pin.failed = True
 
     def _learn(
         self, state: AccountState, windows: Sequence[Window], paid: Credits | None, now: float

@@ -75,6 +75,7 @@ class Turn:
     diverged: str | None
     respelled: str | None
     miss_reason: str | None
+    account: str = ""
 
 
 class Ledger:
@@ -92,6 +93,7 @@ class Ledger:
         items: Sequence[Mapping[str, Any]],
         found: Found,
         now: float,
+        account: str = "",
     ) -> Turn:
         """Places a request; changes nothing."""
         spelling = [hashlib.blake2b(jsonio.dump(item), digest_size=16).digest() for item in items]
@@ -100,7 +102,7 @@ class Ledger:
             for segment, total in zip(prompt.segments, prompt.totals, strict=True)
         ]
         thread = self._thread_of(lineage, outline)
-        turn = Turn(lineage, contract, outline, spelling, now, found, thread, 0, None, None, None)
+        turn = Turn(lineage, contract, outline, spelling, now, found, thread, 0, None, None, None, account)
         if thread is not None:
             turn.cacheable = _cacheable(thread.outline, outline, contract)
             turn.diverged = _divergence(thread.outline, outline)
@@ -240,6 +242,7 @@ def _enter(thread: Thread, turn: Turn) -> None:
     thread.rows.append(
         {
             "turn": thread.turns,
+            "account": turn.account,
             "input": turn.outline[-1].total,
             "read": found.read,
             "write": found.write,

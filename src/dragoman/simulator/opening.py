@@ -257,6 +257,7 @@ def _look_up(exchange: Exchange, headers: Mapping[str, str]) -> None:
         exchange.merged,
         exchange.found,
         state.clock.now(),
+        account.id,
     )
     exchange.record.cache = _cache_facts(exchange.found, exchange.turn)
 

@@ -83,6 +83,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("dragoman_in_flight_requests", "gauge", "Requests that hold a place now."),
     Metric("dragoman_queued_requests", "gauge", "Requests that wait for a place now."),
+    Metric("dragoman_in_flight_calls", "gauge", "Calls to accounts that are under way now."),
     Metric(
         "dragoman_leaked_leases_total",
         "counter",
@@ -210,6 +211,7 @@ class Metrics:
         self._known = known
         self.probes["dragoman_in_flight_requests"] = lambda: house.gate.in_flight
         self.probes["dragoman_queued_requests"] = lambda: house.gate.waiting
+        self.probes["dragoman_in_flight_calls"] = lambda: sum(house.pool.in_flight().values())
         self.probes["dragoman_unknown_upstream_events_total"] = lambda: house.unknown_events
 
     def lag(self, seconds: float) -> None:

@@ -150,6 +150,26 @@ def test_of_several_waits_the_shortest_is_told() -> None:
     assert tries.verdict().retry_after == 40.0
 
 
+@pytest.mark.parametrize(
+    ("failures", "told"),
+    [
+        ((UpstreamFailure(Cause.QUOTA, retry_after=7200), UpstreamFailure(Cause.OVERLOADED)), 1),
+        ((UpstreamFailure(Cause.OVERLOADED), UpstreamFailure(Cause.QUOTA)), 0),
+        ((UpstreamFailure(Cause.OVERLOADED, retry_after=30), UpstreamFailure(Cause.RATE_LIMIT)), 1),
+        ((UpstreamFailure(Cause.OVERLOADED), UpstreamFailure(Cause.QUOTA, retry_after=5)), 1),
+    ],
+)
+def test_of_several_limits_the_one_that_passes_first_is_told(
+    failures: tuple[UpstreamFailure, ...], told: int
+) -> None:
+    """A client that may come back in seconds is not sent away for hours."""
+    tries = attempts(ONE, TWO)
+    for failure in failures:
+        tries.next(anybody)
+        tries.failed(failure)
+    assert tries.verdict() is failures[told]
+
+
 def test_a_request_failure_is_told_even_after_a_limit() -> None:
     tries = attempts(ONE, TWO)
     tries.next(anybody)

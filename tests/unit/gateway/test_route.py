@@ -142,7 +142,7 @@ async def test_where_nobody_can_be_asked_the_client_hears_why(
 
 
 async def test_the_last_failure_is_told_unless_somebody_is_back_sooner() -> None:
-    """B86: of several limits the soonest return."""
+    """B82: of several limits the soonest return."""
     place = Place(members("a", "b"))
     route = place.route()
     await place.attempt(route, UpstreamFailure(Cause.QUOTA, retry_after=7200))

@@ -151,6 +151,26 @@ def test_a_short_outage_keeps_the_pin_and_one_stand_in() -> None:
     assert turn(pool, NOW + 63).move == "stayed"
 
 
+def test_a_turn_that_its_account_failed_and_another_answered_was_away() -> None:
+    """B110: the next one there is told as a return, whether the absence was chosen or met."""
+    pool = Pool(members("a", "b"))
+    home = turn(pool, NOW).order[0]
+    other = "b" if home == "a" else "a"
+    for at, name, outcome in ((1, home, failure(Cause.SERVER)), (2, other, Outcome())):
+        lease = pool.started(name, NOW + at, model=MODEL, affinity="s")
+        pool.report(lease, outcome, NOW + at)
+        pool.ended(lease)
+    assert turn(pool, NOW + 3).move == "returned"
+    assert turn(pool, NOW + 4).move == "stayed"
+    # A stream that broke after its beginning, and a turn that failed and was answered here, were never away.
+    broken = pool.started(home, NOW + 5, model=MODEL, affinity="s")
+    pool.report(broken, Outcome(), NOW + 5)
+    pool.report(broken, failure(Cause.SERVER), NOW + 5)
+    pool.ended(broken)
+    assert turn(pool, NOW + 90, outcome=failure(Cause.SERVER)).move == "stayed"
+    assert [turn(pool, NOW + at).move for at in (91, 92)] == ["stayed", "stayed"]
+
+
 def test_a_conversation_that_found_another_account_before_it_was_answered_belongs_there() -> None:
     pool = Pool(members("a", "b"))
     choice = pool.select(demand(), NOW)

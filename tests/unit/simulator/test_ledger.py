@@ -35,6 +35,7 @@ def test_an_appended_turn_reads_all_it_can() -> None:
     [row] = conversations(state)
     assert (row["turns"], row["warm_turns"], row["warm_share"], row["worst_warm_share"]) == (2, 1, 1.0, 1.0)
     assert row["rows"][1]["share"] == 1.0
+    assert {one["account"] for one in row["rows"]} == {opened(state, request(user("x"))).account.id}
     assert state.report()["worst_warm_share"] == 1.0
 
 

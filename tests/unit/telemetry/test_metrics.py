@@ -21,9 +21,10 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 def house(listed: Iterable[str] = (), aliases: Iterable[str] = ()) -> Any:
     return SimpleNamespace(
-        accounts=SimpleNamespace(listed=lambda: frozenset(listed)),
+        accounts=SimpleNamespace(offered=lambda: frozenset(listed)),
         aliases=[Alias("claude-*", model) for model in aliases],
         gate=SimpleNamespace(in_flight=3, waiting=1),
+        pool=SimpleNamespace(in_flight=lambda: {"work": 2, "local": 0}),
         unknown_events=7,
     )
 
@@ -290,6 +291,7 @@ async def test_the_house_is_asked_at_the_moment_of_a_scrape() -> None:
     told = await read(made())
     assert told[at("in_flight_requests")] == 3
     assert told[at("queued_requests")] == 1
+    assert told[at("in_flight_calls")] == 2
     assert told[at("unknown_upstream_events_total")] == 7
     assert told[at("build_info", version="1.2.3")] == 1
 

@@ -24,6 +24,7 @@ __all__ = [
     "from_event",
     "from_http",
     "to_client",
+    "wait",
 ]
 
 
@@ -76,17 +77,20 @@ TOLD: dict[Cause, Told] = {
 PATIENCE = 60.0
 
 
+def wait(failure: UpstreamFailure) -> float | None:
+    """Seconds until it is worth asking again, as the upstream or the table says; None where neither does."""
+    return failure.retry_after if failure.retry_after is not None else TOLD[failure.cause].wait
+
+
 def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | None) -> Failure:
     """What the client is told. `tokens` is the estimate of the prompt, `window` the model's maximum."""
     told = TOLD[failure.cause]
     if failure.cause is Cause.CONTEXT:
         return Failure(told.kind, _too_long(failure.message, tokens, window))
-    wait = failure.retry_after if failure.retry_after is not None else told.wait
-    if told.kind not in (Kind.RATE_LIMIT, Kind.OVERLOADED):
-        wait = None
-    should_retry = told.should_retry if wait is None else (False if wait > PATIENCE else None)
+    seconds = wait(failure) if told.kind in (Kind.RATE_LIMIT, Kind.OVERLOADED) else None
+    should_retry = told.should_retry if seconds is None else (False if seconds > PATIENCE else None)
     message = failure.message if told.quotes else ""
-    return Failure(told.kind, message or told.sentence, wait, should_retry)
+    return Failure(told.kind, message or told.sentence, seconds, should_retry)
 
 
 # -- the overflow sentence -------------------------------------------------------------------------------
