@@ -83,6 +83,21 @@ def test_open_calls_are_listed_with_their_owners() -> None:
     assert not pool.leases
 
 
+def test_an_account_is_proven_by_an_answer_until_it_fails() -> None:
+    pool = Pool(members("a"))
+    assert not pool.proven("a", MODEL, NOW)
+    turn(pool, NOW)
+    assert pool.proven("a", MODEL, NOW + 299)
+    assert not pool.proven("a", MODEL, NOW + 301)
+    turn(pool, NOW + 1, outcome=failure(Cause.CUT))
+    assert not pool.proven("a", MODEL, NOW + 2)
+    turn(pool, NOW + 3)
+    assert pool.proven("a", MODEL, NOW + 4)
+    turn(pool, NOW + 5, outcome=failure(Cause.RATE_LIMIT, 60))
+    assert not pool.proven("a", MODEL, NOW + 6)
+    assert not pool.proven("gone", MODEL, NOW)
+
+
 def test_a_lone_account_rests_for_a_limit() -> None:
     pool = Pool(members("a"))
     turn(pool, NOW, outcome=failure(Cause.RATE_LIMIT, 60))
