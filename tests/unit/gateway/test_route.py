@@ -159,8 +159,11 @@ async def test_the_last_failure_is_told_unless_somebody_is_back_sooner() -> None
     assert route.verdict(broken.attempts) == UpstreamFailure(Cause.SERVER, "it broke")
 
 
-async def test_extra_attempts_on_a_failing_road_are_bounded_over_all_requests() -> None:
+async def test_extra_attempts_on_a_failing_road_are_bounded_over_all_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """reliability R7: what an account refuses for itself is no such attempt."""
+    monkeypatch.setattr("dragoman.gateway.route.BUDGET_SECONDS", 0.0)
     place = Place(members(*(f"a{number}" for number in range(60))))
     asked = 0
     for number in range(20):
