@@ -89,12 +89,15 @@ class Route:
 
     def answered(self) -> None:
         """The attempt has brought content."""
-        self._report(_WELL)
+        if self._lease is not None:
+            self._house.pool.report(self._lease, _WELL, self._house.clock.steady())
         self._give_back(answered=True)
 
     def failed(self, failure: UpstreamFailure) -> None:
         """The attempt failed, before or after content."""
-        self._report(Outcome(failure))
+        if self._lease is not None:
+            house = self._house
+            house.pool.report(self._lease, Outcome(failure), house.clock.steady(), house.jitter())
 
     def end(self) -> None:
         """The attempt is over, however it ended."""
@@ -149,11 +152,6 @@ class Route:
         if self._spent:
             self._spent = False
             self._house.retries.gave_back(answered=answered)
-
-    def _report(self, outcome: Outcome) -> None:
-        if self._lease is not None:
-            house = self._house
-            house.pool.report(self._lease, outcome, house.clock.steady(), house.jitter())
 
     def _may_start(self, account: Account) -> bool:
         return self._house.pool.may_start(account.name, self._turn.model, self._house.clock.steady())
