@@ -59,7 +59,9 @@ class Route:
                 self._extra = await self._within_budget(attempts)
                 if not self._extra:
                     return attempts.next(self._is_proven)
-        step = attempts.next(self._may_start)
+            step = attempts.next(self._may_start)
+        else:
+            step = None  # nobody was offered yet
         if step is None and not attempts.over:
             attempts.offer(await self._choose(attempts.tried))
             step = attempts.next(self._may_start)
