@@ -105,3 +105,27 @@ def test_what_cannot_be_had_is_told_to_the_person(house: House, opencode: Openco
     done = opencode.run("Any wind?")
     assert "does not exist" in done.text + done.err, done
     assert len(loops(house)) <= 2
+
+
+def test_the_same_over_responses(house: House, tmp_path: Path) -> None:
+    """With OpenAI's own provider the client speaks Responses: one growing prompt, read from the cache."""
+    house.sim.switch(api_item_ids="accept")  # it replays items without ids, which the service takes
+    opencode = Opencode(house.url, house.key, tmp_path / "client", package="@ai-sdk/openai")
+    (opencode.work / "a.txt").write_text("gull\n")
+    house.scenario(
+        rule(say("It says gull."), match={**LOOP, "tool_output": "gull", "user": "What"}),
+        rule(think("I look."), LOOK, match={**LOOP, "user": "What"}),
+        rule(say("Still a gull."), match={**LOOP, "user": "And now"}),
+        TITLE,
+    )
+    first = opencode.run("What does a.txt say?")
+    assert (first.code, first.text) == (0, "It says gull."), first.err
+    second = opencode.run("And now?", "--continue")
+    assert (second.code, second.text) == (0, "Still a gull."), second.err
+    assert len(loops(house)) == 3
+    rows = house.rows()
+    assert {row["route"] for row in rows} == {"responses"}
+    main = [row for row in rows if row["lane"] == "main"]
+    assert [row["cache_verdict"] for row in main] == ["first_turn", "hit", "hit"]
+    assert {row["lane"] for row in rows if row not in main} == {"plain"}
+    assert house.breaches() == [] and house.gate.faults() == []

@@ -227,6 +227,26 @@ async def test_a_login_that_is_over_is_told_and_a_new_one_brings_it_back(
             assert (await ask(house)).status == 200
 
 
+async def test_an_account_that_was_closed_is_told_in_the_store(tmp_path: Path, database_url: str) -> None:
+    """What the upstream says for good lasts: for the list, for a restart, for other processes."""
+    async with simulated([{"match": {"account": "one"}, "preset": "403_deactivated"}]) as up:
+        rows = table(up, database_url)
+        async with beside(tmp_path, rows) as store:
+            await put(store, up, tmp_path, "one")
+        async with gateway(tmp_path, rows, stored=True) as house, beside(tmp_path, rows) as store:
+            assert (await ask(house)).status == 502
+            await until(lambda: states(house) == {"one": "dead"})
+            assert (await store.accounts.get("one")).note == "The upstream says that this account is closed."
+        async with gateway(tmp_path, rows, stored=True) as house:
+            assert states(house) == {"one": "dead"}
+            up.state.load([])
+            up.state.accounts.put({"id": "one", "deactivated": False})
+            assert (await ask(house)).status == 502
+            await put(own(house), up, tmp_path, "one", round_=2)
+            await until(lambda: states(house) == {"one": "active"})
+            assert (await ask(house)).status == 200
+
+
 async def test_an_account_is_renewed_ahead_of_its_end(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

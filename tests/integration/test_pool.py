@@ -227,3 +227,25 @@ async def test_sessions_limits_and_quotas_outlive_the_process(tmp_path: Path) ->
 
 def _now(made: Gateway) -> float:
     return made.assembly.house.clock.steady()
+
+
+async def test_a_crowd_moves_to_the_account_that_answers(houses: Any) -> None:
+    """B83, reliability E1 and R7: everybody's budget is waited for where somebody else may be asked."""
+    house = await houses(2)
+    arrived = 0
+    everybody = asyncio.Event()
+
+    async def together(talk: Any) -> None:
+        nonlocal arrived
+        arrived += 1
+        if arrived == 30:
+            everybody.set()
+        async with asyncio.timeout(60):
+            await everybody.wait()
+        talk.writer.close()
+
+    house.ups[0].play(together)
+    house.ups[1].play(answer)
+    replies = await asyncio.gather(*(house.turn(session(number)) for number in range(60)))
+    assert {reply.status for reply in replies} == {200}
+    assert house.gateway.assembly.house.retries.under_way == 0

@@ -369,6 +369,7 @@ async def test_what_is_no_json_object_wears_openais_envelope(
 
 
 async def test_other_refusals_wear_it_too(tmp_path: Path) -> None:
+    """behaviours E13: key, model, size, method, path and type of the body."""
     async with upstream() as up:
         settings = table(up, models=["gpt-5.5"])
         settings["server"] = {"max_body_bytes": 2000}

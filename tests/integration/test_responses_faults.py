@@ -51,7 +51,7 @@ FAILURES: dict[str, Script] = {
 async def test_before_the_first_content_another_account_takes_over(
     tmp_path: Path, name: str, stream: bool
 ) -> None:
-    """The client sees one clean answer and nothing of the attempt that failed."""
+    """behaviours S16: the client sees one clean answer and nothing of the attempt that failed."""
     async with upstream() as up:
         up.play(FAILURES[name], answer)
         async with gateway(tmp_path, table(up, "openai", "openai")) as house:

@@ -21,6 +21,7 @@ from tests.support.upstream import Upstream, upstream
 
 WAIT = 120.0
 STREAMS, RESTARTS = 50, 5
+MOST = 1_000_000
 KEY = "sk-drg-rolling-tests"
 HEADERS = {"x-api-key": KEY, "content-type": "application/json"}
 CONFIG = """
@@ -36,7 +37,7 @@ api_key = "sk-upstream"
 [[keys]]
 name = "tests"
 key = "{key}"
-limits = [{{ measure = "requests", per = "day", max = 1000000 }}]
+limits = [{{ measure = "requests", per = "day", max = {most} }}]
 """
 
 
@@ -49,7 +50,7 @@ class Line:
         self._count = 0
         self._file = place / "dragoman.toml"
         place.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(CONFIG.format(url=up.url, key=KEY))
+        self._file.write_text(CONFIG.format(url=up.url, key=KEY, most=MOST))
         self.now = self._start("--port", "0")
         self.port = self.now.url.rpartition(":")[2]
 
@@ -238,6 +239,30 @@ async def test_a_signal_after_the_handover_begins_the_ordinary_drain(tmp_path: P
                 assert await stream == "error"
                 played.open.set()
                 assert await whole_stream(session, gateways.url) == "whole"
+
+
+async def test_what_the_old_one_still_uses_counts_against_the_keys_limits(tmp_path: Path) -> None:
+    """Both processes write the same ledger; the successor hears of what it did not let in itself."""
+    async with upstream() as up:
+        with line(tmp_path, up) as gateways:
+            played = Scripted(up)
+            async with aiohttp.ClientSession(headers=HEADERS) as session:
+                streams = [asyncio.ensure_future(whole_stream(session, gateways.url)) for _ in range(3)]
+                await played.running(3)
+                old = await gateways.succeed()
+                played.open.set()
+                assert await asyncio.gather(*streams) == ["whole"] * 3
+                assert await ended(old.run) == 0
+                asked, left = 0, MOST
+                async with asyncio.timeout(WAIT):
+                    while MOST - left < asked + 3:
+                        body = question("short", stream=False)
+                        async with session.post(f"{gateways.url}/v1/messages", json=body) as answer:
+                            assert answer.status == 200
+                            left = int(answer.headers["anthropic-ratelimit-requests-remaining"])
+                        asked += 1
+                        await asyncio.sleep(0.5)
+                assert MOST - left == asked + 3
 
 
 async def test_the_old_one_keeps_no_share_in_the_port(tmp_path: Path) -> None:

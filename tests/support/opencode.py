@@ -1,8 +1,8 @@
 """Runs the real opencode, isolated: a home and a working folder of its own, no network, nothing inherited.
 
-It speaks Chat Completions here, through its provider for OpenAI-compatible servers. Every way out except the
-gateway leads to a dead proxy. The binary comes from `scripts/clients.sh`; nothing of what the client sends
-is ever written down here.
+It speaks Chat Completions, through its provider for OpenAI-compatible servers, or Responses, through the one
+for OpenAI. Every way out except the gateway leads to a dead proxy. The binary comes from
+`scripts/clients.sh`; nothing of what the client sends is ever written down here.
 """
 
 from __future__ import annotations
@@ -36,14 +36,23 @@ class Finished:
 class Opencode:
     """One installation with one home and one working folder; several runs continue one another."""
 
-    def __init__(self, base_url: str, key: str, place: Path, *, model: str = MODEL, window: int = 272_000):
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        place: Path,
+        *,
+        model: str = MODEL,
+        window: int = 272_000,
+        package: str = "@ai-sdk/openai-compatible",
+    ) -> None:
         self.work = place / "work"
         home = place / "home"
         for folder in (self.work, home):
             folder.mkdir(parents=True, exist_ok=True)
         described = {"name": model, "tool_call": True, "limit": {"context": window, "output": 32_000}}
         provider: dict[str, Any] = {
-            "npm": "@ai-sdk/openai-compatible",
+            "npm": package,
             "name": "The gateway",
             "options": {"baseURL": f"{base_url}/v1", "apiKey": key},
             "models": {model: described},

@@ -144,17 +144,18 @@ def item_lineage(
 ) -> Lineage:
     """The same for a Responses request, whose clients name session and thread in headers of their own.
 
-    A thread that is not the session itself is a sub-agent. Without it everything that a session sends is its
-    main lane: a compaction without tools extends the same prompt.
+    A thread that is not the session itself is a sub-agent. Everything else that Codex sends is its main lane:
+    its compaction has no tools and still extends the same prompt. Of other clients a request without tools,
+    now and before, is plain talk beside the conversation, such as the search for a title.
     """
     named = client_cache_key(request)
     thread = _first_header(headers, _THREAD)
     session, source = _item_session(headers, request, named, thread)
     agent = thread if thread not in (None, session) else None
-    speaker = _Speaker("main") if agent is None else _Speaker("agent", agent)
+    speaker = _item_speaker(request, agent, source)
     if session is None:
         return Lineage(None, "none", agent, speaker.lane)
-    own_key = per_lane_key and agent is not None
+    own_key = per_lane_key and speaker.lane != "main"
     return _keyed(secret, tenant, session, source, named or session, model_family(model), speaker, own_key)
 
 
@@ -221,6 +222,23 @@ def _item_session(
         if found is not None:
             return found, source
     return None, "none"
+
+
+def _item_speaker(request: Mapping[str, Any], agent: str | None, source: Source) -> _Speaker:
+    if agent is not None:
+        return _Speaker("agent", agent)
+    items = request.get("input")
+    if source == "codex" or request.get("tools") or any(map(_is_call, _objects(items))):
+        return _Speaker("main")
+    content = items if isinstance(items, str) else next(iter(_objects(items)), {}).get("content")
+    first = next(_texts(content), "")
+    told = jsonio.dump([request.get("instructions"), first])
+    return _Speaker("plain", None, "plain", hashlib.sha256(told).hexdigest())
+
+
+def _is_call(item: Mapping[str, Any]) -> bool:
+    kind = item.get("type")
+    return isinstance(kind, str) and kind.endswith(("_call", "_call_output"))
 
 
 def _item_anchor(request: Mapping[str, Any]) -> str | None:

@@ -29,6 +29,7 @@ from dragoman.cli.observing import Observing
 from dragoman.cli.poolstate import PoolState
 from dragoman.cli.start import Start
 from dragoman.cli.store import Store
+from dragoman.cli.verdicts import Verdicts
 from dragoman.gateway.admission import Admission
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
@@ -205,7 +206,7 @@ async def assemble(
         watch, together = await _follow(store, house, keys, prices, start, health, fleet)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
-        jobs.append(await _state(start, store, house, fleet, health))
+        jobs += [await _state(start, store, house, fleet, health), *_verdicts(store, house, fleet, pool)]
     jobs.append(_poll(pool, fleet, house, logger))
     app = App(
         house,
@@ -323,6 +324,15 @@ def _poll(logins: Logins, fleet: Fleet, house: House, logger: logs.Logger) -> Po
     )
     job.start()
     return job
+
+
+def _verdicts(store: Store, house: House, fleet: Fleet, pool: Logins) -> list[Job]:
+    """Makes last what upstreams say of accounts for good."""
+    if pool.kept is None:
+        return []
+    job = Verdicts(house.pool, fleet, store.accounts, pool.kept, house.clock.steady)
+    job.start()
+    return [job]
 
 
 async def _state(start: Start, store: Store, house: House, fleet: Fleet, health: Health) -> PoolState:

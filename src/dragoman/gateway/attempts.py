@@ -89,6 +89,12 @@ class Attempts:
         self._accounts = list(accounts)
         self._first = accounts[0] if accounts else None
 
+    def others(self, may_start: Callable[[Account], bool]) -> bool:
+        """Whether somebody of the last offer was not asked yet and may be asked now."""
+        return not self.over and any(
+            account.name not in self._tries and may_start(account) for account in self._accounts
+        )
+
     def next(self, may_start: Callable[[Account], bool]) -> Step | None:
         """The next step, or None when nobody of the last offer is left that may be asked now."""
         if self.over:

@@ -21,6 +21,9 @@ from dragoman.translate.messages.failure import TOLD, Cause, UpstreamFailure, wa
 from dragoman.wire.errors import Failure, Kind
 
 _REASON = 256
+# How long a spent budget is waited for, and how often it is looked at.
+BUDGET_SECONDS = 1.0
+LOOK_SECONDS = 0.1
 _WELL = Outcome()
 _QUOTA_TOLD = frozenset({Cause.QUOTA, Cause.RATE_LIMIT, Cause.BURST, Cause.OVERLOADED})
 
@@ -39,7 +42,9 @@ class Route:
         self._row = row
         self._groups = principal.groups
         self._deadline = deadline(patience, house.clock.monotonic())
+        # Whether the next attempt is one of the budget's, and whether the one under way is.
         self._extra = False
+        self._spent = False
         self._held = 0.0
         self._choice: Choice | None = None
         self._lease: Lease | None = None
@@ -47,8 +52,13 @@ class Route:
 
     async def step(self, attempts: Attempts) -> Step | None:
         """The next attempt, after a wait for an account where that is worth it; None where nobody is left."""
-        if attempts.failures and not self._may_go_on(attempts):
-            return None
+        if attempts.failures:
+            if self._house.clock.monotonic() > self._deadline:
+                return None
+            if attempts.failures[-1][1].cause in ROAD:
+                self._extra = await self._within_budget(attempts)
+                if not self._extra:
+                    return attempts.next(self._is_proven)
         step = attempts.next(self._may_start)
         if step is None and not attempts.over:
             attempts.offer(await self._choose(attempts.tried))
@@ -108,25 +118,36 @@ class Route:
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def _may_go_on(self, attempts: Attempts) -> bool:
-        """Whether the deadline, and after a failure of the road everybody's budget, allow one more."""
-        house, now = self._house, self._house.clock.monotonic()
-        if now > self._deadline:
-            return False
-        _, failure = attempts.failures[-1]
-        return failure.cause not in ROAD or house.retries.may_retry(house.gate.in_flight, now)
+    async def _within_budget(self, attempts: Attempts) -> bool:
+        """Whether everybody's budget allows one more attempt on a failing road, after a moment if need be."""
+        house = self._house
+        waited = 0.0
+        while not house.retries.may_retry(house.gate.in_flight, house.clock.monotonic()):
+            # It comes back with the first answers of those who went elsewhere before.
+            if waited >= BUDGET_SECONDS or not attempts.others(self._may_start):
+                return False
+            if attempts.others(self._is_proven):
+                return False
+            pause = LOOK_SECONDS * (1 + house.jitter())
+            waited += pause
+            await asyncio.sleep(pause)
+        return True
+
+    def _is_proven(self, account: Account) -> bool:
+        """Whether an account answers these days, so that it is no gamble to go there."""
+        return self._house.pool.proven(account.name, self._turn.model, self._house.clock.steady())
 
     def _spend(self, attempts: Attempts) -> None:
         retries, now = self._house.retries, self._house.clock.monotonic()
         if not attempts.failures:
             retries.asked(now)
-        elif attempts.failures[-1][1].cause in ROAD:
+        elif self._extra:
             retries.took(now)
-            self._extra = True
+            self._spent = True
 
     def _give_back(self, *, answered: bool) -> None:
-        if self._extra:
-            self._extra = False
+        if self._spent:
+            self._spent = False
             self._house.retries.gave_back(answered=answered)
 
     def _report(self, outcome: Outcome) -> None:

@@ -295,6 +295,10 @@ class Health:
         closed = [part.rest for part in self._parts(model) if part.rest is not None and not part.admits(now)]
         return bool(closed) and all(rest.remedy.caution and not rest.named for rest in closed)
 
+    def clean(self, model: str | None = None) -> bool:
+        """Whether nothing is held against the account or the model on it, not even one failure."""
+        return all(part.rest is None and not part.failures for part in self._parts(model))
+
     def until(self, now: float, model: str | None = None) -> float | None:
         """When to ask again (epoch seconds); None where that is now, or where only a person helps.
 

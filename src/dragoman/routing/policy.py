@@ -287,7 +287,7 @@ def _without(
         return Choice(order, why, "moved", keep_pin=False, lost_nano=demand.lost_nano, refused=refused)
     wait = back - now
     # Who helped out last has the conversation in its cache too: no reason to wait.
-    if not helped and wait <= patience(demand) - demand.waited:
+    if not helped and pin not in demand.tried and wait <= patience(demand) - demand.waited:
         why = f"{pin} is back in {wait:.1f} s ({word}): cheaper than {demand.cached_tokens} cached tokens"
         return Choice(order, why, "stand_in", hold_until=back, lost_nano=demand.lost_nano, refused=refused)
     why = f"{pin} rests for {math.ceil(wait)} s ({word}): {order[0]} stands in"
@@ -322,7 +322,7 @@ def _nobody(
 ) -> Choice:
     """The choice where nobody may be asked: how long that lasts, and what it is called."""
     blames: set[Blame] = set()
-    backs = []
+    backs: dict[str, float] = {}
     for candidate in candidates:
         word = refused[candidate.name]
         blame: Blame = "overload" if word == "concurrency" else candidate.blame
@@ -330,12 +330,13 @@ def _nobody(
             continue
         blames.add(blame)
         if blame in ("overload", "quota") and (back := _back(candidate, word, now)) is not None:
-            backs.append(back)
+            backs[candidate.name] = back
     cause: Blame = next((blame for blame in _GRAVITY if blame in blames), "none")
-    soonest = min(backs, default=None)
-    hold = None
-    if soonest is not None and soonest - now <= HOLD_SECONDS - demand.waited:
-        hold = soonest
+    soonest = min(backs.values(), default=None)
+    # Who was tried is not waited for; when it is back the client may ask again.
+    hold = min((back for name, back in backs.items() if name not in demand.tried), default=None)
+    if hold is not None and hold - now > HOLD_SECONDS - demand.waited:
+        hold = None
     told = ", ".join(f"{name} {word}" for name, word in list(refused.items())[:_NAMED])
     more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
     why = f"nobody can serve: {told or 'no accounts'}{more}"

@@ -35,6 +35,8 @@ SNAPSHOT_SECONDS = 5.0
 PROBING_SECONDS = 0.1
 # A reading that shows room again is believed where it came so long after the refusal.
 SETTLED_SECONDS = 30.0
+# An answer speaks for its account for so long.
+PROVEN_SECONDS = 300.0
 # Snapshots are kept for so many models; names may be client text.
 _MODELS = 16
 
@@ -230,6 +232,13 @@ class Pool:
         room = bound is None or state.in_flight < bound
         spent = state.quotas.exhausted(model, now) is not None
         return room and not spent and state.health.may_start(now, model)
+
+    def proven(self, name: str, model: str, now: float) -> bool:
+        """Whether an account may be asked, has answered lately, and has not failed since."""
+        state = self._states.get(name)
+        if state is None or state.served_at is None or now - state.served_at > PROVEN_SECONDS:
+            return False
+        return state.health.clean(model) and self.may_start(name, model, now)
 
     def started(
         self, name: str, now: float, *, model: str, affinity: str | None = None, owner: Any = None

@@ -514,6 +514,22 @@ def test_a_compaction_without_tools_is_still_the_main_lane() -> None:
     assert respond(headers, input="x", tools=[]) == respond(headers, input="x", tools=[{"type": "function"}])
 
 
+def test_a_title_of_another_client_has_a_lane_of_its_own() -> None:
+    """It shares key and account with the conversation, but is no turn of it."""
+    headers = {"x-session-affinity": "ses_1"}
+    system = {"role": "developer", "content": "Find a title."}
+    main = respond(headers, input="x", tools=[{"type": "function"}])
+    title = respond(headers, input=[system, {"role": "user", "content": "x"}])
+    assert (main.lane, title.lane) == ("main", "plain")
+    assert main.cache_key == title.cache_key and main.conversation_hash != title.conversation_hash
+    other = respond(
+        headers, input=[{"role": "developer", "content": "Sum up."}, {"role": "user", "content": "x"}]
+    )
+    assert other.lane_key != title.lane_key
+    summary = respond(headers, input=[{"role": "user", "content": "x"}, {"type": "function_call"}])
+    assert summary == main
+
+
 def test_others_are_known_by_a_session_header_a_key_or_their_first_words() -> None:
     assert respond({"x-session-affinity": "ses_1"}, input="x").source == "session"
     assert respond(input="x", prompt_cache_key="mine").source == "cache-key"
@@ -537,6 +553,11 @@ def test_the_anchor_is_the_instructions_and_the_words_up_to_the_first_users() ->
 def test_without_words_nobody_is_known(nothing: Any) -> None:
     line = respond(input=nothing)
     assert (line.source, line.cache_key, line.affinity) == ("none", None, None)
+
+
+def test_a_text_and_the_message_it_stands_for_are_one_conversation() -> None:
+    item = {"role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
+    assert respond(input="Hello.") == respond(input=[item]) == respond(input=[item, {"role": "assistant"}])
 
 
 # -- chats -------------------------------------------------------------------------------------------

@@ -103,8 +103,18 @@ async def test_a_place_that_comes_at_the_moment_of_leaving_is_passed_on() -> Non
 
 async def test_a_draining_gate_refuses_new_guests() -> None:
     door = gate()
-    door.draining = True
+    door.close()
+    assert door.leaving
     with pytest.raises(Refused) as caught:
         async with door.place():
             pytest.fail("the gate is closed")
     assert caught.value.failure.kind is Kind.OVERLOADED
+
+
+async def test_a_gate_that_a_successor_stands_beside_still_lets_in() -> None:
+    """reliability S6: who is connected here is served to the end."""
+    door = gate()
+    door.retire()
+    assert door.leaving
+    async with door.place():
+        assert door.in_flight == 1

@@ -159,8 +159,11 @@ async def test_the_last_failure_is_told_unless_somebody_is_back_sooner() -> None
     assert route.verdict(broken.attempts) == UpstreamFailure(Cause.SERVER, "it broke")
 
 
-async def test_extra_attempts_on_a_failing_road_are_bounded_over_all_requests() -> None:
+async def test_extra_attempts_on_a_failing_road_are_bounded_over_all_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """reliability R7: what an account refuses for itself is no such attempt."""
+    monkeypatch.setattr("dragoman.gateway.route.BUDGET_SECONDS", 0.0)
     place = Place(members(*(f"a{number}" for number in range(60))))
     asked = 0
     for number in range(20):
@@ -178,6 +181,23 @@ async def test_extra_attempts_on_a_failing_road_are_bounded_over_all_requests() 
     route = place.route()
     spent = [await place.attempt(route, UpstreamFailure(Cause.QUOTA)) for _ in range(20)]
     assert len(set(spent)) == 20
+
+
+async def test_without_a_budget_only_who_answers_these_days_is_asked() -> None:
+    """B83: when an account goes, all of its crowd moves to one that is known to be well."""
+    place = Place(members("a", "b"))
+    place.retries = RetryBudget(share=0.0, floor=0)
+    for well in (False, True):
+        place.attempts, place.affinity = Attempts(lambda: 0.0), None
+        route = place.route()
+        if well:
+            lease = place.pool.started("b", place.now, model=MODEL)
+            place.pool.report(lease, Outcome(), place.now)
+            place.pool.ended(lease)
+        assert await place.attempt(route, UpstreamFailure(Cause.CUT)) == "a"
+        assert await place.attempt(route) == ("b" if well else None)
+        place.now += 100
+    assert place.retries.under_way == 0
 
 
 async def test_an_extra_attempt_that_brings_content_costs_nothing() -> None:

@@ -68,6 +68,36 @@ def test_a_lone_account_that_fails_is_asked_on_and_found_well_at_once() -> None:
     assert "asked although failing" in turn(pool, NOW + 6).why
 
 
+def test_open_calls_are_listed_with_their_owners() -> None:
+    """reliability S9: whoever looks for leaks sees every call until it is given back, also of an account
+    that was removed meanwhile."""
+    pool, owner = Pool(members("a", "b")), object()
+    first = pool.started("a", NOW, model="m", owner=owner)
+    second = pool.started("b", NOW, model="m")
+    assert [(one.account, one.owner) for one in pool.leases] == [("a", owner), ("b", None)]
+    pool.replace(members("b"))
+    pool.ended(second)
+    pool.ended(second)
+    assert list(pool.leases) == [first]
+    pool.ended(first)
+    assert not pool.leases
+
+
+def test_an_account_is_proven_by_an_answer_until_it_fails() -> None:
+    pool = Pool(members("a"))
+    assert not pool.proven("a", MODEL, NOW)
+    turn(pool, NOW)
+    assert pool.proven("a", MODEL, NOW + 299)
+    assert not pool.proven("a", MODEL, NOW + 301)
+    turn(pool, NOW + 1, outcome=failure(Cause.CUT))
+    assert not pool.proven("a", MODEL, NOW + 2)
+    turn(pool, NOW + 3)
+    assert pool.proven("a", MODEL, NOW + 4)
+    turn(pool, NOW + 5, outcome=failure(Cause.RATE_LIMIT, 60))
+    assert not pool.proven("a", MODEL, NOW + 6)
+    assert not pool.proven("gone", MODEL, NOW)
+
+
 def test_a_lone_account_rests_for_a_limit() -> None:
     pool = Pool(members("a"))
     turn(pool, NOW, outcome=failure(Cause.RATE_LIMIT, 60))

@@ -165,3 +165,20 @@ def test_a_value_that_no_field_can_carry_is_left_out(value: str) -> None:
     names = [name for name, _ in fields]
     assert b"request-id" in names
     assert b"x-dragoman-model" not in names
+
+
+@pytest.mark.parametrize("wait", [7200.0, None])
+async def test_a_spent_limit_is_told_to_openais_clients_without_a_wait(wait: float | None) -> None:
+    """Codex sits out any `retry-after`, hours too, and stops at this type."""
+    failure = Failure(Kind.RATE_LIMIT, "Used up.", retry_after=wait, should_retry=False)
+    sent = Sent()
+    await reply.send_failure(sent, failure, "req_1", "openai")
+    assert "retry-after" not in sent.head and sent.head["x-should-retry"] == "false"
+    error = sent.body["error"]
+    assert error["type"] == "usage_limit_reached"
+    assert ("resets_at" in error) is (wait is not None)
+    assert error.get("resets_in_seconds") == (None if wait is None else 7200)
+    told = Sent()
+    await reply.send_failure(told, failure, "req_1")
+    assert ("retry-after" in told.head) is (wait is not None)
+    assert told.body["error"]["type"] == "rate_limit_error"
