@@ -60,7 +60,9 @@ class Route:
                 self._extra = await self._within_budget(attempts)
                 if not self._extra:
                     return attempts.next(self._is_proven)
-        step = attempts.next(self._may_start)
+            step = attempts.next(self._may_start)
+        else:
+            step = None  # nobody was offered yet
         if step is None and not attempts.over:
             attempts.offer(await self._choose(attempts.tried))
             step = attempts.next(self._may_start)
@@ -90,12 +92,15 @@ class Route:
 
     def answered(self) -> None:
         """The attempt has brought content."""
-        self._report(_WELL)
+        if self._lease is not None:
+            self._house.pool.report(self._lease, _WELL, self._house.clock.steady())
         self._give_back(answered=True)
 
     def failed(self, failure: UpstreamFailure) -> None:
         """The attempt failed, before or after content."""
-        self._report(Outcome(failure))
+        if self._lease is not None:
+            house = self._house
+            house.pool.report(self._lease, Outcome(failure), house.clock.steady(), house.jitter())
 
     def end(self) -> None:
         """The attempt is over, however it ended."""
@@ -154,11 +159,6 @@ class Route:
         if self._spent:
             self._spent = False
             self._house.retries.gave_back(answered=answered)
-
-    def _report(self, outcome: Outcome) -> None:
-        if self._lease is not None:
-            house = self._house
-            house.pool.report(self._lease, outcome, house.clock.steady(), house.jitter())
 
     def _may_start(self, account: Account) -> bool:
         return self._house.pool.may_start(account.name, self._turn.model, self._house.clock.steady())
