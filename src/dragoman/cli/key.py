@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dragoman.cli.errand import Place
     from dragoman.cli.keyspec import Said
     from dragoman.cli.keyview import Shown
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
     from dragoman.store.clientkeys import ClientKey, KeySpec
 
 app = typer.Typer(no_args_is_help=True, help="Client keys: make, list, change, limit, rotate, revoke.")
@@ -400,7 +400,7 @@ async def _refuse_taken(store: Store, name: str) -> None:
 
 
 def _refuse_kept(here: Place) -> None:
-    from dragoman.cli.secret import CLIENT_KEY
+    from dragoman.serving.secret import CLIENT_KEY
 
     if (file := here.data / CLIENT_KEY).exists():
         raise Stop(f"--save: {file} exists already: move it away first")
@@ -408,7 +408,7 @@ def _refuse_kept(here: Place) -> None:
 
 def _keep(here: Place, text: str, *, quiet: bool) -> None:
     """Writes the key's file, 0600. The key was shown before, so nothing is lost when that fails."""
-    from dragoman.cli.secret import CLIENT_KEY, keep
+    from dragoman.serving.secret import CLIENT_KEY, keep
 
     file = here.data / CLIENT_KEY
     if keep(file, text) != text:
@@ -419,7 +419,7 @@ def _keep(here: Place, text: str, *, quiet: bool) -> None:
 
 def _tell_kept(here: Place, hint: str) -> None:
     """Says when the saved key is the one that has just lost its worth."""
-    from dragoman.cli.secret import CLIENT_KEY, read
+    from dragoman.serving.secret import CLIENT_KEY, read
     from dragoman.settings import SettingsError
 
     file = here.data / CLIENT_KEY

@@ -20,7 +20,7 @@ from dragoman.cli.options import MISUSED, NO_STORE, Stop, plainly
 from dragoman.cli.past import moment
 
 if TYPE_CHECKING:
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
 
 
 def over_store(
@@ -34,8 +34,8 @@ def over_store(
 
     `endless` work is done when somebody interrupts it.
     """
-    from dragoman.cli.secret import data_directory
-    from dragoman.cli.store import opened
+    from dragoman.serving.secret import data_directory
+    from dragoman.serving.store import opened
     from dragoman.settings import load
     from dragoman.store.engine import StoreError
 

@@ -14,7 +14,7 @@ import typer
 from dragoman.cli.options import Config, DataDir, Stop, plainly
 
 if TYPE_CHECKING:
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
     from dragoman.store.reading import Filter
 
 app = typer.Typer(no_args_is_help=True, help="Read the request log.")

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.budget.limits import Limit
 from dragoman.budget.pricing import Price, Prices, parse_price
-from dragoman.cli import configured
 from dragoman.cli.options import MISUSED, Stop
+from dragoman.serving import configured
 from dragoman.settings import Settings
 from dragoman.translate import scope
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.wire.errors import Refused
 
 if TYPE_CHECKING:
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
 
 STORE, CONFIG, DEMO = "store", "config", "demo"
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dragoman.budget.limits import Limit, Meters
 from dragoman.budget.pricing import Price, Prices, parse_price
-from dragoman.cli.fleet import Fleet
-from dragoman.cli.store import Store
 from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.ports import Principal
+from dragoman.serving.fleet import Fleet
+from dragoman.serving.store import Store
 from dragoman.store import usage
 from dragoman.store.clientkeys import ClientKey
 from dragoman.store.sharing import Sharing

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from dragoman.cli.fleet import Fleet
-from dragoman.cli.kept import KeptTokens
 from dragoman.routing.pool import Pool
+from dragoman.serving.fleet import Fleet
+from dragoman.serving.kept import KeptTokens
 from dragoman.store.accounts import Accounts, Status
 from dragoman.store.engine import StoreError
 from dragoman.upstream.oauth import Problem, Trouble
