@@ -23,7 +23,7 @@ _BIN = Path(sys.executable).parent
 _CHAT = "/v1/chat/completions"
 _RESPONSES = "/v1/responses"
 # What three accounts are put to; failovers are measured against them.
-POOL = ("plain_1k_c1", "plain_1k_c16", "paced_c48", "paced_c200", "held_1000", "failover_1k", "failover_200k")
+POOL = ("plain_1k_c16", "paced_c48", "paced_c200", "pooled_1000", "failover_1k", "failover_200k")
 
 _DRAGOMAN = """\
 [server]

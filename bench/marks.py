@@ -99,7 +99,7 @@ MARKS = (
     Mark("P10", "relay p99 beside 2 MB bodies", "beside_2000k", "relay.p99", 40, 20, unit="ms"),
     Mark("P14", "relay p99, 48 streams, 3 accounts", "paced_c48", "relay.p99", 50, 5, unit="ms", of="pool"),
     Mark("P14", "relay p99, 200 streams, 3 accounts", "paced_c200", "relay.p99", 50, 5, unit="ms", of="pool"),
-    Mark("P14", "a held stream, 3 accounts", "held_1000", "kb_per_stream", 64, 40, unit="kB", of="pool"),
+    Mark("P14", "a held stream, 3 accounts", "pooled_1000", "kb_per_stream", 64, 40, unit="kB", of="pool"),
     Mark("P14", "failover, 1 KB", "failover_1k", "whole.p50", 5, 2, "pool", "difference", "ms", "failing"),
     Mark(
         "P14", "failover, 200 KB", "failover_200k", "whole.p50", 15, 8, "pool", "difference", "ms", "failing"

@@ -217,11 +217,19 @@ class Driver:
     def _spaced(self, gateway: Gateway, scenario: Scenario) -> Row:
         """Single requests so far apart that an account which refused the one before is asked again."""
         rows = []
-        for _ in range(scenario.requests):
-            rows.append(self._finish(self._begin(gateway, scenario.body, 1, requests=1, seconds=_PATIENCE)))
+        limited = self._upstream.stats()["limited"]
+        for number in range(scenario.requests):
+            # Each is a session of its own: one that knows its account would not ask the other.
+            session = (f"x-claude-code-session-id: {scenario.body}-{number}",)
+            client = self._begin(gateway, scenario.body, 1, requests=1, seconds=_PATIENCE, more=session)
+            rows.append(self._finish(client))
             time.sleep(_SPACE)
+        limited = self._upstream.stats()["limited"] - limited
+        failed = sum(map(_faults, rows))
+        if gateway.name == "failing":
+            failed += abs(scenario.requests - limited)
         whole = statistics.median(row["whole"]["p50"] for row in rows)
-        return {**dict.fromkeys(_FAULTS, 0), "failed": sum(map(_faults, rows)), "whole": {"p50": whole}}
+        return {**dict.fromkeys(_FAULTS, 0), "failed": failed, "limited": limited, "whole": {"p50": whole}}
 
     def _held(self, gateway: Gateway, scenario: Scenario) -> Row:
         """Slow streams held open: memory and CPU; then the clients vanish and the upstream must notice."""
@@ -265,7 +273,14 @@ class Driver:
     # -- the load client -----------------------------------------------------------------------------
 
     def _begin(
-        self, gateway: Gateway, body: str, connections: int, *, requests: int, seconds: float
+        self,
+        gateway: Gateway,
+        body: str,
+        connections: int,
+        *,
+        requests: int,
+        seconds: float,
+        more: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
         described = BODIES[body]
         command: list[str] = [str(self._load), "-u", gateway.url_of(described.door)]
@@ -273,7 +288,7 @@ class Driver:
         command += ["-T", str(seconds), "-e", str(described.answer.deltas), *_musts(described)]
         if described.door == "responses" and described.stream:
             command += ["-r", str(_ROUNDS)]
-        for header in gateway.spec.headers:
+        for header in (*gateway.spec.headers, *more):
             command += ["-H", header]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

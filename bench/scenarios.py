@@ -48,6 +48,7 @@ SCENARIOS = {
     "responses_200k_c8": Scenario("closed", "responses_plain_200k", 8, seconds=1.5),
     "responses_full_1k_c16": Scenario("closed", "responses_full_1k", 16, seconds=1.5),
     "responses_paced_c50": Scenario("paced", "responses_paced", 50, requests=50),
+    "pooled_1000": Scenario("held", "held", 1000, requests=1000, once=True, pooled=True),
     "failover_1k": Scenario("spaced", "one_1k", 1, requests=12, once=True, pooled=True),
     "failover_200k": Scenario("spaced", "one_200k", 1, requests=12, once=True, pooled=True),
     "flat_100k": Scenario("flat", "plain_1k", 16, requests=100_000, seconds=300, once=True, only="dragoman"),

@@ -131,6 +131,7 @@ TABLES: dict[str, Sequence[tuple[str, Metric]]] = {
         ("paced_c48", CPU_EVENT._replace(heading="CPU µs an event, 48 paced streams")),
         ("paced_c48", Metric("relay.p50", "relay p50 ms")),
         ("paced_c48", Metric("relay.p99", "relay p99 ms")),
+        ("pooled_1000", Metric("kb_per_stream", "kB a held stream of 1,000", ratio=False)),
         ("failover_1k", Metric("whole.p50", "one request alone, 1 KB, ms", ratio=False)),
         ("failover_200k", Metric("whole.p50", "the same, 200 KB, ms", ratio=False)),
     ),

@@ -29,7 +29,7 @@
 #include "upstream.h"
 
 static struct {
-  unsigned long long requests, refused, bytes_in, events, conns, open, streams_open, cut;
+  unsigned long long requests, refused, limited, bytes_in, events, conns, open, streams_open, cut;
 } stats;
 
 static int loop;
@@ -217,6 +217,7 @@ static int refuse(conn *c, const char *why) {
 static int limit(conn *c) {
   static const char body[] =
       "{\"error\":{\"message\":\"slow down\",\"type\":\"requests\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}";
+  stats.limited++;
   putf(&c->out, "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
        "Retry-After: 1\r\nConnection: keep-alive\r\n\r\n", sizeof body - 1);
   put(&c->out, body, sizeof body - 1);
@@ -227,9 +228,9 @@ static int answer_about_itself(conn *c, const request *r) {
   char body[512];
   if (path_ends(r, "/__stats")) {
     int n = snprintf(body, sizeof body,
-                     "{\"requests\":%llu,\"refused\":%llu,\"bytes_in\":%llu,\"events\":%llu,\"conns\":%llu,"
+                     "{\"requests\":%llu,\"refused\":%llu,\"limited\":%llu,\"bytes_in\":%llu,\"events\":%llu,\"conns\":%llu,"
                      "\"open\":%llu,\"streams_open\":%llu,\"cut\":%llu}",
-                     stats.requests, stats.refused, stats.bytes_in, stats.events, stats.conns, stats.open,
+                     stats.requests, stats.refused, stats.limited, stats.bytes_in, stats.events, stats.conns, stats.open,
                      stats.streams_open, stats.cut);
     return plain(c, 200, body, (size_t)n);
   }

@@ -149,10 +149,10 @@ async def test_a_fault_of_our_own_after_reserving_gives_back(tmp_path: Path) -> 
         gateway(tmp_path, table(up.url, limit("tokens", 5000)), stored=True) as house,
     ):
 
-        def broken(model: str) -> Any:
+        def broken(demand: Any, now: float) -> Any:
             raise LookupError("no such thing")
 
-        house.assembly.house.accounts.candidates = broken  # type: ignore[method-assign]
+        house.assembly.house.pool.select = broken  # type: ignore[method-assign]
         assert (await ask(house)).status == 500
         assert used(house) == (0, 0)
 

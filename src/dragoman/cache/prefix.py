@@ -30,7 +30,8 @@ _SEPARATOR = "\0" * 6
 _SEPARATOR_BYTES = b',"' + b"\\u0000" * 6 + b'",'
 _HEAVY = {"input_image": "image_url", "input_file": "file_data"}
 _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
-_SYSTEM_ROLES = frozenset({"developer", "system"})
+# A tuple: a role that is no text at all is looked for, too.
+_SYSTEM_ROLES = ("developer", "system")
 _NO_PARTS: tuple[Any, ...] = ()
 
 
