@@ -10,10 +10,10 @@ import gc
 import sys
 from pathlib import Path
 
-from dragoman.cli.assembly import assemble
 from dragoman.cli.serve import COLLECT, raise_file_limit
-from dragoman.cli.start import Start, resolve
 from dragoman.gateway.ports import Row
+from dragoman.serving.assembly import assemble
+from dragoman.serving.start import Start, resolve
 from dragoman.settings import load
 from dragoman.telemetry import logs
 from dragoman.web import door

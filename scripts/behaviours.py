@@ -3,7 +3,7 @@
 A test proves a behaviour by naming its id in its docstring, a golden case by naming it in its `note.md`:
 `B12` and `D7` anywhere, the ids of the tables S, T, C and E only behind the word `behaviours` (`behaviours
 S3`), because other lists use the same letters. The test that runs the cases of a golden folder
-(`test_golden_stream`) proves nothing by itself: its cases do. Rows of later steps say `later: …` and stay.
+(`test_golden_stream`) proves nothing by itself: its cases do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ PAGE = ROOT / "docs" / "behaviours.md"
 # How many entries each table has. Ids never change and none may be missing.
 TABLES = {"B": 117, "S": 20, "T": 14, "C": 24, "E": 14, "D": 45}
 SHOWN = 4
-LATER = "later: "
 UNPROVEN = "**no test**"
 
 _ROW = re.compile(r"^\| ([BSTCED]\d+) \| (.+?) \| (.*) \|$")
@@ -86,14 +85,14 @@ def filled(page: str) -> str:
     lines = []
     for line in page.split("\n"):
         row = _ROW.match(line)
-        if row is not None and not row.group(3).startswith(LATER):
+        if row is not None:
             line = f"| {row.group(1)} | {row.group(2)} | {_cell(found[row.group(1)])} |"
         lines.append(line)
     return "\n".join(lines)
 
 
 def problems(page: str) -> list[str]:
-    """Ids without a row or with two, and ids of this step without a test; the page must be filled."""
+    """Ids without a row or with two, and ids without a test; the page must be filled."""
     rows = [match for line in page.split("\n") if (match := _ROW.match(line))]
     listed = [row.group(1) for row in rows]
     told = [f"docs/behaviours.md: {name} has no row" for name in ids() if name not in listed]

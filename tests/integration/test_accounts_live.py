@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli.store import Store, opened
 from dragoman.onboarding.intake import IMPORT, Configured, Intake
+from dragoman.serving.store import Store, opened
 from dragoman.settings import Settings
 from dragoman.simulator import server
 from dragoman.simulator.server import Running

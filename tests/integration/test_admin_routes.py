@@ -158,7 +158,7 @@ async def test_beside_the_api_there_is_nothing_yet(tmp_path: Path) -> None:
 
 async def test_what_serves_the_api_is_imported_when_it_is_asked_for(tmp_path: Path) -> None:
     """Most processes never need it, and it takes longer than a start may."""
-    code = "import sys, dragoman.cli.serve, dragoman.cli.assembly; sys.exit('fastapi' in sys.modules)"
+    code = "import sys, dragoman.cli.serve, dragoman.serving.assembly; sys.exit('fastapi' in sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     assert await process.wait() == 0
     async with administered(tmp_path) as house:

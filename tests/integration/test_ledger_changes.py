@@ -12,7 +12,7 @@ from typing import Any
 import pytest_asyncio
 
 from dragoman.budget.limits import Limit
-from dragoman.cli.store import Store
+from dragoman.serving.store import Store
 from dragoman.store.clientkeys import KeySpec
 from tests.support.inprocess import Gateway, Reply, gateway
 from tests.support.upstream import Upstream, completed, created, delta, upstream

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli.store import opened
+from dragoman.serving.store import opened
 from dragoman.settings import Settings
 from tests.support.inprocess import Gateway, Reply, gateway
 from tests.support.upstream import Talk, completed, created, delta, failed, status, upstream

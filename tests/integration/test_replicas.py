@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from dragoman.cli.store import opened
+from dragoman.serving.store import opened
 from dragoman.settings import Settings
 from dragoman.store.tables import replicas, requests, usage_hours
 from tests.support.crowd import Crowd, Told, agree, brisk, crowd

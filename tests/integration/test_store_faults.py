@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dragoman.cli.store import opened
+from dragoman.serving.store import opened
 from dragoman.settings import Settings
 from dragoman.store import backup
 from dragoman.store.tables import requests

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from dragoman.cli import assembly
+from dragoman.serving import assembly
 from dragoman.settings import Settings, SettingsError
 from dragoman.telemetry import semconv
 from dragoman.telemetry.traces import Tracer

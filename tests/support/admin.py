@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from dragoman.cli.store import Store
+from dragoman.serving.store import Store
 from dragoman.store.health import Health
 from dragoman.store.people import Role
 from dragoman.store.watch import Watch

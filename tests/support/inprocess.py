@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import aiohttp
 
-from dragoman.cli.assembly import Assembly, assemble
-from dragoman.cli.fleet import Fleet
-from dragoman.cli.start import resolve
-from dragoman.cli.store import opened
 from dragoman.gateway.ports import Row
+from dragoman.serving.assembly import Assembly, assemble
+from dragoman.serving.fleet import Fleet
+from dragoman.serving.start import resolve
+from dragoman.serving.store import opened
 from dragoman.settings import Settings
 from dragoman.store.health import Health
 from dragoman.telemetry import logs

@@ -12,7 +12,6 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from dragoman.simulator.accounts import Account
 from dragoman.simulator.contract import Flavour, Terms
 from dragoman.simulator.exchange import Exchange
 from dragoman.simulator.models import UNLISTED, family
@@ -128,10 +127,6 @@ def events_of(raw: bytes) -> list[dict[str, Any]]:
     decoder = sse.Decoder()
     found = [*decoder.feed(raw), *decoder.flush()]
     return [json.loads(event.data) for event in found]
-
-
-def api_account(**more: Any) -> Account:
-    return Account("a1", "api", key="sk-1", org="org-1", **more)
 
 
 @functools.cache

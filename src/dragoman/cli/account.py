@@ -17,7 +17,7 @@ from dragoman.cli.options import FAILED, MISUSED, Config, DataDir, Json, Stop
 
 if TYPE_CHECKING:
     from dragoman.cli.errand import Place
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
 
 app = typer.Typer(
     no_args_is_help=True,

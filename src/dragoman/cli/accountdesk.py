@@ -16,12 +16,9 @@ from typing import Any, Literal
 
 import typer
 
-from dragoman.cli import configured, errand
+from dragoman.cli import errand
 from dragoman.cli.errand import Place
-from dragoman.cli.fleet import Fleet, identity_of
-from dragoman.cli.logins import logins, user_agent
 from dragoman.cli.options import FAILED, MISUSED, Stop
-from dragoman.cli.store import Store
 from dragoman.onboarding.intake import (
     OPENAI,
     Configured,
@@ -32,6 +29,10 @@ from dragoman.onboarding.intake import (
 )
 from dragoman.onboarding.probe import Prober, Verdict
 from dragoman.onboarding.signin import SignInFailed
+from dragoman.serving import configured
+from dragoman.serving.fleet import Fleet, identity_of
+from dragoman.serving.logins import logins, user_agent
+from dragoman.serving.store import Store
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.accounts import Accounts, Added, Credentials, StoredAccount
 from dragoman.store.quotas import Quota, Quotas

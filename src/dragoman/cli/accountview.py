@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dragoman.cli.moments import iso, shown
-from dragoman.cli.store import Store
 from dragoman.routing.quota import QuotaRow, Quotas
 from dragoman.routing.readings import MAIN, Window
+from dragoman.serving.store import Store
 from dragoman.settings import Account, Settings
 from dragoman.store.accounts import StoredAccount
 from dragoman.store.clientkeys import NotThere

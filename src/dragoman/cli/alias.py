@@ -16,7 +16,7 @@ from dragoman.cli.options import MISUSED, Config, DataDir, Json, Stop
 if TYPE_CHECKING:
     from dragoman.cli.errand import Place
     from dragoman.cli.served import Entry, Served
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
     from dragoman.translate.models import Alias, Resolution
 
 app = typer.Typer(no_args_is_help=True, help="Aliases: which upstream model a requested name stands for.")

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dragoman import __version__
-from dragoman.cli.configured import is_loopback
+from dragoman.serving.configured import is_loopback
 
 _MOST_BYTES = 8 * 1024 * 1024
 

@@ -202,7 +202,7 @@ def _sqlite(here: Place, instead: str) -> Path:
 
 
 def _refuse_running(here: Place) -> None:
-    from dragoman.cli.store import JOURNAL
+    from dragoman.serving.store import JOURNAL
     from dragoman.store import journal
 
     if journal.alive(here.data / JOURNAL):
@@ -219,7 +219,7 @@ def _beside(file: Path) -> Path:
 
 
 def _locked(here: Place, passphrase: str) -> bytes:
-    from dragoman.cli.store import present_texts
+    from dragoman.serving.store import present_texts
     from dragoman.store import escrow
 
     texts = present_texts(here.settings, here.data)

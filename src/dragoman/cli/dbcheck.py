@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dragoman.cli.store import JOURNAL, present_texts
+from dragoman.serving.store import JOURNAL, present_texts
 from dragoman.settings import Settings
 from dragoman.store import accounts, backup, clientkeys, facts, journal, migrate
 from dragoman.store.accounts import StoredAccount

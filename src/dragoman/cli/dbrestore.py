@@ -13,7 +13,7 @@ from sqlalchemy import URL
 
 from dragoman.cli import ringfile
 from dragoman.cli.options import MISUSED, Stop
-from dragoman.cli.store import present_texts
+from dragoman.serving.store import present_texts
 from dragoman.settings import Settings
 from dragoman.store import backup, escrow, facts, migrate, restore
 from dragoman.store.engine import Database, StoreError

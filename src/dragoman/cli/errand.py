@@ -20,7 +20,7 @@ import typer
 from dragoman.cli.options import NO_STORE, Stop, plainly
 
 if TYPE_CHECKING:
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
     from dragoman.settings import Settings
 
 
@@ -48,7 +48,7 @@ def storing() -> Iterator[None]:
 
 def place(config: Path | None, data_dir: Path | None) -> Place:
     """Settings and data directory. Raises SettingsError."""
-    from dragoman.cli.secret import data_directory
+    from dragoman.serving.secret import data_directory
     from dragoman.settings import load
 
     return Place(load(config), data_directory(data_dir))
@@ -70,7 +70,7 @@ def over_store(
     """Runs a verb with the store open."""
 
     async def begin(here: Place) -> None:
-        from dragoman.cli.store import opened
+        from dragoman.serving.store import opened
 
         async with opened(here.settings, here.data, monotonic=time.monotonic) as store:
             await work(here, store)

@@ -12,60 +12,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dragoman.cli import errand
-from dragoman.cli.options import FAILED, MISUSED, Config, DataDir, Json, Stop
+from dragoman.cli.keyoptions import Said
+from dragoman.cli.options import FAILED, MISUSED, Config, DataDir, Json, Stop, taking
 
 if TYPE_CHECKING:
     from dragoman.cli.errand import Place
-    from dragoman.cli.keyspec import Said
     from dragoman.cli.keyview import Shown
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
     from dragoman.store.clientkeys import ClientKey, KeySpec
 
 app = typer.Typer(no_args_is_help=True, help="Client keys: make, list, change, limit, rotate, revoke.")
 
 Name = Annotated[str, typer.Argument(help="Name of the key.", show_default=False, metavar="NAME")]
-Models = Annotated[
-    list[str] | None, typer.Option("--models", help="Name or glob the key may request; repeatable.")
-]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="Word to group keys by; repeatable.")]
-Limits = Annotated[
-    list[str] | None,
-    typer.Option("--limit", help="`measure/per=max[@glob]`, or the same as a JSON object; repeatable."),
-]
-DefaultEffort = Annotated[
-    str | None, typer.Option("--default-effort", help="Effort where the request and the alias name none.")
-]
-EnforcedEffort = Annotated[
-    str | None, typer.Option("--enforced-effort", help="Effort of every request, whatever it asks for.")
-]
-MaxEffort = Annotated[str | None, typer.Option("--max-effort", help="Highest effort that may be asked for.")]
-Concurrency = Annotated[
-    int | None,
-    typer.Option("--concurrency", min=1, max=100_000, help="Requests in flight at the same time."),
-]
-AccountGroups = Annotated[
-    list[str] | None,
-    typer.Option("--account-group", help="Group of accounts that serves the key; repeatable."),
-]
-Expires = Annotated[
-    str | None,
-    typer.Option("--expires", help="When the key ends: 30d, 2027-01-31 or a moment with its zone."),
-]
 Anyway = Annotated[bool, typer.Option("--anyway", help="Take globs that match nothing here.")]
 
 
 @app.command()
+@taking(Said)
 def create(
+    *,
     name: Name,
-    models: Models = None,
-    tag: Tags = None,
-    limit: Limits = None,
-    default_effort: DefaultEffort = None,
-    enforced_effort: EnforcedEffort = None,
-    max_effort: MaxEffort = None,
-    concurrency: Concurrency = None,
-    account_group: AccountGroups = None,
-    expires: Expires = None,
+    said: Said,
     anyway: Anyway = False,
     save: Annotated[
         bool, typer.Option("--save", help="Also keep the key in `client-key` of the data directory.")
@@ -81,18 +48,7 @@ def create(
         from dragoman.store.clientkeys import KeySpec, described
 
         now = time.time()
-        said = keyspec.Said(
-            models or (),
-            tag or (),
-            limit or (),
-            default_effort,
-            enforced_effort,
-            max_effort,
-            concurrency,
-            expires,
-            account_group or (),
-        )
-        spec = said.over(KeySpec(keyspec.name_of(name)), now)
+        spec = keyspec.over(said, KeySpec(keyspec.name_of(name)), now)
         _refuse_of_file(here, spec.name)
         if save:
             _refuse_kept(here)
@@ -152,17 +108,11 @@ def show(name: Name, as_json: Json = False, config: Config = None, data_dir: Dat
 
 
 @app.command()
+@taking(Said)
 def change(
+    *,
     name: Name,
-    models: Models = None,
-    tag: Tags = None,
-    limit: Limits = None,
-    default_effort: DefaultEffort = None,
-    enforced_effort: EnforcedEffort = None,
-    max_effort: MaxEffort = None,
-    concurrency: Concurrency = None,
-    account_group: AccountGroups = None,
-    expires: Expires = None,
+    said: Said,
     clear: Annotated[
         list[str] | None,
         typer.Option(
@@ -181,21 +131,10 @@ def change(
     async def work(here: Place, store: Store) -> None:
         from dragoman.cli import keyspec
 
-        said = keyspec.Said(
-            models or (),
-            tag or (),
-            limit or (),
-            default_effort,
-            enforced_effort,
-            max_effort,
-            concurrency,
-            expires,
-            account_group or (),
-        )
-        if not clear and said == keyspec.Said():
+        if not clear and said == Said():
             raise Stop("nothing to change was given, see dragoman key change --help", MISUSED)
         present = await _stored(here, store, name)
-        spec = said.over(keyspec.cleared(present.spec, clear or ()), time.time())
+        spec = keyspec.over(said, keyspec.cleared(present.spec, clear or ()), time.time())
         await _replace(here, store, spec, said, anyway=anyway, as_json=as_json)
 
     errand.over_store(config, data_dir, work)
@@ -286,7 +225,7 @@ def limits(
         if set_ or clear:
             present = await _stored(here, store, name)
             wanted = keyspec.read_limits("--set", set_ or ())
-            said = keyspec.Said(limits=set_ or ())
+            said = Said(limits=set_)
             await _replace(
                 here,
                 store,
@@ -400,7 +339,7 @@ async def _refuse_taken(store: Store, name: str) -> None:
 
 
 def _refuse_kept(here: Place) -> None:
-    from dragoman.cli.secret import CLIENT_KEY
+    from dragoman.serving.secret import CLIENT_KEY
 
     if (file := here.data / CLIENT_KEY).exists():
         raise Stop(f"--save: {file} exists already: move it away first")
@@ -408,7 +347,7 @@ def _refuse_kept(here: Place) -> None:
 
 def _keep(here: Place, text: str, *, quiet: bool) -> None:
     """Writes the key's file, 0600. The key was shown before, so nothing is lost when that fails."""
-    from dragoman.cli.secret import CLIENT_KEY, keep
+    from dragoman.serving.secret import CLIENT_KEY, keep
 
     file = here.data / CLIENT_KEY
     if keep(file, text) != text:
@@ -419,7 +358,7 @@ def _keep(here: Place, text: str, *, quiet: bool) -> None:
 
 def _tell_kept(here: Place, hint: str) -> None:
     """Says when the saved key is the one that has just lost its worth."""
-    from dragoman.cli.secret import CLIENT_KEY, read
+    from dragoman.serving.secret import CLIENT_KEY, read
     from dragoman.settings import SettingsError
 
     file = here.data / CLIENT_KEY

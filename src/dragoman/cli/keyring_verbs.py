@@ -48,7 +48,7 @@ def rotate(
 
 async def _of_file(here: Place, file: Path, *, drop_old: bool) -> None:
     from dragoman.cli import ringfile
-    from dragoman.cli.store import opened, ring_texts
+    from dragoman.serving.store import opened, ring_texts
     from dragoman.store import facts
     from dragoman.store.ring import Ring
 
@@ -80,7 +80,7 @@ async def _of_file(here: Place, file: Path, *, drop_old: bool) -> None:
 
 async def _of_variable(here: Place, variable: str) -> None:
     """The variable is the operator's to change; sealing anew is ours."""
-    from dragoman.cli.store import opened, ring_texts
+    from dragoman.serving.store import opened, ring_texts
     from dragoman.store import facts
 
     texts = ring_texts(here.settings, here.data)

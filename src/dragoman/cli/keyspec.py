@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dragoman.budget.limits import Limit, parse_limit
 from dragoman.cli import moments
+from dragoman.cli.keyoptions import Said
 from dragoman.cli.options import MISUSED, Stop
 from dragoman.store.clientkeys import KeySpec
 from dragoman.translate.models import EFFORTS, known_effort
@@ -36,47 +37,33 @@ _SHORT = re.compile(r"(?P<measure>[^/=@]+)/(?P<per>[^/=@]+)=(?P<max>[^@]+)(?:@(?
 _WHOLE = re.compile(r"-?[0-9]+(?:_[0-9]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """The options as they were given; None or empty: not given."""
-
-    models: Sequence[str] = ()
-    tags: Sequence[str] = ()
-    limits: Sequence[str] = ()
-    default_effort: str | None = None
-    enforced_effort: str | None = None
-    max_effort: str | None = None
-    concurrency: int | None = None
-    expires: str | None = None
-    account_groups: Sequence[str] = ()
-
-    def over(self, spec: KeySpec, now: float) -> KeySpec:
-        """The spec with what was said instead of what it had. Raises Stop naming the option."""
-        changes: dict[str, Any] = {}
-        if self.models:
-            changes["models"] = tuple(_texts("--models", self.models, _GLOB))
-        if self.tags:
-            changes["tags"] = tuple(_texts("--tag", self.tags, _NAME))
-        if self.account_groups:
-            changes["account_groups"] = tuple(_texts("--account-group", self.account_groups, _NAME))
-        if self.limits:
-            changes["limits"] = read_limits("--limit", self.limits)
-        for name in ("default_effort", "enforced_effort", "max_effort"):
-            if (word := getattr(self, name)) is not None:
-                changes[name] = _effort("--" + name.replace("_", "-"), word)
-        if self.concurrency is not None:
-            changes["concurrency"] = self.concurrency
-        if self.expires is not None:
-            changes["expires_at"] = moments.end("--expires", self.expires, now)
-        made = replace(spec, **changes)
-        if made.enforced_effort and made.max_effort:
-            rank = EFFORTS.index
-            if rank(made.enforced_effort) > rank(made.max_effort):
-                raise Stop(
-                    f"--enforced-effort {made.enforced_effort}: is above --max-effort {made.max_effort}",
-                    MISUSED,
-                )
-        return made
+def over(said: Said, spec: KeySpec, now: float) -> KeySpec:
+    """The spec with what was said instead of what it had. Raises Stop naming the option."""
+    changes: dict[str, Any] = {}
+    if said.models:
+        changes["models"] = tuple(_texts("--models", said.models, _GLOB))
+    if said.tags:
+        changes["tags"] = tuple(_texts("--tag", said.tags, _NAME))
+    if said.account_groups:
+        changes["account_groups"] = tuple(_texts("--account-group", said.account_groups, _NAME))
+    if said.limits:
+        changes["limits"] = read_limits("--limit", said.limits)
+    for name in ("default_effort", "enforced_effort", "max_effort"):
+        if (word := getattr(said, name)) is not None:
+            changes[name] = _effort("--" + name.replace("_", "-"), word)
+    if said.concurrency is not None:
+        changes["concurrency"] = said.concurrency
+    if said.expires is not None:
+        changes["expires_at"] = moments.end("--expires", said.expires, now)
+    made = replace(spec, **changes)
+    if made.enforced_effort and made.max_effort:
+        rank = EFFORTS.index
+        if rank(made.enforced_effort) > rank(made.max_effort):
+            raise Stop(
+                f"--enforced-effort {made.enforced_effort}: is above --max-effort {made.max_effort}",
+                MISUSED,
+            )
+    return made
 
 
 def name_of(text: str) -> str:

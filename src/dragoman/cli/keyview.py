@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dragoman.budget.limits import Limit, Meter, limit_table
-from dragoman.cli import configured
 from dragoman.cli.moments import iso, shown
 from dragoman.cli.served import CONFIG, DEMO, STORE
+from dragoman.serving import configured
 from dragoman.settings import Key, Settings
 from dragoman.store import usage
 from dragoman.store.clientkeys import ClientKey, KeySpec

@@ -20,8 +20,8 @@ from urllib.parse import quote
 from dragoman.cli import environment, settings_file, shells, tiers
 from dragoman.cli.client import GatewayClient, Reply, Unreachable
 from dragoman.cli.options import MISUSED, Stop
-from dragoman.cli.secret import data_path
 from dragoman.cli.target import ClientKey, base_url, client_key
+from dragoman.serving.secret import data_path
 from dragoman.settings import load
 
 # What a gateway without keys is sent: the client insists on having one.

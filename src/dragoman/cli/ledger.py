@@ -5,7 +5,6 @@ Nothing heavy is imported before a verb runs. A reader of standard output that h
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dragoman.cli.options import MISUSED, NO_STORE, Stop, plainly
+from dragoman.cli import errand
+from dragoman.cli.options import MISUSED, Stop
 from dragoman.cli.past import moment
 
 if TYPE_CHECKING:
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
 
 
 def over_store(
@@ -30,24 +30,17 @@ def over_store(
     *,
     endless: bool = False,
 ) -> None:
-    """Opens the store of this configuration and does the work; failures end the verb with an exit code.
+    """Runs a verb that reads the open store; who reads its output may leave.
 
     `endless` work is done when somebody interrupts it.
     """
-    from dragoman.cli.secret import data_directory
-    from dragoman.cli.store import opened
-    from dragoman.settings import load
-    from dragoman.store.engine import StoreError
 
-    async def run() -> None:
-        async with opened(load(config, {}), data_directory(data_dir), monotonic=time.monotonic) as store:
-            await work(store)
+    async def begin(_: errand.Place, store: Store) -> None:
+        await work(store)
 
-    with plainly(), _output():
+    with _output():
         try:
-            asyncio.run(run())
-        except StoreError as error:
-            raise Stop(str(error), NO_STORE) from None
+            errand.over_store(config, data_dir, begin)
         except KeyboardInterrupt:
             raise typer.Exit(0 if endless else 130) from None
 

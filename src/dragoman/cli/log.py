@@ -11,38 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dragoman.cli.options import Config, DataDir, Stop, plainly
+from dragoman.cli.options import Config, DataDir, Stop, plainly, taking
 
 if TYPE_CHECKING:
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
     from dragoman.store.reading import Filter
 
 app = typer.Typer(no_args_is_help=True, help="Read the request log.")
 
-Key = Annotated[str | None, typer.Option("--key", help="Only this client key, by name.")]
-Model = Annotated[str | None, typer.Option("--model", help="Only this requested model.")]
-Upstream = Annotated[str | None, typer.Option("--upstream-model", help="Only this upstream model.")]
-AccountName = Annotated[str | None, typer.Option("--account", help="Only this account, by name.")]
-Outcome = Annotated[
-    Literal["ok", "refused", "upstream_error", "client_gone", "aborted"] | None,
-    typer.Option("--outcome", help="Only what ended so: ok, refused, upstream_error, client_gone, aborted."),
-]
-Status = Annotated[
-    int | None,
-    typer.Option("--status", min=100, max=599, help="Only this HTTP status."),
-]
-Session = Annotated[str | None, typer.Option("--session", help="Only this session, by its whole hash.")]
-Verdict = Annotated[
-    str | None, typer.Option("--verdict", help="Only this cache verdict, such as hit or tools_changed.")
-]
-Search = Annotated[
-    str | None,
-    typer.Option("--search", help="A request id, six digits of a hash, part of a model, client or error."),
-]
-Since = Annotated[
-    str | None, typer.Option("--since", help="Not before this: 24h or 7d ago, or 2026-07-31T12:00:00Z.")
-]
-Until = Annotated[str | None, typer.Option("--until", help="Before this moment, given in the same way.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON, one ASCII object a line.")]
 
 _POLL_SECONDS = 0.5
@@ -53,17 +29,40 @@ _BLOCK = 500
 class Wanted:
     """The filters as they were typed."""
 
-    key: str | None
-    model: str | None
-    upstream: str | None
-    account: str | None
-    outcome: str | None
-    status: int | None
-    session: str | None
-    verdict: str | None
-    search: str | None
-    since: str | None
-    until: str | None
+    key: Annotated[str | None, typer.Option("--key", help="Only this client key, by name.")] = None
+    model: Annotated[str | None, typer.Option("--model", help="Only this requested model.")] = None
+    upstream_model: Annotated[
+        str | None, typer.Option("--upstream-model", help="Only this upstream model.")
+    ] = None
+    account: Annotated[str | None, typer.Option("--account", help="Only this account, by name.")] = None
+    outcome: Annotated[
+        Literal["ok", "refused", "upstream_error", "client_gone", "aborted"] | None,
+        typer.Option(
+            "--outcome", help="Only what ended so: ok, refused, upstream_error, client_gone, aborted."
+        ),
+    ] = None
+    status: Annotated[
+        int | None,
+        typer.Option("--status", min=100, max=599, help="Only this HTTP status."),
+    ] = None
+    session: Annotated[
+        str | None, typer.Option("--session", help="Only this session, by its whole hash.")
+    ] = None
+    verdict: Annotated[
+        str | None, typer.Option("--verdict", help="Only this cache verdict, such as hit or tools_changed.")
+    ] = None
+    search: Annotated[
+        str | None,
+        typer.Option(
+            "--search", help="A request id, six digits of a hash, part of a model, client or error."
+        ),
+    ] = None
+    since: Annotated[
+        str | None, typer.Option("--since", help="Not before this: 24h or 7d ago, or 2026-07-31T12:00:00Z.")
+    ] = None
+    until: Annotated[
+        str | None, typer.Option("--until", help="Before this moment, given in the same way.")
+    ] = None
 
     def filter(self) -> Filter:
         """What the store is asked for. Raises Stop for a moment that is none."""
@@ -73,7 +72,7 @@ class Wanted:
         return Filter(
             key=self.key,
             requested_model=self.model,
-            upstream_model=self.upstream,
+            upstream_model=self.upstream_model,
             account=self.account,
             outcome=self.outcome,
             status=self.status,
@@ -86,24 +85,16 @@ class Wanted:
 
 
 @app.command()
+@taking(Wanted)
 def tail(
+    *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with every request that ends.")
     ] = False,
     count: Annotated[
         int, typer.Option("--lines", "-n", min=0, max=100_000, help="How many of the newest requests.")
     ] = 20,
-    key: Key = None,
-    model: Model = None,
-    upstream_model: Upstream = None,
-    account: AccountName = None,
-    outcome: Outcome = None,
-    status: Status = None,
-    session: Session = None,
-    verdict: Verdict = None,
-    search: Search = None,
-    since: Since = None,
-    until: Until = None,
+    said: Wanted,
     as_json: JsonLines = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -111,11 +102,8 @@ def tail(
     """Show the newest requests, the newest last."""
     from dragoman.cli.ledger import over_store
 
-    asked = Wanted(
-        key, model, upstream_model, account, outcome, status, session, verdict, search, since, until
-    )
     with plainly():
-        wanted = asked.filter()
+        wanted = said.filter()
     over_store(
         config,
         data_dir,
@@ -140,32 +128,21 @@ def show(
 
 
 @app.command()
+@taking(Wanted)
 def export(
+    *,
     form: Annotated[
         Literal["jsonl", "csv"], typer.Option("--format", help="jsonl: one ASCII object a line; or csv.")
     ] = "jsonl",
-    key: Key = None,
-    model: Model = None,
-    upstream_model: Upstream = None,
-    account: AccountName = None,
-    outcome: Outcome = None,
-    status: Status = None,
-    session: Session = None,
-    verdict: Verdict = None,
-    search: Search = None,
-    since: Since = None,
-    until: Until = None,
+    said: Wanted,
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write all requests to standard output, the oldest first."""
     from dragoman.cli.ledger import over_store
 
-    asked = Wanted(
-        key, model, upstream_model, account, outcome, status, session, verdict, search, since, until
-    )
     with plainly():
-        wanted = asked.filter()
+        wanted = said.filter()
     over_store(config, data_dir, lambda store: _export(store, wanted, form))
 
 

@@ -1,14 +1,16 @@
 """Options that several verbs share, and how a verb ends when it cannot do what was asked.
 
-Typer needs these signatures when the command line is built, so nothing heavy is imported here.
+Typer needs these signatures when the command line is built, so nothing heavy is imported here. Options that
+come in groups are the fields of a dataclass, written once and taken by several verbs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -50,3 +52,34 @@ def plainly() -> Iterator[None]:
     except (Stop, SettingsError) as error:
         typer.echo("\n".join(f"dragoman: {line}" for line in str(error).splitlines()), err=True)
         raise typer.Exit(error.code if isinstance(error, Stop) else MISUSED) from None
+
+
+def taking(group: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a verb the options of a dataclass in the place of its parameter `said`, which gets them all.
+
+    Every field has a default, and an Annotated type that typer understands.
+    """
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(verb, include_extras=True)
+        options = get_type_hints(group, include_extras=True)
+        named = inspect.signature(group).parameters
+        signature: list[inspect.Parameter] = []
+        for name, one in inspect.signature(verb).parameters.items():
+            if name == "said":
+                signature += [named[field].replace(annotation=options[field]) for field in named]
+            else:
+                signature.append(one.replace(annotation=hints[name]))
+        # In their order, whichever has a default: typer calls by name.
+        signature = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature]
+
+        def called(**given: Any) -> None:
+            said = group(**{name: given.pop(name) for name in named})
+            verb(said=said, **given)
+
+        called.__name__, called.__doc__ = verb.__name__, verb.__doc__
+        called.__annotations__ = {one.name: one.annotation for one in signature}
+        called.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+        return called
+
+    return decorate

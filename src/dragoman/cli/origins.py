@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dragoman.cli import configured
-from dragoman.cli.secret import data_path
+from dragoman.serving import configured
+from dragoman.serving.secret import data_path
 from dragoman.settings import PREFIX, Section, Settings, SettingsError, layers, load
 
 HIDDEN = "(set, not shown)"

@@ -16,7 +16,7 @@ from dragoman.cli.options import MISUSED, Config, DataDir, Json, Stop
 if TYPE_CHECKING:
     from dragoman.budget.pricing import Price
     from dragoman.cli.errand import Place
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="Prices of upstream models, in USD per million tokens.")
 
@@ -151,17 +151,18 @@ _PLACES = {"store": "store", "config": "configuration file", "catalogue": "catal
 async def _rows(here: Place, store: Store) -> list[tuple[str, Price | None, str]]:
     """Every override, then what aliases and accounts name; a model without a price is listed as such."""
     from dragoman.cli import served
+    from dragoman.serving import stored
 
-    stored = served.stored_prices(await store.prices.listed())
+    own = stored.prices(await store.prices.listed())
     of_file = served.file_prices(here.settings)
     known = await served.prices(here.settings, store)
     rows: list[tuple[str, Price | None, str]] = [
-        *((model, price, served.STORE) for model, price in stored.items()),
-        *((model, price, served.CONFIG) for model, price in of_file.items() if model not in stored),
+        *((model, price, served.STORE) for model, price in own.items()),
+        *((model, price, served.CONFIG) for model, price in of_file.items() if model not in own),
     ]
     what = await served.served(here.settings, store)
     named = {alias.model for alias in what.aliases} | set(what.listed or ())
-    for model in sorted(named - set(stored) - set(of_file)):
+    for model in sorted(named - set(own) - set(of_file)):
         price = known.upstream(model)
         rows.append((model, price, "" if price is None else price.source))
     return rows

@@ -16,12 +16,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dragoman.cli import banner, origins
-from dragoman.cli.assembly import Assembly, assemble, tracer_of
-from dragoman.cli.configured import is_loopback, of_variable
-from dragoman.cli.secret import data_directory
-from dragoman.cli.start import Start, resolve
-from dragoman.cli.store import Store, opened
-from dragoman.cli.succession import Offer, Predecessor, TakeoverFailed, predecessor
+from dragoman.serving.assembly import Assembly, assemble, tracer_of
+from dragoman.serving.configured import is_loopback, of_variable
+from dragoman.serving.secret import data_directory
+from dragoman.serving.start import Start, resolve
+from dragoman.serving.store import Store, opened
+from dragoman.serving.succession import Offer, Predecessor, TakeoverFailed, predecessor
 from dragoman.settings import Settings, SettingsError, load
 from dragoman.store import journal
 from dragoman.store.clientkeys import StoreConflict

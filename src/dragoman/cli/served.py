@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dragoman.budget.limits import Limit
-from dragoman.budget.pricing import Price, Prices, parse_price
-from dragoman.cli import configured
+from dragoman.budget.pricing import Price, Prices
 from dragoman.cli.options import MISUSED, Stop
+from dragoman.serving import configured, stored
 from dragoman.settings import Settings
 from dragoman.translate import scope
-from dragoman.translate.models import Alias, parse_aliases
-from dragoman.wire.errors import Refused
+from dragoman.translate.models import Alias
 
 if TYPE_CHECKING:
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
 
-STORE, CONFIG, DEMO = "store", "config", "demo"
+STORE, CONFIG, DEMO = stored.STORE, "config", "demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,7 @@ class Served:
 
 async def served(settings: Settings, store: Store) -> Served:
     """The store's aliases before the file's: among equals the store's counts."""
-    rows: list[tuple[Alias, str]] = []
-    for name, target in (await store.aliases.listed()).items():
-        try:
-            rows += [(alias, STORE) for alias in parse_aliases({name: target})]
-        except Refused:  # written by another version; the gateway leaves it out too
-            continue
+    rows = [(alias, STORE) for alias in stored.aliases(await store.aliases.listed())]
     accounts: dict[str, Sequence[str] | None] = {row.name: row.models for row in settings.accounts}
     for one in await store.accounts.listed():
         accounts.setdefault(one.name, one.models)
@@ -96,22 +90,11 @@ def file_prices(settings: Settings) -> dict[str, Price]:
     return {model: configured.price(model, table) for model, table in settings.prices.items()}
 
 
-def stored_prices(rates: Mapping[str, Mapping[str, Any]]) -> dict[str, Price]:
-    """The store's overrides; what this version cannot read is left out, as the gateway does."""
-    found = {}
-    for model, table in rates.items():
-        try:
-            found[model] = parse_price(model, table, STORE)
-        except ValueError:
-            continue
-    return found
-
-
 async def prices(settings: Settings, store: Store) -> Prices:
     """What models cost: the store's word, the file's, the catalogue's."""
     from dragoman.store.catalogue import Catalogue
 
-    return Prices(Catalogue(), stored_prices(await store.prices.listed()), file_prices(settings))
+    return Prices(Catalogue(), stored.prices(await store.prices.listed()), file_prices(settings))
 
 
 def check_globs(option: str, globs: Iterable[str], here: Served) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from dragoman.cli.configured import fit, is_demo, is_loopback, of_variable, secret_of
-from dragoman.cli.secret import CLIENT_KEY, DEMO_KEY, read
+from dragoman.serving.configured import fit, is_demo, is_loopback, of_variable, secret_of
+from dragoman.serving.secret import CLIENT_KEY, DEMO_KEY, read
 from dragoman.settings import Settings, SettingsError
 
 KEY_VARIABLE = "DRAGOMAN_KEY"

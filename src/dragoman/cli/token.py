@@ -16,7 +16,7 @@ from dragoman.cli.options import MISUSED, Config, DataDir, Json, Stop
 
 if TYPE_CHECKING:
     from dragoman.cli.errand import Place
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
     from dragoman.store.tokens import Token
 
 app = typer.Typer(no_args_is_help=True, help="Tokens of the admin API.")

@@ -11,7 +11,7 @@ import typer
 from dragoman.cli.options import Config, DataDir, Json, plainly
 
 if TYPE_CHECKING:
-    from dragoman.cli.store import Store
+    from dragoman.serving.store import Store
     from dragoman.store.series import Bucket, Dimension
 
 By = Literal["model", "upstream-model", "key", "account", "outcome"]

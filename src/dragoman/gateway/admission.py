@@ -31,16 +31,6 @@ class Prices(Protocol):
     def anthropic(self, requested: str) -> Price | None: ...
 
 
-class Unpriced:
-    """Knows no price at all."""
-
-    def upstream(self, model: str) -> Price | None:
-        return None
-
-    def anthropic(self, requested: str) -> Price | None:
-        return None
-
-
 class Pass:
     """What one admitted request holds of its key. `settle` is effective once."""
 

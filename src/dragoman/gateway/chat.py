@@ -12,7 +12,8 @@ from typing import Any
 
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
-from dragoman.gateway.translated import TranslatedTurn, admitted, one_text
+from dragoman.gateway.translated import TranslatedTurn, one_text
+from dragoman.gateway.turn import admitted
 from dragoman.translate.chat import failure as failures
 from dragoman.translate.chat.fold import ChatFold
 from dragoman.translate.chat.plan import ChatContext, ChatPlan

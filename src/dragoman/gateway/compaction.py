@@ -12,7 +12,8 @@ from typing import Any
 from dragoman.cache.prefix import Prefix
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
-from dragoman.gateway.responses import ResponsesTurn, resolved
+from dragoman.gateway.responses import ResponsesTurn
+from dragoman.gateway.turn import admitted
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.plan import Target
 
@@ -44,8 +45,8 @@ class Compaction:
         row: Row,
     ) -> CompactionTurn:
         """Judges model access and finds out who is speaking. Raises Refused."""
-        resolution = resolved(house, principal, request, row)
-        return CompactionTurn(house, principal, headers, request, row, resolution.model, resolution.effort)
+        resolution = admitted(house, principal, request["model"], row)
+        return CompactionTurn(house, principal, headers, request, row, resolution)
 
 
 class CompactionTurn(ResponsesTurn):
@@ -53,9 +54,8 @@ class CompactionTurn(ResponsesTurn):
 
     suffix = "/compact"
 
-    def bounds(self) -> tuple[int, int | None]:
-        """The model's window; how much comes back is the upstream's to say."""
-        return super().bounds()[0], None
+    def _output_limit(self) -> int | None:
+        return None  # how much comes back is the upstream's to say
 
     def _shaped(self, body: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in body.items() if name in _FIELDS}
@@ -65,7 +65,5 @@ class CompactionTurn(ResponsesTurn):
             return "model", "the accounts that serve this model offer no compaction"
         return super()._misfit(account, target)
 
-    def _remember(
-        self, prefix: Prefix, account: Account, row: Row, usage: usages.Usage, identity: str
-    ) -> None:
+    def _remember(self, prefix: Prefix, account: Account, row: Row, usage: usages.Usage, name: str) -> None:
         """The conversation goes on from the short form: this prompt is nothing to compare it with."""

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dragoman.gateway.beside import Beside
+
 LOOK_SECONDS = 10.0
 
 
@@ -42,7 +44,7 @@ def lost(held: Sequence[Held]) -> list[Held]:
     return found + unknown[: min(len(unknown), max(0, len(calls) - places))]
 
 
-class Janitor:
+class Janitor(Beside):
     """The job of one process. `open_leases` are those of the moment; `told` gets what a look gave back.
 
     `found` counts all of them since the start: anything but 0 is a fault of this gateway.
@@ -59,7 +61,6 @@ class Janitor:
         self._told = told
         self._seconds = seconds
         self._suspects: list[object] = []
-        self._task: asyncio.Task[None] | None = None
         self.found = 0
 
     def look(self) -> list[Held]:
@@ -76,17 +77,6 @@ class Janitor:
             self.found += len(sure)
             self._told(sure)
         return sure
-
-    def start(self) -> None:
-        """Looks again and again until `stop`."""
-        self._task = asyncio.ensure_future(self._loop())
-
-    async def stop(self) -> None:
-        """Ends the job."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
 
     async def _loop(self) -> None:
         while True:

@@ -13,7 +13,8 @@ from typing import Any
 from dragoman.cache import verdict as verdicts
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
-from dragoman.gateway.translated import BYTES_PER_TOKEN, TranslatedTurn, admitted, one_text
+from dragoman.gateway.translated import BYTES_PER_TOKEN, TranslatedTurn, one_text
+from dragoman.gateway.turn import admitted
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.failure import UpstreamFailure
@@ -141,7 +142,7 @@ class MessagesTurn(TranslatedTurn[Plan]):
         diagnosis = None
         if asked and previous is not None and self._prefix is not None:
             before = house.turns.named(self._principal.tenant, previous)
-            now = self._sent(self._prefix, account)
+            now = self._sent(self._message_id, self._prefix, account)
             diagnosis = verdicts.diagnostics(previous, before, now, self._contract)
         return AnswerContext(
             message_id=self._message_id,

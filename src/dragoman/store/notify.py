@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from dragoman.gateway.beside import Beside
 from dragoman.store.engine import Database
 from dragoman.store.facts import CHANNEL
 
@@ -19,7 +20,7 @@ ALIVE_SECONDS = 30.0
 _ANSWER_SECONDS = 10.0
 
 
-class Listener:
+class Listener(Beside):
     """Calls `heard` for every change, and whenever it begins to listen: something may have been missed."""
 
     def __init__(
@@ -28,20 +29,12 @@ class Listener:
         self._database = database
         self._heard = heard
         self._retry = retry_seconds
-        self._task: asyncio.Task[None] | None = None
         self.listening = False
 
     def start(self) -> None:
         """Listens until `stop`, over every break of the connection."""
         if self._database.dialect == "postgresql":
-            self._task = asyncio.ensure_future(self._loop())
-
-    async def stop(self) -> None:
-        """Ends the connection."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+            super().start()
 
     async def _loop(self) -> None:
         while True:

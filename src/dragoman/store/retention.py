@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from sqlalchemy import delete, select
 
+from dragoman.gateway.beside import Beside
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.tables import requests
 
@@ -22,7 +23,7 @@ FIRST_SECONDS = 60.0
 DAY = 86_400
 
 
-class Retention:
+class Retention(Beside):
     """The job of one process; several processes do not wait for each other.
 
     `now` in epoch seconds. `removed` gets the count of every sweep that removed something, `failed` the
@@ -49,7 +50,6 @@ class Retention:
         self._first = first_seconds
         self._every = every_seconds
         self._pause = pause_seconds
-        self._task: asyncio.Task[None] | None = None
 
     async def sweep(self) -> int:
         """Removes everything that is too old now; returns how many rows. Raises StoreError."""
@@ -67,14 +67,7 @@ class Retention:
     def start(self) -> None:
         """Sweeps again and again until `stop`; with 0 days there is nothing to do."""
         if self._days > 0:
-            self._task = asyncio.ensure_future(self._loop())
-
-    async def stop(self) -> None:
-        """Ends the job; a batch that was begun is undone."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+            super().start()
 
     async def _loop(self) -> None:
         await asyncio.sleep(self._first)

@@ -17,6 +17,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.budget.limits import Amounts, Limit, Meters
+from dragoman.gateway.beside import Beside
 from dragoman.store import usage
 from dragoman.store.engine import Database, StoreError, clock, insertion
 from dragoman.store.rows import HOUR, counted
@@ -49,7 +50,7 @@ class _Mark:
     own: dict[Cell, Amounts] = field(default_factory=dict)
 
 
-class Sharing:
+class Sharing(Beside):
     """Shares the limits of one process. `limits` are its meters by key, `boot` its own name.
 
     `looked` is told after every look that worked, `failed` why one did not. It must be the writer's witness
@@ -82,7 +83,6 @@ class Sharing:
         self._looks = 0
         self._over = False
         self._last_good = 0.0
-        self._task: asyncio.Task[None] | None = None
         self.peers = 0
 
     # -- the writer's witness ------------------------------------------------------------------------------
@@ -156,17 +156,10 @@ class Sharing:
         if self._looks % _WIDE == 0:
             await self._forget()
 
-    def start(self) -> None:
-        """Looks again and again until `stop`."""
-        self._task = asyncio.ensure_future(self._loop())
-
     async def stop(self) -> None:
         """Ends, and tells the others that nothing is held here any more."""
-        if self._task is None:
+        if not await self._end():
             return
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        self._task = None
         self._over = True
         try:
             async with self._database.write() as connection:

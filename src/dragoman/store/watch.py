@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dragoman.gateway.beside import Beside
 from dragoman.store import accounts, clientkeys, facts, names
 from dragoman.store.accounts import StoredAccount
 from dragoman.store.clientkeys import ClientKey
@@ -39,7 +40,7 @@ class Snapshot:
     keyed: bool = False
 
 
-class Watch:
+class Watch(Beside):
     """Reads the store for one process.
 
     `changed` makes a new snapshot effective, `answered` is called after every reading that worked, `failed`
@@ -65,7 +66,6 @@ class Watch:
         self._revision = -1
         self._looking = asyncio.Lock()
         self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     async def look(self) -> None:
         """Reads once. Raises StoreError."""
@@ -90,17 +90,6 @@ class Watch:
     def wake(self) -> None:
         """Something has changed: looks at once instead of at its time."""
         self._woken.set()
-
-    def start(self) -> None:
-        """Looks again and again until `stop`."""
-        self._task = asyncio.ensure_future(self._loop())
-
-    async def stop(self) -> None:
-        """Ends the loop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
 
     async def _loop(self) -> None:
         while True:

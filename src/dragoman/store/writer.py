@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dragoman.gateway.beside import Beside
 from dragoman.gateway.ports import Row, StoreFigures
 from dragoman.store import clientkeys, rows
 from dragoman.store.engine import Database, StoreError
@@ -41,7 +42,7 @@ class Witness(Protocol):
     def stored(self, batch: Sequence[dict[str, Any]], refused: Sequence[dict[str, Any]]) -> None: ...
 
 
-class Writer:
+class Writer(Beside):
     """Implements the gateway's Ledger port over a database and a journal. `monotonic` in seconds."""
 
     def __init__(
@@ -62,7 +63,6 @@ class Writer:
         self._count = 0
         self._news = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
         self._last_sync = monotonic()
         self._used: dict[str, float] = {}
         self._told: dict[str, float] = {}
@@ -101,16 +101,9 @@ class Writer:
             self._used[row.key] = row.time
         self._news.set()
 
-    def start(self) -> None:
-        """Begins writing."""
-        self._task = asyncio.ensure_future(self._loop())
-
     async def stop(self, seconds: float = 10.0) -> None:
         """Writes what waits, for at most `seconds`; what remains is in the journal for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        await self._end()
         try:
             async with asyncio.timeout(seconds):
                 await self.flush()

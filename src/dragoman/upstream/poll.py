@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dragoman.gateway.beside import Beside
 from dragoman.gateway.ports import UpstreamError
 from dragoman.translate.messages.failure import UpstreamFailure
 from dragoman.upstream.chatgpt import Backend, Page
@@ -35,7 +36,7 @@ class _Turn:
     etag: str | None = None
 
 
-class Poller:
+class Poller(Beside):
     """Asks in turn, one page at a time.
 
     names   the accounts that can be asked now
@@ -66,18 +67,6 @@ class Poller:
         self._tick = tick
         self._turns: dict[str, _Turn] = {}
         self._told: set[tuple[str, str]] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Asks until `stop`; everybody at once to begin with."""
-        self._task = asyncio.ensure_future(self._loop())
-
-    async def stop(self) -> None:
-        """Ends; a page that is under way is given up."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
 
     async def _loop(self) -> None:
         while True:

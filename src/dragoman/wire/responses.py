@@ -40,9 +40,6 @@ class InputFile(TypedDict):
     prompt_cache_breakpoint: NotRequired[Breakpoint]
 
 
-InputPart = InputText | InputImage | InputFile
-
-
 class OutputText(TypedDict):
     type: Literal["output_text"]
     text: str

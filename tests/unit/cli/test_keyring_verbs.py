@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from dragoman.cli import ringfile
-from dragoman.cli.store import Store, opened
 from dragoman.gateway.credentials import digest
+from dragoman.serving.store import Store, opened
 from dragoman.settings import load
 from dragoman.store import clientkeys, facts
 from dragoman.store.facts import Facts

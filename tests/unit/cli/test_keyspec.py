@@ -6,7 +6,7 @@ import pytest
 
 from dragoman.budget.limits import Limit
 from dragoman.cli import keyspec
-from dragoman.cli.keyspec import Said
+from dragoman.cli.keyoptions import Said
 from dragoman.cli.options import MISUSED, Stop
 from dragoman.store.clientkeys import KeySpec
 
@@ -16,9 +16,9 @@ BASE = KeySpec(
 
 
 def test_only_what_is_said_changes() -> None:
-    assert Said().over(BASE, 0.0) == BASE
+    assert keyspec.over(Said(), BASE, 0.0) == BASE
     said = Said(models=["a", " b ", "a"], tags=["x"], default_effort="MEDIUM", concurrency=5, expires="1d")
-    made = said.over(BASE, 0.0)
+    made = keyspec.over(said, BASE, 0.0)
     assert made == KeySpec(
         "laptop", ("x",), ("a", "b"), "medium", None, "high", 5, 86_400.0, (Limit("requests", "day", 1),)
     )
@@ -102,4 +102,4 @@ def test_a_name_is_short_and_printable(name: str) -> None:
 )
 def test_a_wrong_value_names_its_option(said: Said, why: str) -> None:
     with pytest.raises(Stop, match=why):
-        said.over(BASE, 0.0)
+        keyspec.over(said, BASE, 0.0)

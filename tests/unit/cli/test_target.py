@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli.secret import keep
 from dragoman.cli.target import base_url, client_key
+from dragoman.serving.secret import keep
 from dragoman.settings import Settings, SettingsError
 
 ACCOUNT = {"name": "a", "api_key": "sk-upstream"}

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dragoman.cli.__main__ import application
-from dragoman.cli.store import Store, opened
+from dragoman.serving.store import Store, opened
 from dragoman.settings import load
 from dragoman.store import audit
 from dragoman.store.people import People

@@ -10,7 +10,7 @@ from dragoman.gateway.chat import ChatCompletions
 from dragoman.gateway.dialects import Dialect
 from dragoman.gateway.messages import Messages
 from dragoman.gateway.ports import Account
-from dragoman.gateway.translated import DISTRUSTED, IGNORED
+from dragoman.gateway.turn import DISTRUSTED, IGNORED
 from dragoman.translate.models import Alias
 from dragoman.wire import jsonio
 from tests.support.turns import ACCOUNT, admit, house, row

@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 
 from dragoman import __version__
 from dragoman.cli.client import Reply, Unreachable, call, opener, parsed
-from dragoman.cli.configured import is_loopback, login_of, secret_of
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
+from dragoman.serving.configured import is_loopback, login_of, secret_of
 from dragoman.settings import Account, Settings, SettingsError
 from dragoman.wire import address
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dragoman.cli import configured
 from dragoman.cli.doctor import accounts, caching, place, port, shell, stored, streaming
 from dragoman.cli.doctor.findings import Finding
 from dragoman.cli.doctor.visit import Visit
-from dragoman.cli.secret import data_path
 from dragoman.cli.target import ClientKey, base_url, client_key
+from dragoman.serving import configured
+from dragoman.serving.secret import data_path
 from dragoman.settings import Settings, SettingsError, load
 
 Check = Callable[[Visit], Iterable[Finding]]

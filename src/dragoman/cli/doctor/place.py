@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dragoman.cli import configured
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
+from dragoman.serving import configured
 from dragoman.settings import SettingsError
 
 _SHOWN = 5

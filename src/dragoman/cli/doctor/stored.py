@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dragoman.cli.configured import is_demo, is_loopback
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
+from dragoman.serving.configured import is_demo, is_loopback
 from dragoman.settings import Settings
 
 

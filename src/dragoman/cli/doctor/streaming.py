@@ -12,8 +12,8 @@ from typing import Any
 
 from dragoman.cli.client import Unreachable
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
-from dragoman.cli.doctor.question import QUESTION
 from dragoman.cli.doctor.visit import Visit
+from dragoman.serving.question import QUESTION
 
 SECONDS = 60.0
 # Below this an answer is too short to tell anything.

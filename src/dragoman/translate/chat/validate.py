@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dragoman.translate.chat.valid_messages import check_message
+from dragoman.translate.effort_fields import check_asked_effort
 from dragoman.translate.flaw import (
     Flaw,
     check_between,
@@ -23,7 +24,6 @@ from dragoman.translate.flaw import (
     check_whole,
     check_word,
 )
-from dragoman.translate.models import EFFORTS, known_effort
 from dragoman.wire.errors import invalid
 
 Request = Mapping[str, Any]
@@ -216,22 +216,9 @@ def _check_schema(described: Mapping[str, Any]) -> None:
 
 
 def _check_effort(request: Request) -> None:
-    reasoning = check_optional(request, "reasoning", dict, "an object") or {}
-    try:
-        _check_level(reasoning, "effort")
-        check_optional(reasoning, "summary", str, "a string")
-    except Flaw as flaw:
-        raise flaw.under("reasoning") from None
-    _check_level(request, "reasoning_effort")
-    _check_level(request, "reasoningEffort")
+    check_asked_effort(request)
     check_optional(request, "include_reasoning", bool, "a boolean")
     check_word(request, "verbosity", ("low", "medium", "high"))
-
-
-def _check_level(holder: Mapping[str, Any], name: str) -> None:
-    effort = check_optional(holder, name, str, "a string")
-    if effort is not None and effort.strip() and known_effort(effort) is None:
-        raise Flaw(name, f"must be one of {', '.join(EFFORTS)}")
 
 
 def _check_elsewhere(request: Request) -> None:

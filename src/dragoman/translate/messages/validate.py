@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dragoman.translate.effort_fields import check_asked_effort, check_effort
 from dragoman.translate.flaw import (
     Flaw,
     check_between,
@@ -24,7 +25,6 @@ from dragoman.translate.flaw import (
 from dragoman.translate.messages.effort import BUDGET_LEAST
 from dragoman.translate.messages.valid_content import Content
 from dragoman.translate.messages.valid_tools import check_choice, check_server, check_tool
-from dragoman.translate.models import EFFORTS, known_effort
 from dragoman.wire.errors import invalid
 
 MOST_MESSAGES = 100_000
@@ -144,7 +144,7 @@ def _check_thinking(request: Request) -> None:
 def _check_output(request: Request) -> None:
     config = check_optional(request, "output_config", dict, "an object") or {}
     try:
-        _check_effort(config, "effort")
+        check_effort(config, "effort")
         _check_format(config, "format")
         check_optional(config, "task_budget", dict, "an object")
     except Flaw as flaw:
@@ -162,21 +162,8 @@ def _check_format(holder: Mapping[str, Any], name: str) -> None:
         raise Flaw(f"{name}.schema", "must be an object")
 
 
-def _check_effort(holder: Mapping[str, Any], name: str) -> None:
-    effort = check_optional(holder, name, str, "a string")
-    if effort is not None and effort.strip() and known_effort(effort) is None:
-        raise Flaw(name, f"must be one of {', '.join(EFFORTS)}")
-
-
 def _check_aliases(request: Request) -> None:
-    reasoning = check_optional(request, "reasoning", dict, "an object") or {}
-    try:
-        _check_effort(reasoning, "effort")
-        check_optional(reasoning, "summary", str, "a string")
-    except Flaw as flaw:
-        raise flaw.under("reasoning") from None
-    _check_effort(request, "reasoning_effort")
-    _check_effort(request, "reasoningEffort")
+    check_asked_effort(request)
     check_optional(request, "prompt_cache_retention", str, "a string")
     check_optional(request, "promptCacheRetention", str, "a string")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dragoman.translate.effort_fields import check_effort
 from dragoman.translate.flaw import (
     Flaw,
     check_list,
@@ -19,7 +20,6 @@ from dragoman.translate.flaw import (
     check_text,
     check_whole,
 )
-from dragoman.translate.models import EFFORTS, known_effort
 from dragoman.wire.errors import Failure, Kind, Refused, invalid
 
 Request = Mapping[str, Any]
@@ -169,13 +169,10 @@ def _check_tools(request: Request) -> None:
 
 
 def _check_effort(request: Request) -> None:
-    effort = (request.get("reasoning") or {}).get("effort")
-    if effort is None:
-        return
-    if not isinstance(effort, str):
-        raise Flaw("reasoning.effort", "must be a string")
-    if effort.strip() and known_effort(effort) is None:
-        raise Flaw("reasoning.effort", f"must be one of {', '.join(EFFORTS)}")
+    try:
+        check_effort(request.get("reasoning") or {}, "effort")
+    except Flaw as flaw:
+        raise flaw.under("reasoning") from None
 
 
 def _check_limit(request: Request) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from dragoman.cli.doctor import stored
 from dragoman.cli.doctor.visit import Visit
-from dragoman.cli.store import opened
+from dragoman.serving.store import opened
 from dragoman.settings import Settings
 from dragoman.store.clientkeys import KeySpec
 from dragoman.store.journal import Journal

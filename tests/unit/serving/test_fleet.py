@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from dragoman.cli.fleet import Fleet
-from dragoman.cli.kept import KeptTokens
 from dragoman.onboarding.intake import credentials_of, login_from
+from dragoman.serving.fleet import Fleet
+from dragoman.serving.kept import KeptTokens
 from dragoman.store.accounts import Accounts, AccountSpec, Credentials, StoredAccount
 from dragoman.store.engine import Database
 from dragoman.store.ring import Ring

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from dragoman.gateway.beside import Beside
 from dragoman.routing.pins import Kept
 from dragoman.routing.pool import Heard, Pool
 from dragoman.routing.quota import Window
@@ -28,7 +29,7 @@ PIN_DAYS = 2.0
 _PRUNE_EVERY = 7200  # in looks: an hour
 
 
-class PoolState:
+class PoolState(Beside):
     """Keeps one pool equal to the store. `steady` gives epoch seconds that never jump.
 
     id_of   the store's name of an account's quotas
@@ -59,7 +60,6 @@ class PoolState:
         self._failed = failed
         self._seconds = seconds
         self._looks = 0
-        self._task: asyncio.Task[None] | None = None
         # What was said last of an account and a model, and when: nothing is taken in twice, nor one's own.
         self._said: dict[tuple[str, str], float] = {}
         # What could not be written yet.
@@ -69,16 +69,9 @@ class PoolState:
         """Takes over everything that is kept. Raises StoreDown."""
         await self._take(None)
 
-    def start(self) -> None:
-        """Writes, and where others write reads, until `stop`."""
-        self._task = asyncio.ensure_future(self._loop())
-
     async def stop(self) -> None:
         """Writes what is left and ends."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        if await self._end():
             with contextlib.suppress(StoreError):
                 await self._write()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.cli.succession import NAME, Offer, Predecessor, TakeoverFailed, predecessor
+from dragoman.serving.succession import NAME, Offer, Predecessor, TakeoverFailed, predecessor
 from dragoman.web.door import listen
 
 WAIT = 30.0

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from dragoman.cli.fleet import Fleet
-from dragoman.cli.kept import KeptTokens
-from dragoman.cli.verdicts import Verdicts
 from dragoman.routing.pool import Member, Outcome, Pool
+from dragoman.serving.fleet import Fleet
+from dragoman.serving.kept import KeptTokens
+from dragoman.serving.verdicts import Verdicts
 from dragoman.store.accounts import Accounts
 from dragoman.store.engine import StoreDown
 from dragoman.translate.messages.causes import Cause, UpstreamFailure

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dragoman import __version__
-from dragoman.cli.kept import KeptTokens
-from dragoman.cli.store import Store
+from dragoman.serving.kept import KeptTokens
+from dragoman.serving.store import Store
 from dragoman.settings import Settings
 from dragoman.upstream.accounts import StaticAccount, road_of
 from dragoman.upstream.calls import Calls

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli.configured import is_loopback, problems
+from dragoman.serving.configured import is_loopback, problems
 from dragoman.settings import Settings
 
 

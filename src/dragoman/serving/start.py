@@ -13,10 +13,10 @@ from typing import Any
 
 from dragoman.budget.limits import Limit
 from dragoman.budget.pricing import Price
-from dragoman.cli import configured
-from dragoman.cli.secret import DEMO_KEY, keep, new_key
-from dragoman.cli.store import ring_texts
 from dragoman.gateway.ports import Principal
+from dragoman.serving import configured
+from dragoman.serving.secret import DEMO_KEY, keep, new_key
+from dragoman.serving.store import ring_texts
 from dragoman.settings import Key, Settings
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dragoman.cli.secret import keep
+from dragoman.serving.secret import keep
 from dragoman.settings import Settings, SettingsError
 from dragoman.store import facts, migrate
 from dragoman.store.accounts import Accounts

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from dragoman.cli.fleet import Fleet
-from dragoman.cli.kept import KeptTokens
+from dragoman.gateway.beside import Beside
 from dragoman.routing.pool import Pool
+from dragoman.serving.fleet import Fleet
+from dragoman.serving.kept import KeptTokens
 from dragoman.store.accounts import Accounts, Status
 from dragoman.store.engine import StoreError
 from dragoman.upstream.oauth import Problem, Trouble
@@ -24,7 +25,7 @@ _SAID: dict[Status, Problem] = {
 }
 
 
-class Verdicts:
+class Verdicts(Beside):
     """Follows one pool. `steady` gives epoch seconds that never jump."""
 
     def __init__(
@@ -42,18 +43,6 @@ class Verdicts:
         self._kept = kept
         self._steady = steady
         self._seconds = seconds
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Looks again and again until `stop`."""
-        self._task = asyncio.ensure_future(self._loop())
-
-    async def stop(self) -> None:
-        """Ends the loop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
 
     async def look(self) -> None:
         """Writes what is new. Raises StoreError."""

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dragoman.budget.limits import Limit, Meters
-from dragoman.budget.pricing import Price, Prices, parse_price
-from dragoman.cli.fleet import Fleet
-from dragoman.cli.store import Store
+from dragoman.budget.pricing import Price, Prices
 from dragoman.gateway.house import House
 from dragoman.gateway.known import KnownKeys
 from dragoman.gateway.ports import Principal
+from dragoman.serving import stored
+from dragoman.serving.fleet import Fleet
+from dragoman.serving.store import Store
 from dragoman.store import usage
 from dragoman.store.clientkeys import ClientKey
 from dragoman.store.sharing import Sharing
 from dragoman.store.watch import Snapshot
-from dragoman.translate.models import Alias, parse_aliases
-from dragoman.wire.errors import Refused
 
 
 class Current:
@@ -66,12 +65,12 @@ class Current:
             self._house.simulated = self._fleet.simulated
         # The demo's aliases are for its simulator alone.
         file = () if self._demo_aliases and not self._house.simulated else self._file_aliases
-        self._house.aliases = (*_aliases(snapshot.aliases), *file)
-        self._prices.replace(_prices(snapshot.prices), self._file_prices)
+        self._house.aliases = (*stored.aliases(snapshot.aliases), *file)
+        self._prices.replace(stored.prices(snapshot.prices), self._file_prices)
 
-    async def _limit(self, stored: Mapping[str, tuple[Limit, ...]]) -> None:
+    async def _limit(self, kept: Mapping[str, tuple[Limit, ...]]) -> None:
         admission = self._house.admission
-        wanted = {name: limits for name, limits in {**stored, **self._fixed}.items() if limits}
+        wanted = {name: limits for name, limits in {**kept, **self._fixed}.items() if limits}
         limits = {name: admission.keys.get(name) or Meters() for name in wanted}
         fresh = [
             (name, limit)
@@ -116,24 +115,3 @@ def _principal(key: ClientKey, until: float | None) -> Principal:
         min(ends) if ends else None,
         None if spec.account_groups is None else frozenset(spec.account_groups),
     )
-
-
-def _aliases(stored: Mapping[str, str]) -> tuple[Alias, ...]:
-    """The store's aliases; one that cannot be read (an older version wrote it) is left out, not the rest."""
-    found: list[Alias] = []
-    for name, target in stored.items():
-        try:
-            found += parse_aliases({name: target})
-        except Refused:
-            continue
-    return tuple(found)
-
-
-def _prices(stored: Mapping[str, Mapping[str, object]]) -> dict[str, Price]:
-    found: dict[str, Price] = {}
-    for model, rates in stored.items():
-        try:
-            found[model] = parse_price(model, rates, "store")
-        except ValueError:
-            continue
-    return found

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dragoman.cli.kept import KeptTokens
 from dragoman.gateway.ports import Account
 from dragoman.onboarding.intake import credentials_of, seat_of
 from dragoman.routing.pool import Member
+from dragoman.serving.kept import KeptTokens
 from dragoman.store.accounts import Accounts, Credentials, StoredAccount
 from dragoman.store.engine import StoreError
 from dragoman.upstream.accounts import StaticAccount, account_of, member_of, road_of

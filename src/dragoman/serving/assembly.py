@@ -19,18 +19,6 @@ from urllib.parse import urlsplit
 from dragoman import __version__
 from dragoman.budget.pricing import Prices
 from dragoman.cache.recall import Recall
-from dragoman.cli import configured
-from dragoman.cli.configured import static_account
-from dragoman.cli.current import Current
-from dragoman.cli.doctor.question import DEMO_RULES
-from dragoman.cli.fleet import Fleet
-from dragoman.cli.leases import janitor
-from dragoman.cli.logins import Logins, logins, user_agent
-from dragoman.cli.observing import Observing
-from dragoman.cli.poolstate import PoolState
-from dragoman.cli.start import Start
-from dragoman.cli.store import Store
-from dragoman.cli.verdicts import Verdicts
 from dragoman.gateway.admission import Admission
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.house import House
@@ -40,6 +28,18 @@ from dragoman.gateway.ports import Accounts, Ledger, Upstream
 from dragoman.onboarding.intake import Configured
 from dragoman.onboarding.probe import Prober
 from dragoman.routing.pool import Pool
+from dragoman.serving import configured
+from dragoman.serving.configured import static_account
+from dragoman.serving.current import Current
+from dragoman.serving.fleet import Fleet
+from dragoman.serving.leases import janitor
+from dragoman.serving.logins import Logins, logins, user_agent
+from dragoman.serving.observing import Observing
+from dragoman.serving.poolstate import PoolState
+from dragoman.serving.question import DEMO_RULES
+from dragoman.serving.start import Start
+from dragoman.serving.store import Store
+from dragoman.serving.verdicts import Verdicts
 from dragoman.settings import Settings, SettingsError
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.budget.limits import Limit, parse_limit
 from dragoman.budget.pricing import Price, parse_price
-from dragoman.cli.secret import read
+from dragoman.serving.secret import read
 from dragoman.settings import Account, Key, Secret, Settings, SettingsError, sendable
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.wire.errors import Refused

@@ -12,8 +12,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from dragoman.cli.store import Store
 from dragoman.onboarding.intake import credentials_of, login_from
+from dragoman.serving.store import Store
 from dragoman.store.accounts import AccountSpec, Status, StoredAccount
 from dragoman.store.claims import claim
 from dragoman.upstream.authfile import Login

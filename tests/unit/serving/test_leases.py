@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 
-from dragoman.cli.leases import janitor
 from dragoman.gateway.flow import Gate
 from dragoman.routing.pool import Member, Pool
+from dragoman.serving.leases import janitor
 from dragoman.store.health import Health
 from dragoman.telemetry import logs
 from dragoman.telemetry.metrics import Metrics

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.cli.secret import data_directory, keep, new_key, read
+from dragoman.serving.secret import data_directory, keep, new_key, read
 from dragoman.settings import SettingsError
 
 
