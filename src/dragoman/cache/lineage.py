@@ -34,9 +34,8 @@ _LEGACY_USER = re.compile(r"user_[^_]*_account_.*?_session_(.+)", re.DOTALL)
 _SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
 _LANES: dict[str, Lane] = {"tools": "agent", "search": "search", "plain": "plain"}
 _TOOL_BLOCKS = frozenset({"tool_use", "tool_result"})
-# The same of a chat: roles that answer a call, and members that make one.
+# The same of a chat: roles that answer a call.
 _TOOL_ROLES = frozenset({"tool", "function"})
-_TOOL_CALLS = ("tool_calls", "function_call")
 _INSTRUCTIONS = frozenset({"system", "developer"})
 _USER_ID_CHARS = 4096
 KEPT = 1024
@@ -339,7 +338,8 @@ def _hosted_search(tool: Mapping[str, Any]) -> bool:
 def _has_tool_history(request: Mapping[str, Any]) -> bool:
     return any(
         message.get("role") in _TOOL_ROLES
-        or any(message.get(member) for member in _TOOL_CALLS)
+        or message.get("tool_calls")
+        or message.get("function_call")
         or any(block.get("type") in _TOOL_BLOCKS for block in _objects(message.get("content")))
         for message in _objects(request.get("messages"))
     )

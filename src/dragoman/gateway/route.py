@@ -8,6 +8,7 @@ has one owner: who takes it with `begin` gives it back with `end` on every way o
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from dragoman.gateway.attempts import Attempts, Step
 from dragoman.gateway.dialects import Turn
@@ -17,7 +18,7 @@ from dragoman.routing.policy import Choice, Demand, Wait
 from dragoman.routing.pool import Lease, Outcome
 from dragoman.routing.retries import deadline
 from dragoman.translate.messages.causes import ROAD
-from dragoman.translate.messages.failure import TOLD, Cause, UpstreamFailure, wait
+from dragoman.translate.messages.failure import PATIENCE, TOLD, Cause, UpstreamFailure, wait
 from dragoman.wire.errors import Failure, Kind
 
 _REASON = 256
@@ -59,7 +60,9 @@ class Route:
                 self._extra = await self._within_budget(attempts)
                 if not self._extra:
                     return attempts.next(self._is_proven)
-        step = attempts.next(self._may_start)
+            step = attempts.next(self._may_start)
+        else:
+            step = None  # nobody was offered yet
         if step is None and not attempts.over:
             attempts.offer(await self._choose(attempts.tried))
             step = attempts.next(self._may_start)
@@ -89,12 +92,15 @@ class Route:
 
     def answered(self) -> None:
         """The attempt has brought content."""
-        self._report(_WELL)
+        if self._lease is not None:
+            self._house.pool.report(self._lease, _WELL, self._house.clock.steady())
         self._give_back(answered=True)
 
     def failed(self, failure: UpstreamFailure) -> None:
         """The attempt failed, before or after content."""
-        self._report(Outcome(failure))
+        if self._lease is not None:
+            house = self._house
+            house.pool.report(self._lease, Outcome(failure), house.clock.steady(), house.jitter())
 
     def end(self) -> None:
         """The attempt is over, however it ended."""
@@ -109,12 +115,16 @@ class Route:
         if not attempts.failures:
             return _nobody(over, self._turn.requested, now)
         failure = attempts.verdict()
-        if over is not None and over.cause == "quota" and failure.cause in _QUOTA_TOLD and over.until:
-            # Of all accounts the one that is back first says how long it takes, whoever was asked.
-            own = wait(failure)
-            if own is None or over.until - now <= own:
-                return _nobody(over, self._turn.requested, now)
-        return failure
+        if over is None or over.cause != "quota" or over.until is None or failure.cause not in _QUOTA_TOLD:
+            return failure
+        # Of all accounts the one that is back first says how long it takes, whoever was asked; where the
+        # upstream named no wait, only a short one is worth more than its own words.
+        left, own = over.until - now, wait(failure)
+        if left > (PATIENCE if own is None else own):
+            return failure
+        if failure.cause is Cause.OVERLOADED:
+            return _nobody(over, self._turn.requested, now)
+        return replace(failure, retry_after=left, resets_at=over.until)
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -149,11 +159,6 @@ class Route:
         if self._spent:
             self._spent = False
             self._house.retries.gave_back(answered=answered)
-
-    def _report(self, outcome: Outcome) -> None:
-        if self._lease is not None:
-            house = self._house
-            house.pool.report(self._lease, outcome, house.clock.steady(), house.jitter())
 
     def _may_start(self, account: Account) -> bool:
         return self._house.pool.may_start(account.name, self._turn.model, self._house.clock.steady())

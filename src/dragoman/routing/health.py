@@ -243,6 +243,11 @@ class Health:
         named = _named(retry_after, resets_at, now) if remedy.obeys else None
         part.failed(remedy, now, named, jitter, began)
 
+    @property
+    def untroubled(self) -> bool:
+        """Whether nothing is held against the account or a model on it, so that no success changes it."""
+        return not self._models and self._account.rest is None and not self._account.failures
+
     def succeeded(self, now: float, model: str | None = None, *, began: float | None = None) -> None:
         """Takes an answered call into account: as soon as there is content, not when the stream ends."""
         began = now if began is None else began

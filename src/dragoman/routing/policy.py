@@ -39,9 +39,11 @@ _UNFIT = frozenset({"model", "plan", "kind", "model not entitled", "tried"})
 _LASTING = frozenset({"scope", "paused", "login needed", "account closed", "removed"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
     """One account at one moment, as far as one model is concerned.
+
+    Whoever made it may `recount` it: work begins and ends with every request, the rest changes seldom.
 
     models       what it lists; None where it publishes no list
     group        the account group that keys are scoped to
@@ -77,14 +79,19 @@ class Candidate:
     strain: float = field(init=False)
 
     def __post_init__(self) -> None:
-        full = self.concurrency is not None and self.in_flight >= self.concurrency
-        closed = self.why if not self.usable else "concurrency" if full else ""
-        load = max(self.lineages, self.in_flight) + 1
-        object.__setattr__(self, "closed", closed)
-        object.__setattr__(self, "strain", load / (max(0.0, self.weight * self.headroom) + _LEAST))
+        self.recount(self.in_flight, self.lineages)
+
+    def recount(self, in_flight: int, lineages: int) -> None:
+        """Takes over how much work it has now."""
+        self.in_flight, self.lineages = in_flight, lineages
+        full = self.concurrency is not None and in_flight >= self.concurrency
+        self.closed = self.why if not self.usable else "concurrency" if full else ""
+        load = (lineages if lineages > in_flight else in_flight) + 1
+        self.strain = load / (max(0.0, self.weight * self.headroom) + _LEAST)
 
 
-@dataclass(frozen=True, slots=True)
+# Made with every request like the choice below; frozen they would cost three times as much to make.
+@dataclass(slots=True)
 class Demand:
     """One request, as far as routing is concerned.
 
@@ -125,7 +132,7 @@ class Wait:
     cause: Blame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Choice:
     """Whom to ask, in this order.
 

@@ -130,9 +130,13 @@ class Lease:
 
 
 class _View:
-    """The snapshot for one model: a candidate per account, and when each is out of date by itself."""
+    """The snapshot for one model: a candidate per account, and when each is out of date by itself.
 
-    __slots__ = ("candidates", "dirty", "due", "first_due", "named")
+    dirty  whose snapshot is made anew before the next choice
+    busy   whose work alone has changed
+    """
+
+    __slots__ = ("busy", "candidates", "dirty", "due", "first_due", "named")
 
     def __init__(self, size: int, named: bool) -> None:
         self.named = named
@@ -140,6 +144,7 @@ class _View:
         self.due = [0.0] * size
         self.first_due = 0.0
         self.dirty: set[int] = set(range(size))
+        self.busy: set[int] = set()
 
 
 _NOBODY = Candidate("", "")
@@ -184,14 +189,14 @@ class Pool:
         self.pins.sweep(now)
         if self.pins.moved:
             for name in self.pins.moved:
-                self._touched(name)
+                self._worked(name)
             self.pins.moved.clear()
         view = self._views.get(model)
         if view is None:
             view = self._views[model] = _View(len(self._states), self._is_named(model))
             if len(self._views) > _MODELS:
                 self._views.popitem(last=False)
-        else:
+        elif len(self._views) > 1:
             self._views.move_to_end(model)
         if now >= view.first_due:
             view.dirty.update(index for index, due in enumerate(view.due) if now >= due)
@@ -200,8 +205,14 @@ class Pool:
             for index in view.dirty:
                 found = self._snapshot(states[index], now, model, named=view.named)
                 view.candidates[index], view.due[index] = found
+            view.busy -= view.dirty
             view.dirty.clear()
             view.first_due = min(view.due)
+        if view.busy:
+            for index in view.busy:
+                one = view.candidates[index]
+                one.recount(self._states[one.name].in_flight, self.pins.live.get(one.name, 0))
+            view.busy.clear()
         return view.candidates
 
     def select(self, demand: Demand, now: float) -> Choice:
@@ -252,8 +263,11 @@ class Pool:
         state = self._states.get(name)
         if state is not None:
             state.in_flight += 1
-            state.health.started(began, model)
-            self._touched(name)
+            if state.health.untroubled:
+                self._worked(name)
+            else:
+                state.health.started(began, model)
+                self._touched(name)
         lease = Lease(name, model, affinity, began, state, owner=owner)
         self._leases[id(lease)] = lease
         return lease
@@ -272,8 +286,10 @@ class Pool:
             if not lease.answered:
                 lease.answered = True
                 state.served_at = now
-                state.health.succeeded(now, lease.model, began=lease.began)
                 self._answered(lease, now)
+                if not state.health.untroubled:
+                    state.health.succeeded(now, lease.model, began=lease.began)
+                    self._touched(lease.account)
         else:
             state.health.failed(
                 failure.cause,
@@ -288,7 +304,9 @@ class Pool:
             self._missed(lease, now)
             if failure.cause in TELLING:
                 self._tell(lease, failure.cause, now)
-        self._learn(state, *_told(outcome, now), now)
+            self._touched(lease.account)
+        if outcome.headers or outcome.event:
+            self._learn(state, *_told(outcome, now), now)
 
     def ended(self, lease: Lease) -> None:
         """A call is over, however it ended. Giving a lease back twice does nothing."""
@@ -298,8 +316,11 @@ class Pool:
         del self._leases[id(lease)]
         if lease.state is not None:
             lease.state.in_flight -= 1
-            lease.state.health.ended(lease.model, lease.began)
-            self._touched(lease.account)
+            if lease.state.health.untroubled:
+                self._worked(lease.account)
+            else:
+                lease.state.health.ended(lease.model, lease.began)
+                self._touched(lease.account)
 
     def usage(self, name: str, document: Mapping[str, Any], now: float) -> None:
         """Takes in the usage page of an account. No conversation moves for it."""
@@ -515,7 +536,15 @@ class Pool:
         if until is not None and len(self._heard) < _UNTOLD:
             self._heard[lease.account, lease.model] = Heard(lease.account, lease.model, cause, until)
 
+    def _worked(self, name: str) -> None:
+        """The account has more or less to do than before."""
+        index = self._index.get(name)
+        if index is not None:
+            for view in self._views.values():
+                view.busy.add(index)
+
     def _touched(self, name: str) -> None:
+        """Something else about the account may have changed."""
         index = self._index.get(name)
         if index is not None:
             for view in self._views.values():

@@ -70,6 +70,8 @@ class Quotas:
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, int], Window] = {}
+        # The meters that count for single models; most accounts have none.
+        self._own: set[str] = set()
         self.credits: Credits | None = None
 
     def learn(self, windows: Iterable[Window], paid: Credits | None = None) -> None:
@@ -87,9 +89,11 @@ class Quotas:
                 self._windows[key] = window
             if window.source == "usage":
                 whole[window.meter] = window.seen_at
-        for key, window in list(self._windows.items()):
-            if window.seen_at < whole.get(window.meter, window.seen_at):
-                del self._windows[key]
+        if whole:
+            for key, window in list(self._windows.items()):
+                if window.seen_at < whole.get(window.meter, window.seen_at):
+                    del self._windows[key]
+        self._own = {meter for meter, _ in self._windows if meter != MAIN and meter not in BUCKETS}
         if paid is not None and (self.credits is None or self.credits.seen_at <= paid.seen_at):
             self.credits = paid
 
@@ -103,7 +107,7 @@ class Quotas:
         A reading blocks until its reset, but no longer than it can be believed: after an hour without a
         newer one the account may be tried once more.
         """
-        if self.credits is not None and self.credits.usable:
+        if not self._windows or (self.credits is not None and self.credits.usable):
             return None
         blocking = [
             window
@@ -117,7 +121,7 @@ class Quotas:
 
         An account that told nothing counts as unused; so do credits without end.
         """
-        if self.credits is not None and self.credits.unlimited:
+        if not self._windows or (self.credits is not None and self.credits.unlimited):
             return 1.0
         main = [room(window, now) for window in self._of(model)]
         main += [room(window, now) for what in BUCKETS for window in self._named(what)]
@@ -134,8 +138,10 @@ class Quotas:
         return [_row(window, now) for window in order]
 
     def _meter(self, model: str) -> str:
+        if not self._own:
+            return MAIN
         name = meter_name(model)
-        return name if name not in BUCKETS and any(meter == name for meter, _ in self._windows) else MAIN
+        return name if name in self._own else MAIN
 
     def _of(self, model: str | None) -> Iterator[Window]:
         return self._named(MAIN if model is None else self._meter(model))

@@ -66,10 +66,11 @@ class RetryBudget:
                 return
 
     def _step(self, now: float) -> list[float]:
-        self._forget(now)
-        if not self._steps or now - self._steps[-1][0] >= STEP_SECONDS:
-            self._steps.append([now, 0, 0])
-        return self._steps[-1]
+        steps = self._steps
+        if not steps or now - steps[-1][0] >= STEP_SECONDS:
+            self._forget(now)
+            steps.append([now, 0, 0])
+        return steps[-1]
 
     def _forget(self, now: float) -> None:
         while self._steps and now - self._steps[0][0] >= WINDOW_SECONDS:

@@ -67,6 +67,9 @@ class Fleet:
         self.kinds: dict[str, str] = {}
         self.accounts: dict[str, Account] = {}
         self.members: list[Member] = []
+        # What the accounts list, and that with what their catalogues name: every request asks.
+        self._listed: frozenset[str] | None = None
+        self._offered: frozenset[str] | None = None
         self.adopt(())
 
     @property
@@ -99,21 +102,17 @@ class Fleet:
 
     def listed(self) -> frozenset[str] | None:
         """Every model that some account lists; None where an account publishes no list and none does."""
-        lists = [account.models for account in self.accounts.values()]
-        names = frozenset[str]().union(*(models for models in lists if models is not None))
-        return None if None in lists and not names else names
+        return self._listed
 
     def offered(self) -> frozenset[str] | None:
         """The same with what the accounts' own catalogues name; None where nothing is known."""
-        names = (self.listed() or frozenset[str]()).union(
-            *(models for name, models in self._advertised.items() if name in self.accounts)
-        )
-        return names or None
+        return self._offered
 
     def advertise(self, name: str, models: frozenset[str]) -> None:
         """Takes in what an account's catalogue names; what its operator listed goes before that."""
         self._advertised[name] = models
         self.members = [self._catalogued(member) for member in self.members]
+        self._list()
 
     # -- what the store says -------------------------------------------------------------------------
 
@@ -142,6 +141,14 @@ class Fleet:
         self.kinds.update({one.name: one.kind for one in self.accounts.values()})
         members[:0] = [self._of_file(one, shadows.get(one.name)) for one in first]
         self.members = [self._catalogued(member) for member in members]
+        self._list()
+
+    def _list(self) -> None:
+        lists = [account.models for account in self.accounts.values()]
+        names = frozenset[str]().union(*(models for models in lists if models is not None))
+        named = names.union(*(models for name, models in self._advertised.items() if name in self.accounts))
+        self._listed = None if None in lists and not names else names
+        self._offered = named or None
 
     def _catalogued(self, member: Member) -> Member:
         return replace(member, advertised=self._advertised.get(member.name))

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store.engine import Database, StoreError
-from dragoman.store.tables import metadata
+from dragoman.store.tables import metadata, narrow
 
 # Oldest first; a test compares them with the files of migrations/versions.
 REVISIONS = ("0001", "0002")
@@ -103,6 +103,7 @@ def _to_head(connection: Connection) -> None:
     if current is not None:
         _step(connection, "head")
         return
+    narrow(connection.dialect.name)
     metadata.create_all(connection)
     connection.execute(
         text(

@@ -516,10 +516,23 @@ def test_a_snapshot_is_renewed_when_something_happened_or_time_has_passed() -> N
     pool = Pool(members("a", "b"))
     first = list(pool.candidates(NOW, MODEL))
     assert next(iter(pool.candidates(NOW + 1, MODEL))) is first[0]
-    pool.ended(pool.started("b", NOW, model=MODEL))
+    pool.usage("b", usage(50), NOW)
     renewed = pool.candidates(NOW + 1, MODEL)
     assert renewed[0] is first[0] and renewed[1] is not first[1]
     assert pool.candidates(NOW + 6, MODEL)[0] is not first[0]
+
+
+def test_work_alone_is_counted_anew_without_a_snapshot() -> None:
+    pool = Pool(members("a", "b", concurrency=1))
+    first = list(pool.candidates(NOW, MODEL))
+    free = first[1].strain
+    lease = pool.started("b", NOW, model=MODEL)
+    a, b = pool.candidates(NOW + 1, MODEL)
+    assert b is first[1] and (b.in_flight, b.closed) == (1, "concurrency") and b.strain > free
+    assert (a.in_flight, a.closed) == (0, "")
+    pool.ended(lease)
+    b = pool.candidates(NOW + 1, MODEL)[1]
+    assert (b.in_flight, b.closed, b.strain) == (0, "", free)
 
 
 class Traffic(RuleBasedStateMachine):

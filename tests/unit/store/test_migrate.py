@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -26,6 +29,16 @@ def _names(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names())
 
 
+def _limited(connection: Connection) -> dict[str, str]:
+    """The words of every index that leaves rows out."""
+    words = {
+        "sqlite": "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'requests' AND type = 'index'",
+        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'requests'",
+    }
+    found = connection.execute(text(words[connection.dialect.name])).all()
+    return {name: sql.partition(" WHERE ")[2] for name, sql in found if sql and " WHERE " in sql}
+
+
 async def test_an_empty_database_gets_the_tables_once(empty_database: Database) -> None:
     """B101"""
     assert await migrate.revision(empty_database) is None
@@ -47,6 +60,22 @@ async def test_the_steps_lead_to_the_same_tables_and_back(empty_database: Databa
         assert await migrate.revision(empty_database) is None
         async with empty_database.read() as connection:
             assert not await connection.run_sync(_names) & set(metadata.tables)
+
+
+async def test_indexes_are_limited_to_the_same_rows_both_ways(empty_database: Database) -> None:
+    found = []
+    for way in (migrate.prepare(empty_database), migrate.move(empty_database, "head")):
+        await way
+        async with empty_database.read() as connection:
+            found.append(await connection.run_sync(_limited))
+        await migrate.move(empty_database, "base")
+    assert found[0] == found[1]
+    assert set(found[0]) == {f"ix_requests_{name}_time_id" for name in ("outcome", "status", "error_type")}
+
+
+def test_the_tables_bring_no_dialect_along() -> None:
+    code = "import sys, dragoman.store.tables; sys.exit('sqlalchemy.dialects.postgresql' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_known_revisions_are_those_on_disk() -> None:
