@@ -154,7 +154,8 @@ def _tell(here: Served, alias: Alias) -> None:
         if entry.alias == alias and entry.source == "store":
             errand.warn(f"{entry.shadowed_by!r} goes before it: this alias is never reached")
         elif entry.shadowed_by == alias.pattern and entry.source != "store":
-            errand.warn(f"it goes before {entry.alias.pattern!r} of the configuration file")
+            where = "demo" if entry.source == "demo" else "configuration file"
+            errand.warn(f"it goes before {entry.alias.pattern!r} of the {where}")
     if here.listed is not None and alias.model not in here.listed:
         errand.warn(f"no account lists the model {alias.model!r}")
 
