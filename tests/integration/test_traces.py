@@ -86,7 +86,8 @@ async def test_without_traces_no_header_goes_upstream(tmp_path: Path) -> None:
 def test_without_traces_nothing_of_the_extra_is_imported() -> None:
     """Nor is the library of the metrics, before somebody reads them."""
     code = (
-        "import sys; from dragoman.serving import assembly; from dragoman.cli import serve; from dragoman.settings import Settings;"
+        "import sys; from dragoman.serving import assembly; from dragoman.cli import serve;"
+        "from dragoman.settings import Settings;"
         "assert assembly.tracer_of(Settings()) is None;"
         "print([name for name in sys.modules if name.startswith(('opentelemetry', 'prometheus_client'))])"
     )

@@ -10,27 +10,29 @@ from __future__ import annotations
 
 from collections import deque
 
-# Of the live requests, and so many more, that a quiet gateway can fail over too.
+# Of the live requests, and so many more, that a quiet gateway can fail over too: at once, and in a window.
 SHARE = 0.2
 FLOOR = 3
-WINDOW_SECONDS = 10.0
+LATELY = 8
+WINDOW_SECONDS = 30.0
 STEP_SECONDS = 1.0
 # From arrival to the last moment at which an attempt may begin.
 TOTAL_SECONDS = 600.0
 
 
 class RetryBudget:
-    """Extra attempts of all requests: at most `share` of them and `floor` more, at once and in a window.
+    """Extra attempts of all requests: at most `share` of them and `floor` more at once, `lately` in a window.
 
     Times are monotonic seconds. A caller that may retry calls `took` without a pause, and `gave_back` once
     the attempt has ended or brought content.
     """
 
-    __slots__ = ("_asked", "_spent", "_steps", "floor", "share", "under_way")
+    __slots__ = ("_asked", "_spent", "_steps", "floor", "lately", "share", "under_way")
 
-    def __init__(self, share: float = SHARE, floor: int = FLOOR) -> None:
+    def __init__(self, share: float = SHARE, floor: int = FLOOR, lately: int = LATELY) -> None:
         self.share = share
         self.floor = floor
+        self.lately = lately
         self.under_way = 0
         self._steps: deque[list[float]] = deque()  # [since, requests, extra attempts], oldest first
         self._asked = 0
@@ -45,7 +47,7 @@ class RetryBudget:
         """Whether one more extra attempt may begin, with so many requests active."""
         self._forget(now)
         most = self.share * active + self.floor
-        lately = self.share * max(active, self._asked) + self.floor
+        lately = self.share * max(active, self._asked) + self.lately
         return self.under_way + 1 <= most and self._spent + 1 <= lately
 
     def took(self, now: float) -> None:

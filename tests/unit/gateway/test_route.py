@@ -15,7 +15,7 @@ from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
 from dragoman.gateway.route import Route
 from dragoman.routing.pool import Member, Outcome, Pool
-from dragoman.routing.retries import TOTAL_SECONDS, RetryBudget
+from dragoman.routing.retries import LATELY, TOTAL_SECONDS, RetryBudget
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
 from dragoman.wire.errors import Failure, Kind
 
@@ -174,7 +174,7 @@ async def test_extra_attempts_on_a_failing_road_are_bounded_over_all_requests(
             asked += 1
         if number == 0:
             assert asked == 3
-    assert asked <= 20 * 1.2 + 3 + 1
+    assert asked <= 20 * 1.2 + LATELY + 1
     assert place.retries.under_way == 0
     place.attempts = Attempts(lambda: 0.0)
     place.now += 600
@@ -186,7 +186,7 @@ async def test_extra_attempts_on_a_failing_road_are_bounded_over_all_requests(
 async def test_without_a_budget_only_who_answers_these_days_is_asked() -> None:
     """B83: when an account goes, all of its crowd moves to one that is known to be well."""
     place = Place(members("a", "b"))
-    place.retries = RetryBudget(share=0.0, floor=0)
+    place.retries = RetryBudget(share=0.0, floor=0, lately=0)
     for well in (False, True):
         place.attempts, place.affinity = Attempts(lambda: 0.0), None
         route = place.route()

@@ -7,7 +7,15 @@ import random
 
 import pytest
 
-from dragoman.routing.retries import FLOOR, SHARE, TOTAL_SECONDS, WINDOW_SECONDS, RetryBudget, deadline
+from dragoman.routing.retries import (
+    FLOOR,
+    LATELY,
+    SHARE,
+    TOTAL_SECONDS,
+    WINDOW_SECONDS,
+    RetryBudget,
+    deadline,
+)
 
 
 def outage(budget: RetryBudget, requests: int, parallel: int, seconds: float, accounts: int = 3) -> int:
@@ -54,9 +62,13 @@ def test_a_quiet_gateway_may_fail_over() -> None:
         assert budget.may_retry(1, 0.1)
         budget.took(0.1)
     assert not budget.may_retry(1, 0.2)
+    for _ in range(LATELY - FLOOR):
+        budget.gave_back(answered=False)
+        assert budget.may_retry(1, 0.3)
+        budget.took(0.3)
     budget.gave_back(answered=False)
-    assert not budget.may_retry(1, 0.3)
-    assert budget.may_retry(1, 0.1 + WINDOW_SECONDS)
+    assert not budget.may_retry(1, 0.4)
+    assert budget.may_retry(1, 0.3 + WINDOW_SECONDS)
 
 
 def test_at_once_it_is_a_share_of_the_live_work() -> None:
@@ -91,14 +103,15 @@ def test_an_answer_that_comes_after_the_window_gives_nothing_more_back() -> None
     later = 2 * WINDOW_SECONDS
     budget.asked(later)
     budget.gave_back(answered=True)
-    for _ in range(FLOOR):
+    for _ in range(LATELY):
         assert budget.may_retry(0, later)
         budget.took(later)
+        budget.gave_back(answered=False)
     assert not budget.may_retry(0, later)
 
 
 def test_what_was_asked_long_ago_counts_no_more() -> None:
-    budget = RetryBudget(share=1.0, floor=0)
+    budget = RetryBudget(share=1.0, floor=0, lately=0)
     budget.asked(0.0)
     assert budget.may_retry(1, WINDOW_SECONDS - 0.01)
     assert not budget.may_retry(0, WINDOW_SECONDS)
