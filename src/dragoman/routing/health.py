@@ -64,7 +64,8 @@ class Remedy(NamedTuple):
 
 
 _NONE = Remedy("none")
-_ROAD = Remedy("account", "failing", 1.0, 60.0, REPEATED, caution=True)
+# No longer than a request is held for an account: whoever waits finds it open for a test call.
+_ROAD = Remedy("account", "failing", 1.0, 8.0, REPEATED, caution=True)
 
 REMEDIES: dict[Cause, Remedy] = {
     Cause.TRANSPORT: _ROAD,
@@ -73,7 +74,7 @@ REMEDIES: dict[Cause, Remedy] = {
     Cause.PROTOCOL: _ROAD,
     Cause.SERVER: _ROAD,
     # Capacity is a model's, not an account's.
-    Cause.OVERLOADED: Remedy("model", "overloaded", 1.0, 60.0, REPEATED, obeys=True, caution=True),
+    Cause.OVERLOADED: Remedy("model", "overloaded", 1.0, 8.0, REPEATED, obeys=True, caution=True),
     # 92 of 100 such accounts serve again within three seconds; doubling would only keep them away.
     Cause.BURST: Remedy("account", "burst", 2.5, 2.5, blame="quota"),
     # The public API counts per model; a ChatGPT account that is used up says so by its quota.
@@ -83,7 +84,7 @@ REMEDIES: dict[Cause, Remedy] = {
     Cause.LOGIN: Remedy("account", "login needed", blame="login", state="needs_login"),
     Cause.DEAD: Remedy("account", "account closed", blame="login", state="dead"),
     # Another account may be entitled; this one is well, and the plan may change.
-    Cause.MODEL: Remedy("model", "model not entitled", 3600.0, 3600.0, blame="none"),
+    Cause.MODEL: Remedy("model", "model not entitled", 600.0, 3600.0, blame="none", caution=True),
     Cause.EMPTY: _NONE,
     Cause.CONTEXT: _NONE,
     Cause.SEALED: _NONE,

@@ -34,7 +34,8 @@ _NAMED = 5
 _LEAST = 1e-6
 
 # Refusals that are not about the account's state: it serves other requests of the same session.
-_UNFIT = frozenset({"model", "plan", "kind", "model not entitled", "tried"})
+_NOT_GRANTED = "model not entitled"
+_UNFIT = frozenset({"model", "plan", "kind", _NOT_GRANTED, "tried"})
 # Refusals that no waiting ends.
 _LASTING = frozenset({"scope", "paused", "login needed", "account closed", "removed"})
 
@@ -238,8 +239,11 @@ def choose(
         why = f"back on {pin}" if away else f"stays on {pin}"
         return Choice((pin, *ranked), why, move, refused=refused)
     if not ranked:
-        only = _only(candidates, demand, refused)
-        return _nobody(candidates, demand, refused, now) if only is None else _asked(only, pin, refused)
+        if (only := _only(candidates, demand, refused)) is not None:
+            return _asked(only, pin, refused)
+        nobody = _nobody(candidates, demand, refused, now)
+        doubtful = None if nobody.hold_until is not None else _doubtful(candidates, demand, refused, pin)
+        return nobody if doubtful is None else _asked(doubtful, pin, refused)
     if pin is not None:
         pinned = next((candidate for candidate in candidates if candidate.name == pin), None)
         return _without(pin, pinned, ranked, demand, refused, stand_in, now)
@@ -313,13 +317,34 @@ def _only(candidates: Sequence[Candidate], demand: Demand, refused: Mapping[str,
         if refused[one.name] not in _UNFIT | _LASTING and (one.blame == "overload" or one.cautious)
     ]
     one = left[0] if len(left) == 1 else None
-    if one is None or not one.cautious or one.name in demand.tried:
-        return None
-    return one if one.concurrency is None or one.in_flight < one.concurrency else None
+    return one if one is not None and _may_be_tried(one, demand) else None
+
+
+def _doubtful(
+    candidates: Sequence[Candidate], demand: Demand, refused: Mapping[str, str], pin: str | None
+) -> Candidate | None:
+    """Where nobody is back soon: an account that refused lately without saying for how long.
+
+    A key that was refused, a model that was not granted, money that was spent may have been put right since,
+    and to ask costs one quick refusal: better than to repeat an old one.
+    """
+    left = [
+        one
+        for one in candidates
+        if refused[one.name] not in (_UNFIT - {_NOT_GRANTED}) | _LASTING | {"scope"}
+        and one.blame != "overload"
+        and _may_be_tried(one, demand)
+    ]
+    return min(left, key=lambda one: one.name != pin, default=None)
+
+
+def _may_be_tried(one: Candidate, demand: Demand) -> bool:
+    free = one.concurrency is None or one.in_flight < one.concurrency
+    return one.cautious and free and one.name not in demand.tried
 
 
 def _asked(only: Candidate, pin: str | None, refused: Mapping[str, str]) -> Choice:
-    why = f"{only.name} is the only one: asked although {only.why}"
+    why = f"nobody else is left: {only.name} is asked although {only.why}"
     move: Move = "new" if pin is None else "stayed" if pin == only.name else "stand_in"
     return Choice((only.name,), why, move, keep_pin=pin is not None, refused=refused)
 

@@ -106,7 +106,7 @@ def test_failures_far_apart_are_single_ones(between: str) -> None:
         (Cause.QUOTA, 0.0, 120.0),
         (Cause.QUOTA, 1.0, 130.0),
         (Cause.CREDENTIALS, 0.0, 60.0),
-        (Cause.MODEL, 0.0, 3600.0),
+        (Cause.MODEL, 0.0, 600.0),
     ],
 )
 def test_rests_where_the_upstream_names_none(cause: Cause, jitter: float, seconds: float) -> None:
@@ -226,7 +226,7 @@ def test_a_spent_meter_of_a_model_concerns_that_model_alone() -> None:
     health.recovered(NOW + 60, "unknown")
 
 
-def test_the_rest_doubles_with_every_failed_test_up_to_a_minute() -> None:
+def test_the_rest_doubles_with_every_failed_test_up_to_what_a_request_waits() -> None:
     health, now, seconds = resting(Cause.SERVER), NOW, []
     for _ in range(9):
         until = health.until(now)
@@ -235,7 +235,7 @@ def test_the_rest_doubles_with_every_failed_test_up_to_a_minute() -> None:
         now = until
         health.started(now, MODEL)
         health.failed(Cause.SERVER, now, model=MODEL, began=now)
-    assert seconds == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert seconds == [1, 2, 4, 8, 8, 8, 8, 8, 8]
 
 
 def test_calls_that_were_under_way_tell_the_same_only_once() -> None:

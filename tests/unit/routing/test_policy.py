@@ -391,10 +391,31 @@ def test_the_only_account_is_asked_although_it_rests_by_our_caution(
     assert choice.order == (("only",) if asked else ())
     if asked:
         assert (choice.move, choice.hold_until) == ("new", None)
-        assert choice.why == "only is the only one: asked although failing"
+        assert choice.why == "nobody else is left: only is asked although failing"
         assert pick(tired, *others, pin="only").move == "stayed"
         assert pick(tired, *others, pin="other").move == "stand_in"
         assert pick(tired, *others, demand=Demand(MODEL, tried=frozenset({"only"}))).order == ()
+
+
+@pytest.mark.parametrize(
+    ("why", "blame"), [("credentials refused", "login"), ("quota", "quota"), ("model not entitled", "none")]
+)
+def test_who_refused_without_a_term_is_asked_before_a_client_is_sent_away(why: str, blame: Any) -> None:
+    """It may have been put right since, and to ask costs one quick refusal."""
+    unsure = [out(name, why, 120, blame, cautious=True) for name in "ab"]
+    assert pick(*unsure).order == ("a",)
+    assert pick(*unsure, pin="b").order == ("b",)
+    tried = Demand(MODEL, affinity="s", tried=frozenset({"a"}))
+    assert pick(*unsure, demand=tried).order == ("b",)
+    assert pick(*unsure, demand=replace(tried, tried=frozenset({"a", "b"}))).order == ()
+    # Who is back in a moment is worth that moment.
+    assert pick(*unsure, out("c", "burst", 3, "quota")).hold_until == NOW + 3
+    assert pick(*unsure, account("c")).order == ("c",)
+
+
+def test_two_that_fail_on_the_road_are_not_asked_before_their_time() -> None:
+    both = [out(name, "failing", 30, cautious=True) for name in "ab"]
+    assert pick(*both).order == ()
 
 
 def test_the_only_account_rests_where_its_upstream_said_so() -> None:
@@ -453,6 +474,7 @@ def test_laws_of_every_choice(
     lone = [name for name in choice.order if name not in eligible]
     assert sorted({*choice.order} - {*lone}) == sorted(eligible)
     assert not lone or (not eligible and [one.cautious for one in candidates if one.name in lone] == [True])
+    assert choice.hold_until is None or not lone
     assert choice.refused.keys() == {candidate.name for candidate in candidates} - eligible
     assert all(choice.refused.values())
     # A usable pin is never left.

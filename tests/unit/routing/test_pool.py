@@ -65,7 +65,7 @@ def test_a_lone_account_that_fails_is_asked_on_and_found_well_at_once() -> None:
     for second in range(6):
         assert turn(pool, NOW + second, outcome=failure(Cause.SERVER)).order == ("a",)
     assert pool.describe(NOW + 6)[0]["state"] == "cooling"
-    assert "asked although failing" in turn(pool, NOW + 6).why
+    assert "is asked although failing" in turn(pool, NOW + 6).why
 
 
 def test_open_calls_are_listed_with_their_owners() -> None:
@@ -493,8 +493,8 @@ def test_the_model_that_rests_alone_is_shown() -> None:
     turn(pool, NOW, outcome=failure(Cause.MODEL))
     (row,) = pool.describe(NOW)
     assert row["state"] == "ok"
-    assert row["models_resting"] == {MODEL: {"why": "model not entitled", "until": NOW + 3600}}
-    assert pool.select(demand(), NOW).wait == Wait(None, "none")
+    assert row["models_resting"] == {MODEL: {"why": "model not entitled", "until": NOW + 600}}
+    assert pool.select(demand(), NOW).why == "nobody else is left: a is asked although model not entitled"
     assert pool.select(demand(model="gpt-5.4"), NOW).order == ("a",)
 
 
@@ -565,7 +565,7 @@ class Traffic(RuleBasedStateMachine):
             return
         name = choice.order[0]
         # What the snapshot says is so; the only account is asked against our own caution.
-        assert self.pool.may_start(name, model, self.now) or "the only one" in choice.why
+        assert self.pool.may_start(name, model, self.now) or "nobody else is left" in choice.why
         self.open.append(self.pool.started(name, self.now, model=model, affinity=affinity))
 
     @rule(which=st.integers(0), cause=st.sampled_from([None, *Cause]), wait=st.none() | st.floats(-10, 1e9))
