@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,34 @@ def test_codex_and_claude_code_share_one_house(house: House, codex: Open, tmp_pa
     assert (other.code, other.text) == (0, "To Codex."), (other.problems, other.err)
     assert [row["route"] for row in house.rows()] == ["messages", "responses"]
     house.verify(conversations=2)
+
+
+def test_both_clients_work_at_the_same_time_on_one_pool(tmp_path: Path) -> None:
+    """B102, B109: three plans, six sessions of two clients at once; each session stays where it began."""
+
+    def claude(pool: House, number: int) -> list[int]:
+        one = Claude(pool.url, pool.key, tmp_path / f"claude-{number}")
+        first, second = one.run(f"Begin {number}."), one.run("Go on.", "--continue")
+        return [first.code, second.code]
+
+    def codex(pool: House, number: int) -> list[int]:
+        one = Codex(f"{pool.url}/v1", pool.key, tmp_path / f"codex-{number}")
+        first, second = one.run(f"Begin {number}."), one.resume("Go on.")
+        return [first.code, second.code]
+
+    with (
+        started(tmp_path / "house", flavour="chatgpt", accounts=("one", "two", "three")) as pool,
+        ThreadPoolExecutor(6) as crowd,
+    ):
+        pool.scenario(rule(say("Done.")))
+        running = [crowd.submit(work, pool, number) for number in range(3) for work in (claude, codex)]
+        assert [future.result() for future in running] == [[0, 0]] * 6
+        rows = pool.rows()
+        assert sorted(row["route"] for row in rows) == ["messages"] * 6 + ["responses"] * 6
+        homes: dict[str, set[str]] = {}
+        for row in rows:
+            homes.setdefault(row["session_hash"], set()).add(row["account"])
+        assert len(homes) == 6
+        assert all(len(accounts) == 1 for accounts in homes.values()), homes
+        assert {row["account"] for row in rows} == {"one", "two", "three"}
+        pool.verify(conversations=6)
