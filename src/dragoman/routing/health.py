@@ -121,6 +121,11 @@ class _Rest:
     calls: int = 0
     first: float = 0.0
 
+    @property
+    def by_caution(self) -> bool:
+        """Whether nobody but this gateway wants it."""
+        return self.remedy.caution and not self.named
+
     def admits(self, now: float) -> bool:
         """Whether one more test call may start."""
         if self.probes:
@@ -174,14 +179,24 @@ class _Part:
     def succeeded(self, began: float) -> None:
         self.failures = [at for at in self.failures if at > began]
         rest = self.rest
-        # What began before the rest was over says nothing about it.
-        if rest is not None and began >= rest.until and rest.advance():
+        if rest is None:
+            return
+        if rest.since < began < rest.until and rest.by_caution:
+            # Asked against our caution, it has answered: there was nothing to be cautious of.
+            self.rest = None
+        elif began >= rest.until and rest.advance():
+            # What began before a rest says nothing about it, and a limit that was named holds.
             self.rest = None
 
     def ended(self, began: float) -> None:
         """One test call fewer under way, if the call that began then was one."""
         if self.rest is not None and began in self.rest.probes:
             self.rest.probes.remove(began)
+
+    @property
+    def strict(self) -> bool:
+        """Whether it rests for more than our caution."""
+        return self.rest is not None and not self.rest.by_caution
 
     def state(self, now: float) -> State:
         rest = self.rest
@@ -299,7 +314,7 @@ class Health:
     def cautious(self, now: float, model: str | None = None) -> bool:
         """Whether nobody but this gateway wants it to rest: asked all the same, it may well answer."""
         closed = [part.rest for part in self._parts(model) if part.rest is not None and not part.admits(now)]
-        return bool(closed) and all(rest.remedy.caution and not rest.named for rest in closed)
+        return bool(closed) and all(rest.by_caution for rest in closed)
 
     def clean(self, model: str | None = None) -> bool:
         """Whether nothing is held against the account or the model on it, not even one failure."""
@@ -309,12 +324,15 @@ class Health:
         """When to ask again (epoch seconds); None where that is now, or where only a person helps.
 
         For spent quota that is the reset which the upstream named, although one test call may go earlier.
+        Beside a rest that is more than our caution that does not count: without it the account may be asked.
         """
-        return max((at for part in self._parts(model) if (at := part.back(now)) is not None), default=None)
+        backs = [(part, at) for part in self._parts(model) if (at := part.back(now)) is not None]
+        strict = [at for part, at in backs if part.strict]
+        return max(strict or [at for _, at in backs], default=None)
 
     def why(self, now: float, model: str | None = None) -> tuple[str, Blame]:
         """The reason that weighs most, and what a client is told where nobody else is left."""
-        worst = max(self._parts(model), key=lambda part: _WORST.index(part.state(now)))
+        worst = max(self._parts(model), key=lambda part: (_WORST.index(part.state(now)), part.strict))
         if worst.rest is None:
             return "", "overload"
         word = "probing" if worst.state(now) == "probing" else worst.rest.remedy.word

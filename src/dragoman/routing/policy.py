@@ -354,21 +354,22 @@ def _nobody(
 ) -> Choice:
     """The choice where nobody may be asked: how long that lasts, and what it is called."""
     blames: set[Blame] = set()
-    backs: dict[str, float] = {}
+    backs: list[float] = []
     for candidate in candidates:
         word = refused[candidate.name]
         blame: Blame = "overload" if word == "concurrency" else candidate.blame
         if word in _UNFIT or word == "scope":
             continue
         blames.add(blame)
-        if blame in ("overload", "quota") and (back := _back(candidate, word, now)) is not None:
-            backs[candidate.name] = back
+        # Who was tried is not waited for, and has told its client itself for how long it is away.
+        waits = blame in ("overload", "quota") and candidate.name not in demand.tried
+        if waits and (back := _back(candidate, word, now)) is not None:
+            backs.append(back)
     cause: Blame = next((blame for blame in _GRAVITY if blame in blames), "none")
-    soonest = min(backs.values(), default=None)
-    # Who was tried is not waited for; when it is back the client may ask again.
-    hold = min((back for name, back in backs.items() if name not in demand.tried), default=None)
-    if hold is not None and hold - now > HOLD_SECONDS - demand.waited:
-        hold = None
+    soonest = min(backs, default=None)
+    hold = None
+    if soonest is not None and soonest - now <= HOLD_SECONDS - demand.waited:
+        hold = soonest
     told = ", ".join(f"{name} {word}" for name, word in list(refused.items())[:_NAMED])
     more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
     why = f"nobody can serve: {told or 'no accounts'}{more}"

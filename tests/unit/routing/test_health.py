@@ -75,6 +75,26 @@ def test_whose_wish_a_rest_is(cause: Cause, named: float | None, cautious: bool)
     assert not Health().cautious(NOW, MODEL)
 
 
+def test_beside_a_limit_our_caution_does_not_count() -> None:
+    """When the limit is over the account may be asked: that is when to come back, and the reason."""
+    health = resting(Cause.CREDENTIALS)
+    health.failed(Cause.RATE_LIMIT, NOW, retry_after=2, model=MODEL)
+    assert wait(health) == 2
+    assert health.why(NOW, MODEL) == ("rate limit", "quota")
+    assert not health.cautious(NOW, MODEL)
+    assert health.cautious(NOW + 2, MODEL)
+
+
+@pytest.mark.parametrize("cause", [Cause.SERVER, Cause.CREDENTIALS, Cause.QUOTA, Cause.MODEL])
+def test_an_answer_against_our_caution_ends_it(cause: Cause) -> None:
+    """A lone account is asked while it rests: whoever answers is well, without a way back."""
+    health = resting(cause)
+    health.succeeded(NOW + 0.5, MODEL, began=NOW - 1)
+    assert health.state(NOW + 0.5, MODEL) == "cooling", "that call knew nothing of it"
+    health.succeeded(NOW + 0.6, MODEL, began=NOW + 0.5)
+    assert health.clean(MODEL)
+
+
 @pytest.mark.parametrize("cause", ROAD)
 def test_one_failure_on_the_road_is_none_two_in_a_row_are_a_rest(cause: Cause) -> None:
     health = Health()

@@ -431,12 +431,12 @@ def test_who_was_tried_is_not_asked_again_and_keeps_its_conversations() -> None:
     assert nobody.wait == Wait(None, "none")
 
 
-def test_who_was_tried_is_not_waited_for_but_says_when_it_is_back() -> None:
+def test_who_was_tried_is_not_waited_for() -> None:
     tried = Demand(MODEL, affinity="s", cached_tokens=100_000, tried=frozenset({"a"}))
     alone = pick(out("a", "failing", 1), demand=tried)
-    assert (alone.hold_until, alone.wait) == (None, Wait(NOW + 1, "overload"))
+    assert (alone.hold_until, alone.wait) == (None, Wait(None, "overload"))
     both = pick(out("a", "failing", 1), out("b", "failing", 3), demand=tried)
-    assert (both.hold_until, both.wait) == (NOW + 3, Wait(NOW + 1, "overload"))
+    assert (both.hold_until, both.wait) == (NOW + 3, Wait(NOW + 3, "overload"))
     other = pick(out("a", "failing", 1), account("b"), demand=tried, pin="a")
     assert (other.hold_until, other.order) == (None, ("b",))
 
