@@ -1,4 +1,4 @@
-"""One gateway, one failure after the other: each client hears of its own, and the first good answer gets through.
+"""One gateway, one failure after the other: each client hears of its own, and the first good answer comes.
 
 What was learnt from one failure must not colour the next: a refused key that was mended, a limit that is
 over, a road that holds again.
