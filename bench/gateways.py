@@ -95,8 +95,8 @@ http {{
 class Spec:
     """A gateway that can be started. `missing` says in one line why it cannot, "" otherwise.
 
-    `scenarios` names those it takes part in; all where it is empty. `chat` and `responses` are its paths for
-    these APIs, "" where it has none.
+    `scenarios` names those it takes part in; all where it is empty. `path` (Messages), `chat` and `responses`
+    are its paths for these APIs, "" where it has none. `prepare` is a command that must succeed once it runs.
     """
 
     name: str
@@ -110,6 +110,7 @@ class Spec:
     version: str = ""
     missing: str = ""
     scenarios: Sequence[str] = ()
+    prepare: Sequence[str] = ()
 
     def path_of(self, door: Door) -> str:
         """Where it answers this API, "" where it does not."""
@@ -241,13 +242,15 @@ def peer(name: str, port: int, upstream_port: int, folder: Path) -> Spec:
     return Spec(
         name,
         command,
-        path=row["path"],
+        path=row.get("path", ""),
         chat=row.get("chat", ""),
         responses=row.get("responses", ""),
         headers=row["headers"],
         environment={key: fill(value) for key, value in row.get("environment", {}).items()},
         files={key: fill(value) for key, value in row.get("files", {}).items()},
         version=_tell([fill(word) for word in row["version"]]),
+        scenarios=row.get("scenarios", ()),
+        prepare=[fill(word) for word in row.get("prepare", ())],
     )
 
 

@@ -170,7 +170,7 @@ def _starts(
     """Cold starts and the import of the command line, while nothing else runs."""
     for repeat in range(options.repeats + 1):
         for port, folder, spec in specs:
-            if spec.name not in OWN or spec.name in _COLD:
+            if spec.path and (spec.name not in OWN or spec.name in _COLD):
                 _progress(f"cold start of {spec.name}")
                 row = cold_start(spec, port, folder, files["plain_1k"], cores.gateway)
                 if repeat:  # the first one reads the disk
