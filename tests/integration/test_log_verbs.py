@@ -213,6 +213,8 @@ def test_the_log_is_read_while_the_gateway_runs(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # What a shell starts in the background ignores interrupts, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             heard: queue.Queue[str] = queue.Queue()
