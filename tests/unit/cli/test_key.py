@@ -159,6 +159,7 @@ def test_wrong_options_are_refused_with_the_reason(configured: Verbs, options: l
 
 def test_a_glob_of_the_future_is_taken_anyway(configured: Verbs) -> None:
     configured("key", "create", "laptop", "--models", "cluade-*", "--limit", "requests/day=1@x", "--anyway")
+    assert configured("key", "show", "laptop", "--json").json()["models"] == ["cluade-*"]
 
 
 def test_money_is_judged_on_what_the_key_can_reach(configured: Verbs) -> None:
