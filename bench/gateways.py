@@ -53,6 +53,13 @@ limits = [
 ]
 """
 
+_SHARED = """\
+[database]
+url = "{url}"
+[secrets]
+key_env = "BENCH_SECRET"
+"""
+
 # Bytes pass through: what the kernel, HTTP and one hop cost without any translation.
 _NGINX = """\
 daemon off;
@@ -136,6 +143,14 @@ def pool(port: int, upstream_port: int, folder: Path) -> Spec:
     """The gateway on three accounts that serve alike."""
     accounts = [_account(upstream_port, f"bench-{number}") for number in range(3)]
     return _with_accounts("pool", port, folder, accounts, POOL)
+
+
+def sharing(name: str, port: int, upstream_port: int, folder: Path, url: str) -> Spec:
+    """The gateway with its store at that URL and a secret that others have, too."""
+    made = dragoman(port, upstream_port, folder)
+    config = made.files["config.toml"] + _SHARED.format(url=url)
+    secret = {"BENCH_SECRET": "one secret for all that share a database"}
+    return replace(made, name=name, files={"config.toml": config}, environment=secret)
 
 
 def failing(port: int, upstream_port: int, folder: Path) -> Spec:

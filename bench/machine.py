@@ -43,7 +43,44 @@ class Cpu(NamedTuple):
         return exact if abs(exact - ticks) <= 0.03 + 0.02 * abs(ticks) else ticks
 
 
-class Group:
+class Processes:
+    """Some processes that run, and what they use together."""
+
+    def cpu(self) -> Cpu:
+        """Processor time used so far, that of ended children included."""
+        exact = ticks = 0.0
+        for pid, fields in self._members():
+            ticks += sum(map(int, fields[11:15])) / _TICKS_PER_SECOND
+            for task in _list(_PROC / pid / "task"):
+                if text := _read(task / "schedstat"):
+                    exact += int(text.split()[0]) / 1e9
+        return Cpu(exact, ticks)
+
+    def memory(self) -> float:
+        """Proportional set size in MB (10^6 bytes)."""
+        kilobytes = 0
+        for pid, _ in self._members():
+            for line in _read(_PROC / pid / "smaps_rollup").splitlines():
+                if line.startswith("Pss:"):
+                    kilobytes += int(line.split()[1])
+        return kilobytes * 1024 / 1e6
+
+    def _members(self) -> Iterator[tuple[str, list[str]]]:
+        """Their ids, with the fields of /proc/PID/stat from the state on."""
+        raise NotImplementedError
+
+
+class Family(Processes):
+    """A process that others started, and its children: a server that makes a process for each connection."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def _members(self) -> Iterator[tuple[str, list[str]]]:
+        return (found for found in _running() if self._pid in (int(found[0]), int(found[1][1])))
+
+
+class Group(Processes):
     """A program started in a session of its own, pinned to a core, with all the children it makes."""
 
     def __init__(
@@ -73,25 +110,6 @@ class Group:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def cpu(self) -> Cpu:
-        """Processor time used so far."""
-        exact = ticks = 0.0
-        for pid, fields in self._members():
-            ticks += sum(map(int, fields[11:15])) / _TICKS_PER_SECOND
-            for task in _list(_PROC / pid / "task"):
-                if text := _read(task / "schedstat"):
-                    exact += int(text.split()[0]) / 1e9
-        return Cpu(exact, ticks)
-
-    def memory(self) -> float:
-        """Proportional set size in MB (10^6 bytes)."""
-        kilobytes = 0
-        for pid, _ in self._members():
-            for line in _read(_PROC / pid / "smaps_rollup").splitlines():
-                if line.startswith("Pss:"):
-                    kilobytes += int(line.split()[1])
-        return kilobytes * 1024 / 1e6
-
     def stop(self, grace: float = 3.0) -> None:
         """SIGTERM, then SIGKILL for what is still there."""
         self._signal(signal.SIGTERM)
@@ -109,12 +127,15 @@ class Group:
                 continue
 
     def _members(self) -> Iterator[tuple[str, list[str]]]:
-        """The processes of the session, with the fields of /proc/PID/stat from the state on."""
-        for folder in _list(_PROC):
-            if folder.name.isdigit() and (text := _read(folder / "stat")):
-                fields = text[text.rindex(")") + 2 :].split()
-                if int(fields[3]) == self.pid:
-                    yield folder.name, fields
+        """The processes of the session."""
+        return (found for found in _running() if int(found[1][3]) == self.pid)
+
+
+def _running() -> Iterator[tuple[str, list[str]]]:
+    """All processes: ids, and the fields of /proc/PID/stat from the state on."""
+    for folder in _list(_PROC):
+        if folder.name.isdigit() and (text := _read(folder / "stat")):
+            yield folder.name, text[text.rindex(")") + 2 :].split()
 
 
 def _read(path: Path) -> str:
@@ -145,7 +166,7 @@ def busy_seconds() -> float:
     return (user + nice + system + irq + softirq + steal) / _TICKS_PER_SECOND
 
 
-def own_seconds(groups: Sequence[Group]) -> float:
+def own_seconds(groups: Sequence[Processes]) -> float:
     """What this program, its ended children and these running groups have used of it."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     own = resource.getrusage(resource.RUSAGE_SELF)

@@ -183,6 +183,37 @@ class Driver:
             raise Unusable(f"{gateway.name} ended in the middle of the run; its log is in .bench/")
         return row
 
+    def together(self, gateways: Sequence[Gateway], scenario: Scenario) -> Row:
+        """A client for each of these at the same time: `ok`, `requests_per_s` and CPU are of all together.
+
+        One that is named more than once has as many clients.
+        """
+        refused = self._upstream.stats()["refused"]
+        groups = list({gateway.name: gateway.group for gateway in gateways}.values())
+        before = [group.cpu() for group in groups]
+        clients = [
+            self._begin(
+                gateway,
+                scenario.body,
+                scenario.connections,
+                requests=scenario.requests,
+                seconds=scenario.seconds or _PATIENCE,
+            )
+            for gateway in gateways
+        ]
+        rows = [self._finish(client) for client in clients]
+        used = sum(group.cpu().since(then) for group, then in zip(groups, before, strict=True))
+        ok = sum(row["ok"] for row in rows)
+        refused = self._upstream.stats()["refused"] - refused
+        return {
+            "ok": ok,
+            "requests_per_s": sum(row["requests_per_s"] for row in rows),
+            "cpu_s": used,
+            "cpu_ms_request": used / ok * 1e3 if ok else None,
+            "refused": refused,
+            "faults": sum(map(_faults, rows)) + refused,
+        }
+
     # -- kinds ---------------------------------------------------------------------------------------
 
     def _loop(self, gateway: Gateway, scenario: Scenario) -> Row:

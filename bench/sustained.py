@@ -8,9 +8,11 @@ is the ledger's. Rows are counted in the database, before and after.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 import statistics
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,29 +31,40 @@ def measure(gateway: Gateway, folder: Path, seconds: float) -> dict[str, Any]:
     """One run: `p50`, `p99` in ms, `requests`, `faults`; with a database also `rows_lost`."""
     database = folder / "dragoman.db"
     before = _rows(database)
-    latencies, faults = asyncio.run(_load(gateway, seconds))
-    ordered = sorted(latencies)
-    row: dict[str, Any] = {
-        "requests": len(latencies) + faults,
-        "faults": faults,
-        "p50": statistics.median(ordered) if ordered else None,
-        "p99": ordered[int(len(ordered) * 0.99)] if ordered else None,
-    }
+    row = load([gateway], seconds)
     if before is not None:
         row["rows_lost"] = row["requests"] - _arrived(database, before, row["requests"])
     return row
 
 
-async def _load(gateway: Gateway, seconds: float) -> tuple[list[float], int]:
-    body = gateway.bodies["plain_1k"].read_bytes()
-    headers = dict(line.split(": ", 1) for line in gateway.spec.headers) | {
+def load(gateways: Sequence[Gateway], seconds: float, sessions: int = 0) -> dict[str, Any]:
+    """The steady rate, each request to the next gateway: `requests`, `faults`, `p50`, `p99` in ms.
+
+    With `sessions` so many of them take turns, and each meets all gateways.
+    """
+    latencies, faults = asyncio.run(_load(gateways, seconds, sessions))
+    ordered = sorted(latencies)
+    return {
+        "requests": len(latencies) + faults,
+        "faults": faults,
+        "p50": statistics.median(ordered) if ordered else None,
+        "p99": ordered[int(len(ordered) * 0.99)] if ordered else None,
+    }
+
+
+async def _load(gateways: Sequence[Gateway], seconds: float, sessions: int) -> tuple[list[float], int]:
+    body = gateways[0].bodies["plain_1k"].read_bytes()
+    plain = dict(line.split(": ", 1) for line in gateways[0].spec.headers) | {
         "content-type": "application/json"
     }
+    named = [plain | {"x-claude-code-session-id": f"bench-{number}"} for number in range(sessions)]
+    turn = zip(itertools.cycle(gateways), itertools.cycle(named or [plain]), strict=True)
     latencies: list[float] = []
     faults = 0
 
     async def ask(due: float) -> None:
         nonlocal faults
+        gateway, headers = next(turn)
         try:
             async with session.post(gateway.url, data=body, headers=headers) as reply:
                 await reply.read()

@@ -14,6 +14,8 @@ Row = dict[str, Any]
 
 WIDE = 0.30
 BASE = "bare"
+# What bench/shared.py compares.
+ONE, THREE = "one on SQLite", "three on PostgreSQL"
 
 
 class Metric(NamedTuple):
@@ -57,6 +59,11 @@ class Results:
         if not values:
             return None
         return Figure(statistics.median(values), min(values), max(values), faults)
+
+    def missing(self, gateway: str) -> str:
+        """Why this gateway was not measured, "" where nothing is known of that."""
+        named = [row for (name, _), rows in self._rows.items() if name == gateway for row in rows]
+        return next((row["missing"] for row in named if row.get("missing")), "")
 
     def faults(self) -> list[tuple[str, str, int]]:
         """Gateway, scenario and number of faults, where there are any."""
@@ -153,6 +160,19 @@ TABLES: dict[str, Sequence[tuple[str, Metric]]] = {
         ("sustained", Metric("p50", "p50 ms", ratio=False)),
         ("sustained", Metric("p99", "p99 ms", ratio=False)),
         ("sustained", Metric("rows_lost", "rows lost", ratio=False)),
+    ),
+    "Three processes on one PostgreSQL, 1 KB": (
+        ("shared_loop", CPU_REQUEST._replace(heading="CPU ms a request, c=48")),
+        ("shared_loop", Metric("server_ms_request", "PostgreSQL's own", ratio=False)),
+        ("shared_loop", Metric("requests_per_s", "requests/s", ratio=False)),
+        ("shared_steady", CPU_REQUEST._replace(heading="CPU ms a request, 200 requests/s")),
+        ("shared_steady", Metric("server_ms_request", "PostgreSQL's own", ratio=False)),
+        ("shared_steady", Metric("p50", "p50 ms", ratio=False)),
+        ("shared_steady", Metric("p99", "p99 ms", ratio=False)),
+        ("shared_idle", Metric("cpu_percent", "idle CPU %", ratio=False)),
+        ("shared_rows", Metric("answered", "answered", ratio=False)),
+        ("shared_rows", Metric("lost", "rows lost", ratio=False)),
+        ("shared_rows", Metric("open", "left open", ratio=False)),
     ),
     "Start and memory": (
         ("idle", Metric("memory_mb", "idle MB")),
