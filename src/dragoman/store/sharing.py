@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import Insert, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.budget.limits import Amounts, Limit, Meters
@@ -236,10 +237,8 @@ class Sharing(Beside):
         return jsonio.dump(told).decode()
 
     async def _publish(self, connection: AsyncConnection, holds: str) -> None:
-        dialect = connection.dialect.name
-        statement = insertion(dialect, replicas).values(boot=self._boot, holds=holds, seen_at=clock(dialect))
-        changed = {name: statement.excluded[name] for name in ("holds", "seen_at")}
-        await connection.execute(statement.on_conflict_do_update(index_elements=["boot"], set_=changed))
+        told = {"told_boot": self._boot, "told_holds": holds}
+        await connection.execute(_publishing(connection.dialect.name), told)
 
     async def _others(self, connection: AsyncConnection) -> list[str]:
         """What every other live process holds."""
@@ -253,6 +252,16 @@ class Sharing(Beside):
         async with self._database.write() as connection:
             old = clock(connection.dialect.name) - _FORGET_SECONDS
             await connection.execute(delete(replicas).where(replicas.c.seen_at < old))
+
+
+@cache
+def _publishing(dialect: str) -> Insert:
+    # Made once: every batch of rows needs it.
+    told = {"boot": bindparam("told_boot"), "holds": bindparam("told_holds"), "seen_at": clock(dialect)}
+    statement = insertion(dialect, replicas).values(told)
+    changed = {name: statement.excluded[name] for name in ("holds", "seen_at")}
+    found: Insert = statement.on_conflict_do_update(index_elements=["boot"], set_=changed)
+    return found
 
 
 def _prune(mark: _Mark, before: int) -> None:

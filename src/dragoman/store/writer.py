@@ -8,6 +8,7 @@ counted. It knows nothing of limits or prices: rows arrive finished.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -64,6 +65,7 @@ class Writer(Beside):
         self._news = asyncio.Event()
         self._lock = asyncio.Lock()
         self._last_sync = monotonic()
+        self._last_write = -math.inf
         self._used: dict[str, float] = {}
         self._told: dict[str, float] = {}
         self._doubt = False
@@ -150,6 +152,7 @@ class Writer(Beside):
             await self._sync()
             try:
                 await self.flush()
+                self._last_write = self._monotonic()
                 await self._tell_used()
                 failures = 0
                 self._health.well("db_write")
@@ -174,8 +177,10 @@ class Writer(Beside):
             await self._news.wait()
         if len(self._waiting) < BATCH:
             await asyncio.sleep(PAUSE_SECONDS)
-        # A transaction costs as much as forty rows: where there are many, more of them share one.
-        if FEW < len(self._waiting) < BATCH:
+        # A transaction costs as much as forty rows: where there are many, or others were written just now,
+        # more of them share one.
+        just_now = self._monotonic() - self._last_write < PAUSE_SECONDS * 4
+        if (just_now or len(self._waiting) > FEW) and len(self._waiting) < BATCH:
             await asyncio.sleep(PAUSE_SECONDS * 3)
 
     async def _sync(self) -> None:

@@ -74,6 +74,36 @@ async def test_rows_arrive_with_their_sums(stage: Stage) -> None:
     assert list((stage.journal.directory).iterdir()) == []
 
 
+async def test_a_row_waits_for_others_where_others_went_just_before(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One alone is written soon; those of a steady trickle share a transaction, as many at once do."""
+    now, waited, sleep = [0.0], [], asyncio.sleep
+
+    async def slept(seconds: float) -> None:
+        if seconds >= writer.PAUSE_SECONDS:
+            waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", slept)
+    monkeypatch.setattr(stage.writer, "_monotonic", lambda: now[0])
+    short, long = [writer.PAUSE_SECONDS], [writer.PAUSE_SECONDS, writer.PAUSE_SECONDS * 3]
+    stage.writer.start()
+    for number, (later, expected) in enumerate([(0.0, short), (0.2, long), (0.2, long), (1.0, short)]):
+        now[0] += later
+        waited.clear()
+        stage.writer.record(row(number))
+        await stage.until(number + 1)
+        assert waited == expected, number
+    now[0] += 1.0
+    waited.clear()
+    for number in range(writer.FEW + 1):
+        stage.writer.record(row(10 + number))
+    await stage.until(5 + writer.FEW)
+    assert waited == long
+    await stage.writer.stop()
+
+
 async def test_what_is_written_twice_is_kept_once(stage: Stage) -> None:
     """reliability S1: a settlement has one name for ever."""
     values = [rows.columns(row(number, uid=f"x-{number}")) for number in range(3)]
