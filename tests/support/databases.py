@@ -72,7 +72,7 @@ async def fresh_postgres() -> str:
     """The URL of a new, empty database."""
     name = f"t{uuid.uuid4().hex[:12]}"
     root = Database(locate(postgres_url(), Path()))
-    async with root._writer.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+    async with root.read() as connection:  # PostgreSQL makes no database inside a transaction
         await connection.execute(text(f"CREATE DATABASE {name}"))  # the name was made here
     await root.close()
     return make_url(postgres_url()).set(database=name).render_as_string(hide_password=False)

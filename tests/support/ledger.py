@@ -64,7 +64,9 @@ def statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
         if statement.lstrip().upper().startswith(("SELECT", "DELETE")):
             seen.append((statement, parameters))
 
-    engines = {database._reader.sync_engine, database._writer.sync_engine}
+    engines = {database._reader.sync_engine}
+    if database.dialect == "sqlite":  # on PostgreSQL the others are views of it
+        engines.add(database._writer.sync_engine)
     for engine in engines:
         event.listen(engine, "before_cursor_execute", before)
     try:
@@ -81,7 +83,7 @@ async def plan(database: Database, statement: str, parameters: Any) -> str:
     that it plans as for a grown log.
     """
     explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN (COSTS OFF) "
-    async with database.read() as connection:
+    async with database.snapshot() as connection:
         if database.dialect == "postgresql":
             for how in ("seqscan", "bitmapscan"):
                 off = text("SELECT set_config(:name, 'off', true)")
