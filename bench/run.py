@@ -18,9 +18,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import bodies, ledger, marks, sustained, tables, tls
+from bench import bodies, ledger, marks, shared, sustained, tables, tls
 from bench.gateways import OWN, ROOT, Spec, peer
-from bench.machine import Cores, busy_seconds, describe, free_port, own_seconds
+from bench.machine import Cores, Processes, busy_seconds, describe, free_port, own_seconds
 from bench.measure import Driver, Gateway, Unusable, Upstream, build, cold_start, import_time
 from bench.scenarios import FULL, QUICK, SCENARIOS
 
@@ -122,7 +122,13 @@ def _measure(
         _rounds(options, driver, gateways, recorder)
         if not options.quick and not options.only:
             notes += tls.measure(driver, upstream, files, cores, recorder.add, FOLDER, stack)
-        groups = [upstream.group, *(gateway.group for gateway in gateways)]
+        groups: list[Processes] = [upstream.group, *(gateway.group for gateway in gateways)]
+        if not options.only:
+            _progress("three processes on one PostgreSQL")
+            plan = shared.QUICK if options.quick else shared.FULL
+            more, processes = shared.measure(driver, upstream, files, recorder.add, stack, plan)
+            notes += more
+            groups += processes
         others = busy_seconds() - busy - (own_seconds(groups) - own)
         if (share := others / (time.monotonic() - began)) > _DISTURBED:
             notes.append(
