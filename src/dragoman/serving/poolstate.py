@@ -15,9 +15,9 @@ from dragoman.routing.pins import Kept
 from dragoman.routing.pool import Heard, Pool
 from dragoman.routing.quota import Window
 from dragoman.store.engine import Database, StoreError
-from dragoman.store.pins import Pin, Pins
-from dragoman.store.quotas import Quota, Quotas
-from dragoman.store.rests import Rest, Rests
+from dragoman.store.pins import Pin, Pins, read_pins
+from dragoman.store.quotas import Quota, Quotas, read_quotas
+from dragoman.store.rests import Rest, Rests, read_rests
 from dragoman.translate.messages.failure import Cause
 
 SECONDS = 0.5
@@ -50,6 +50,7 @@ class PoolState(Beside):
         seconds: float = SECONDS,
     ) -> None:
         self._pool = pool
+        self._database = database
         self._pins = Pins(database)
         self._quotas = Quotas(database)
         self._rests = Rests(database)
@@ -95,13 +96,16 @@ class PoolState(Beside):
 
     async def _take(self, since: float | None) -> None:
         pool, now = self._pool, self._steady()
-        found = await self._pins.load(PINS, since)
+        async with self._database.read() as connection:
+            found = await read_pins(connection, PINS, since)
+            heard = await read_quotas(connection, since)
+            resting = await read_rests(connection, now, since)
         pool.load([Kept(pin.affinity, pin.account, pin.used_at) for pin in found], now)
         names = {self._id_of(name): name for name in pool.in_flight()}
-        for quota in await self._quotas.load(since):
+        for quota in heard:
             if quota.account_id in names and quota.seconds > 0:
                 pool.recall(names[quota.account_id], [_window(quota)])
-        for rest in await self._rests.load(now, since):
+        for rest in resting:
             if rest.heard_at <= self._said.get((rest.account, rest.model), 0.0):
                 continue
             self._said[rest.account, rest.model] = rest.heard_at

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, bindparam, case, delete, select
+from sqlalchemy import Integer, Row, bindparam, case, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import pins
@@ -38,11 +39,8 @@ class Pins:
 
     async def load(self, limit: int, since: float | None = None) -> list[Pin]:
         """The pins used last, newest first; with `since` only those used then or later. Raises StoreDown."""
-        query = select(pins).order_by(pins.c.used_at.desc(), pins.c.affinity).limit(limit)
-        if since is not None:
-            query = query.where(pins.c.used_at >= since)
         async with self._database.read() as connection:
-            return [_pin(row) for row in (await connection.execute(query)).all()]
+            return await read_pins(connection, limit, since)
 
     async def find(self, affinity: str) -> Pin | None:
         """The pin of one conversation: another process may have made it. Raises StoreDown."""
@@ -73,6 +71,19 @@ class Pins:
         old = select(pins.c.affinity).where(pins.c.used_at < now - days * DAY).limit(BATCH)
         async with self._database.write() as connection:
             return (await connection.execute(delete(pins).where(pins.c.affinity.in_(old)))).rowcount
+
+
+# Put together once: processes that share a database ask twice a second.
+_NEWEST = (
+    select(pins).order_by(pins.c.used_at.desc(), pins.c.affinity).limit(bindparam("most", type_=Integer))
+)
+_SINCE = _NEWEST.where(pins.c.used_at >= bindparam("since"))
+
+
+async def read_pins(connection: AsyncConnection, limit: int, since: float | None = None) -> list[Pin]:
+    """As `Pins.load`, on a connection that is there."""
+    query, told = (_NEWEST, {}) if since is None else (_SINCE, {"since": since})
+    return [_pin(row) for row in (await connection.execute(query, {"most": limit, **told})).all()]
 
 
 def _pin(row: Row[Any]) -> Pin:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import quotas
@@ -41,11 +42,8 @@ class Quotas:
 
     async def load(self, since: float | None = None) -> list[Quota]:
         """Every window, or those heard of at `since` or later, in a fixed order. Raises StoreDown."""
-        query = select(quotas).order_by(*(quotas.c[name] for name in _KEY))
-        if since is not None:
-            query = query.where(quotas.c.seen_at >= since)
         async with self._database.read() as connection:
-            return [Quota(*row) for row in (await connection.execute(query)).all()]
+            return await read_quotas(connection, since)
 
     async def save(self, heard: Iterable[Quota]) -> None:
         """Adds or renews windows; what was heard later stays. Raises StoreDown."""
@@ -66,3 +64,14 @@ class Quotas:
         rows = [newest[place]._asdict() for place in sorted(newest)]
         async with self._database.write() as connection:
             await connection.execute(statement, rows)
+
+
+# Put together once: processes that share a database ask twice a second.
+_ALL = select(quotas).order_by(*(quotas.c[name] for name in _KEY))
+_SINCE = _ALL.where(quotas.c.seen_at >= bindparam("since"))
+
+
+async def read_quotas(connection: AsyncConnection, since: float | None = None) -> list[Quota]:
+    """As `Quotas.load`, on a connection that is there."""
+    query, told = (_ALL, {}) if since is None else (_SINCE, {"since": since})
+    return [Quota(*row) for row in (await connection.execute(query, told)).all()]

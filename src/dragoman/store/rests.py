@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import rests
@@ -35,11 +36,8 @@ class Rests:
 
     async def load(self, now: float, since: float | None = None) -> list[Rest]:
         """Those that are not over, or of them those heard of at `since` or later. Raises StoreDown."""
-        query = select(rests).where(rests.c.until > now).order_by(rests.c.account, rests.c.model)
-        if since is not None:
-            query = query.where(rests.c.heard_at >= since)
         async with self._database.read() as connection:
-            return [Rest(*row) for row in (await connection.execute(query)).all()]
+            return await read_rests(connection, now, since)
 
     async def save(self, heard: Iterable[Rest], now: float) -> None:
         """Adds or renews rests, and lets go of those that are over. Raises StoreDown."""
@@ -58,3 +56,14 @@ class Rests:
         async with self._database.write() as connection:
             await connection.execute(delete(rests).where(rests.c.until <= now))
             await connection.execute(statement, rows)
+
+
+# Put together once: processes that share a database ask twice a second.
+_LASTING = select(rests).where(rests.c.until > bindparam("now")).order_by(rests.c.account, rests.c.model)
+_SINCE = _LASTING.where(rests.c.heard_at >= bindparam("since"))
+
+
+async def read_rests(connection: AsyncConnection, now: float, since: float | None = None) -> list[Rest]:
+    """As `Rests.load`, on a connection that is there."""
+    query, told = (_LASTING, {}) if since is None else (_SINCE, {"since": since})
+    return [Rest(*row) for row in (await connection.execute(query, {"now": now, **told})).all()]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, delete, select, text
+from sqlalchemy import Insert, Select, bindparam, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.budget.limits import Amounts, Limit, Meters
@@ -242,10 +242,8 @@ class Sharing(Beside):
 
     async def _others(self, connection: AsyncConnection) -> list[str]:
         """What every other live process holds."""
-        query = select(replicas.c.holds).where(
-            replicas.c.boot != self._boot, replicas.c.seen_at > clock(connection.dialect.name) - LIVE_SECONDS
-        )
-        return list(await connection.scalars(query))
+        query = _hearing(connection.dialect.name)
+        return list(await connection.scalars(query, {"own": self._boot}))
 
     async def _forget(self) -> None:
         """Removes processes that are long gone."""
@@ -256,12 +254,18 @@ class Sharing(Beside):
 
 @cache
 def _publishing(dialect: str) -> Insert:
-    # Made once: every batch of rows needs it.
+    # Put together once: every batch of rows needs it.
     told = {"boot": bindparam("told_boot"), "holds": bindparam("told_holds"), "seen_at": clock(dialect)}
     statement = insertion(dialect, replicas).values(told)
     changed = {name: statement.excluded[name] for name in ("holds", "seen_at")}
     found: Insert = statement.on_conflict_do_update(index_elements=["boot"], set_=changed)
     return found
+
+
+@cache
+def _hearing(dialect: str) -> Select[tuple[str]]:
+    alive = replicas.c.seen_at > clock(dialect) - LIVE_SECONDS
+    return select(replicas.c.holds).where(replicas.c.boot != bindparam("own"), alive)
 
 
 def _prune(mark: _Mark, before: int) -> None:
