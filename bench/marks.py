@@ -104,7 +104,8 @@ MARKS = (
     Mark(
         "P14", "failover, 200 KB", "failover_200k", "whole.p50", 15, 8, "pool", "difference", "ms", "failing"
     ),
-    Mark("P12", "CPU per 1 KB request, c=48", "shared_loop", "cpu_ms_request", 1.3, 1.1, ONE, of=THREE),
+    Mark("P12", "CPU per 1 KB request, at once", "shared_at_once", "cpu_ms_request", 1.3, 1.1, ONE, of=THREE),
+    Mark("P12", "the same, in turn", "shared_in_turn", "cpu_ms_request", 1.3, 1.1, ONE, of=THREE),
     Mark("P12", "the same, 200 requests/s", "shared_steady", "cpu_ms_request", 1.3, 1.1, ONE, of=THREE),
     Mark("P12", "rows lost or doubled by three processes", "shared_rows", "lost", 0, 0, of=THREE),
     Mark("P12", "requests that three processes left open", "shared_rows", "open", 0, 0, of=THREE),

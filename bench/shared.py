@@ -1,8 +1,9 @@
 """Three processes on one PostgreSQL beside one on SQLite: CPU of a request, and whether a row is lost.
 
-Both sides get the same clients: three at once without pause, then a steady rate of requests of many sessions.
-Of the three processes the CPU is summed; PostgreSQL's own is told apart and counts for nobody. Afterwards the
-database must hold one row for each answer, its sums must say the same, and no journal an open request.
+Both sides get the same clients: without pause on all processes at once, which then share one core and its
+caches, and on one after the other while the others are idle; then a steady rate of requests of many sessions.
+The CPU of all processes is summed; PostgreSQL's own is told apart and counts for nobody. Afterwards there
+must be one row for each answer, sums of the hours that say the same, and no open request in any journal.
 `python -m bench.shared` runs it alone.
 """
 
@@ -36,23 +37,26 @@ _CLIENTS = 3
 _SESSIONS = 300
 _SETTLE_SECONDS = 20.0
 # So long after the last answer its row is still to be paid for.
-_BEHIND_SECONDS = 0.5
-_WARM_UP = Scenario("closed", "plain_1k", 16, requests=300)
+_BEHIND_SECONDS = 0.45
+_WARM_UP = Scenario("closed", "plain_1k", 16, requests=200)
 
 Add = Callable[[str, str, int, Row], None]
 
 
 class Plan(NamedTuple):
-    """Repeats of the load without pause and their seconds each; seconds of the steady rate and of none."""
+    """Repeats of the load without pause, and seconds: of it on all at once, on one after the other, of the
+    steady rate, of idleness. 0 leaves one out.
+    """
 
     repeats: int
-    seconds: float
+    at_once: float
+    in_turn: float
     steady: float
     idle: float
 
 
-QUICK = Plan(repeats=2, seconds=1.2, steady=0, idle=0)
-FULL = Plan(repeats=5, seconds=2.0, steady=20, idle=5)
+QUICK = Plan(repeats=2, at_once=1.0, in_turn=0, steady=0, idle=0)
+FULL = Plan(repeats=3, at_once=2.1, in_turn=2.1, steady=10, idle=5)
 
 
 @dataclass
@@ -74,11 +78,18 @@ class Side:
         """Where each client goes."""
         return [self.processes[number % len(self.processes)] for number in range(_CLIENTS)]
 
-    def loop(self, driver: Driver, scenario: Scenario) -> Row:
-        """The load without pause."""
+    def at_once(self, driver: Driver, scenario: Scenario) -> Row:
+        """The load without pause, a client at each place."""
         before = self._cpu()
         row = driver.together(self.places, scenario)
         return row | self._used(before, row["ok"])
+
+    def in_turn(self, driver: Driver, scenario: Scenario) -> Row:
+        """The same on each process alone, one after the other; what the idle ones use counts, too."""
+        before = self._cpu()
+        rows = [driver.together([place] * _CLIENTS, scenario) for place in self.places]
+        whole = {name: sum(row[name] for row in rows) for name in ("ok", "faults")}
+        return whole | self._used(before, whole["ok"])
 
     def steady(self, seconds: float) -> Row:
         """Requests as they are due, each to the next place."""
@@ -155,17 +166,19 @@ def measure(
     try:
         server = Postgres(stack)
     except Absent as why:
-        add(THREE, "shared_loop", 0, {"missing": str(why), "faults": 0})
+        add(THREE, "shared_at_once", 0, {"missing": str(why), "faults": 0})
         return [f"three processes on one PostgreSQL left out: {why}"], []
     sides = [Side(ONE, "sqlite:///dragoman.db"), Side(THREE, server.url, server.processes)]
     for side, count in zip(sides, (1, _CLIENTS), strict=True):
         for number in range(count):
             _start(side, f"shared-{side.name[:3].strip()}-{number}", driver, upstream, files, stack)
-        side.loop(driver, _WARM_UP)
-    load = Scenario("closed", "plain_1k", 16, seconds=plan.seconds)
+        side.at_once(driver, _WARM_UP)
     for repeat in range(plan.repeats):
         for side in sides[:: 1 if repeat % 2 else -1]:
-            add(side.name, "shared_loop", repeat, side.loop(driver, load))
+            add(side.name, "shared_at_once", repeat, side.at_once(driver, _load(plan.at_once)))
+        for side in sides[:: 1 if repeat % 2 else -1]:
+            if plan.in_turn:
+                add(side.name, "shared_in_turn", repeat, side.in_turn(driver, _load(plan.in_turn / _CLIENTS)))
     for side in sides:
         if plan.steady:
             add(side.name, "shared_steady", 0, side.steady(plan.steady))
@@ -177,6 +190,10 @@ def measure(
             one.group.stop(grace=10)
         add(side.name, "shared_rows", 0, row | {"open": side.left_open()})
     return [], [server.processes]
+
+
+def _load(seconds: float) -> Scenario:
+    return Scenario("closed", "plain_1k", 16, seconds=seconds)
 
 
 def _start(
