@@ -48,7 +48,7 @@ def build(folder: Path) -> dict[str, Path]:
     """Compiles the two C programs. Raises Unusable where there is no C compiler."""
     source = Path(__file__).parent / "src"
     folder.mkdir(parents=True, exist_ok=True)
-    programs = {"upstream": ("upstream.c", "dialects.c"), "load": ("load.c",)}
+    programs = {"upstream": ("upstream.c", "dialects.c", "websocket.c"), "load": ("load.c",)}
     made = {name: folder / name for name in programs}
     for name, files in programs.items():
         inputs = [str(source / file) for file in files]

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "upstream.h"
+#include "websocket.h"
 
 void reserve(buffer *b, size_t more) {
   if (b->len + more <= b->cap) return;
@@ -39,6 +40,13 @@ void putf(buffer *b, const char *format, ...) {
 buffer frame;
 
 void send_chunk(conn *c) {
+  if (c->websocket) {
+    static const char before[] = "\ndata: ";
+    const char *json = (char *)memmem(frame.data, frame.len, before, sizeof before - 1) + sizeof before - 1;
+    ws_text(&c->out, json, (size_t)(frame.data + frame.len - 2 - json));
+    frame.len = 0;
+    return;
+  }
   putf(&c->out, "%zx\r\n", frame.len);
   put(&c->out, frame.data, frame.len);
   put(&c->out, "\r\n", 2);
