@@ -167,7 +167,9 @@ class Driver:
         raise Unusable(f"{spec.name} did not come up: {said.get('complaint') or 'no answer'}")
 
     def warm_up(self, gateway: Gateway) -> None:
-        """Some of everything, unmeasured."""
+        """Some of everything, unmeasured; and the session of each client, where the gateway opens one."""
+        if any("{client}" in header for header in gateway.spec.headers):
+            self._finish(self._begin(gateway, _of(gateway.spec, "plain_1k"), 50, requests=50, seconds=30))
         for body in ("plain_1k", "full_1k"):
             self._finish(self._begin(gateway, _of(gateway.spec, body), 4, requests=60, seconds=3))
         large = "full_200k" if gateway.spec.path else "responses_plain_200k"
@@ -175,9 +177,10 @@ class Driver:
 
     def run(self, gateway: Gateway, scenario: Scenario) -> Row:
         """One repeat of a scenario."""
-        refused = self._upstream.stats()["refused"]
+        before = self._upstream.stats()
         row = self._kinds[scenario.kind](gateway, scenario)
-        row["refused"] = self._upstream.stats()["refused"] - refused
+        after = self._upstream.stats()
+        row |= {name: after[name] - before[name] for name in ("refused", "by_socket")}
         row["faults"] = _faults(row) + row["refused"]
         if not gateway.group.running:
             raise Unusable(f"{gateway.name} ended in the middle of the run; its log is in .bench/")

@@ -264,6 +264,7 @@ static const char *read_wish(conn *c, request *r) {
   c->size = knob(r, "s=", 24);
   c->pause_us = knob(r, "d=", 0);
   c->text.len = 0;
+  c->number = stats.requests;
   return NULL;
 }
 

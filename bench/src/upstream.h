@@ -30,6 +30,7 @@ typedef struct conn {
   const dialect *api;
   int streaming, blocked;
   long deltas, size, pause_us, sent;
+  unsigned long long number; /* of the request */
   uint64_t due;
   int place; /* in the heap of timers, -1 = none */
   /* Of a WebSocket: the fragments of a message, whether more must follow, and the input that was taken. */
