@@ -182,6 +182,10 @@ class Driver:
         after = self._upstream.stats()
         row |= {name: after[name] - before[name] for name in ("refused", "by_socket")}
         row["faults"] = _faults(row) + row["refused"]
+        if scenario.kind != "held":
+            wait_for(lambda: self._open(before["streams_open"]) <= 0, 2, pause=0.05)
+            row["left"] = max(0, self._open(before["streams_open"]))
+            row["faults"] += row["left"]
         if not gateway.group.running:
             raise Unusable(f"{gateway.name} ended in the middle of the run; its log is in .bench/")
         return row

@@ -106,7 +106,7 @@ class Socket:
 
     def answers(self) -> list[Answer]:
         """The events of one response."""
-        found = []
+        found: list[Answer] = []
         while not found or found[-1].event["type"] not in ("response.completed", "error"):
             opcode, data = self.receive()
             assert opcode == TEXT
@@ -248,7 +248,17 @@ def test_a_stream_is_gone_once_its_client_closes(upstream: Upstream, politely: b
         (frame(b"x", 2), 1003),
         (bytes((0x81, 0xFF)) + (1 << 40).to_bytes(8, "big"), 1009),
     ],
-    ids=["unmasked", "no beginning", "opcode", "long ping", "half a ping", "compressed", "two", "binary", "large"],
+    ids=[
+        "unmasked",
+        "no beginning",
+        "opcode",
+        "long ping",
+        "half a ping",
+        "compressed",
+        "two",
+        "binary",
+        "large",
+    ],
 )
 def test_what_breaks_the_protocol_ends_it_with_its_code(upstream: Upstream, data: bytes, code: int) -> None:
     with Socket(upstream.port) as client:
