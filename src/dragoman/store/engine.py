@@ -205,8 +205,8 @@ class Database:
 def _rolled_back(connection: Any, _: Any, __: Any) -> None:
     """Ends the transaction of a connection that is given up, for example because its task was cancelled.
 
-    Closing it is not enough: SQLite keeps what is closed open, its locks too, while a statement lives, and one
-    does for as long as the traceback of the cancellation.
+    Closing it is not enough: SQLite keeps what is closed open, its locks too, while a statement lives, and
+    one does for as long as the traceback of the cancellation.
     """
     with suppress(Exception):  # it may be closed or broken already
         connection.run_async(lambda driver: driver.rollback())
