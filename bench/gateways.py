@@ -237,7 +237,11 @@ OWN = {
 
 def peer(name: str, port: int, upstream_port: int, folder: Path) -> Spec:
     """A row of peers.toml. Raises KeyError where there is none of that name."""
-    row = tomllib.loads((ROOT / "bench" / "peers.toml").read_text())[name]
+    rows = tomllib.loads((ROOT / "bench" / "peers.toml").read_text())
+    row = rows[name]
+    if "like" in row:
+        base = rows[row["like"]]
+        row = {**base, **row, "environment": {**base["environment"], **row["environment"]}}
     binaries = ROOT / row["bin"]
     values = {
         "{port}": str(port),

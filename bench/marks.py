@@ -2,12 +2,12 @@
 
 They are printed, never tested: a slow machine fails nobody. All but a few are ratios inside one run. Where a
 peer is not in the run, its ratio is estimated through the bare relay, by what both needed in one earlier run
-(RECORDED); such a line is marked with ≈.
+(RECORDED); such a line is marked with ≈. A peer that runs under other names (ROWS) has a line each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from bench.tables import BASE, ONE, THREE, Results, number
@@ -135,6 +135,11 @@ RECORDED: Mapping[str, Mapping[str, float]] = {
     "full_1k_c16": {"bare": 3.4, "nginx": 3.9, "litellm": 209, "ccr": 30, "codex-lb": 168},
 }
 
+# Peers whose rows have other names, with what is put before a scenario's name: they have no Messages.
+ROWS: Mapping[str, tuple[Sequence[str], str]] = {
+    "codex-lb": (("codexlb-lean", "codexlb-default"), "responses_"),
+}
+
 
 def render(results: Results) -> str:
     """The table of marks, for the gateway of this repository."""
@@ -144,7 +149,7 @@ def render(results: Results) -> str:
             "",
             "| mark | figure | measured | must | goal | |",
             "|---|---|---|---|---|---|",
-            *(_line(results, mark) for mark in MARKS),
+            *(_line(results, mark) for mark in _of_run(results)),
             _faults(results),
             "",
         ]
@@ -154,6 +159,18 @@ def render(results: Results) -> str:
 def lines(results: Results, name: str) -> list[str]:
     """The marks of that name alone, a line each."""
     return [_line(results, mark) for mark in MARKS if mark.name == name]
+
+
+def _of_run(results: Results) -> Iterator[Mark]:
+    """The marks, each against the rows of its peer that were measured."""
+    for mark in MARKS:
+        rows, prefix = ROWS.get(mark.peer, ((), ""))
+        scenario = prefix + mark.scenario
+        measured = [row for row in rows if results.figure(row, scenario, mark.path)]
+        for row in measured:
+            yield mark._replace(peer=row, scenario=scenario, figure=f"{mark.figure}, Responses")
+        if not measured:
+            yield mark
 
 
 def _line(results: Results, mark: Mark) -> str:
@@ -210,7 +227,7 @@ def _faults(results: Results) -> str:
 
 def unmet(results: Results) -> Iterator[str]:
     """The names of marks whose must is missed, for a last line."""
-    for mark in MARKS:
+    for mark in _of_run(results):
         value, _, _ = _value(results, mark)
         if value is not None and value > mark.must:
             yield f"{mark.name} ({mark.figure}{' : ' + mark.peer if mark.peer else ''})"

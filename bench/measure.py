@@ -48,7 +48,7 @@ def build(folder: Path) -> dict[str, Path]:
     """Compiles the two C programs. Raises Unusable where there is no C compiler."""
     source = Path(__file__).parent / "src"
     folder.mkdir(parents=True, exist_ok=True)
-    programs = {"upstream": ("upstream.c", "dialects.c"), "load": ("load.c",)}
+    programs = {"upstream": ("upstream.c", "dialects.c", "websocket.c"), "load": ("load.c",)}
     made = {name: folder / name for name in programs}
     for name, files in programs.items():
         inputs = [str(source / file) for file in files]
@@ -167,7 +167,9 @@ class Driver:
         raise Unusable(f"{spec.name} did not come up: {said.get('complaint') or 'no answer'}")
 
     def warm_up(self, gateway: Gateway) -> None:
-        """Some of everything, unmeasured."""
+        """Some of everything, unmeasured; and the session of each client, where the gateway opens one."""
+        if any("{client}" in header for header in gateway.spec.headers):
+            self._finish(self._begin(gateway, _of(gateway.spec, "plain_1k"), 50, requests=50, seconds=30))
         for body in ("plain_1k", "full_1k"):
             self._finish(self._begin(gateway, _of(gateway.spec, body), 4, requests=60, seconds=3))
         large = "full_200k" if gateway.spec.path else "responses_plain_200k"
@@ -175,10 +177,15 @@ class Driver:
 
     def run(self, gateway: Gateway, scenario: Scenario) -> Row:
         """One repeat of a scenario."""
-        refused = self._upstream.stats()["refused"]
+        before = self._upstream.stats()
         row = self._kinds[scenario.kind](gateway, scenario)
-        row["refused"] = self._upstream.stats()["refused"] - refused
+        after = self._upstream.stats()
+        row |= {name: after[name] - before[name] for name in ("refused", "by_socket")}
         row["faults"] = _faults(row) + row["refused"]
+        if scenario.kind != "held":
+            wait_for(lambda: self._open(before["streams_open"]) <= 0, 2, pause=0.05)
+            row["left"] = max(0, self._open(before["streams_open"]))
+            row["faults"] += row["left"]
         if not gateway.group.running:
             raise Unusable(f"{gateway.name} ended in the middle of the run; its log is in .bench/")
         return row

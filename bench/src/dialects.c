@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "upstream.h"
+#include "websocket.h"
 
 void reserve(buffer *b, size_t more) {
   if (b->len + more <= b->cap) return;
@@ -39,6 +40,13 @@ void putf(buffer *b, const char *format, ...) {
 buffer frame;
 
 void send_chunk(conn *c) {
+  if (c->websocket) {
+    static const char before[] = "\ndata: ";
+    const char *json = (char *)memmem(frame.data, frame.len, before, sizeof before - 1) + sizeof before - 1;
+    ws_text(&c->out, json, (size_t)(frame.data + frame.len - 2 - json));
+    frame.len = 0;
+    return;
+  }
   putf(&c->out, "%zx\r\n", frame.len);
   put(&c->out, frame.data, frame.len);
   put(&c->out, "\r\n", 2);
@@ -47,22 +55,23 @@ void send_chunk(conn *c) {
 
 enum { INPUT_TOKENS = 15603, CACHED_TOKENS = 15104 };
 
-#define ITEM "msg_bench000000000000000000000000000000000000"
+/* Ids are those of the request: gateways keep what they know of a response under its id. */
+#define ITEM "msg_bench%036llu"
 #define AT "\"item_id\":\"" ITEM "\",\"output_index\":0,\"content_index\":0"
 
-static void item(buffer *b, const char *status, const char *text) {
-  putf(b, "{\"id\":\"" ITEM "\",\"type\":\"message\",\"status\":\"%s\",\"role\":\"assistant\",\"content\":[", status);
+static void item(buffer *b, conn *c, const char *status, const char *text) {
+  putf(b, "{\"id\":\"" ITEM "\",\"type\":\"message\",\"status\":\"%s\",\"role\":\"assistant\",\"content\":[", c->number, status);
   if (text) putf(b, "{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"%s\"}", text);
   putf(b, "]}");
 }
 
 static void response(buffer *b, conn *c, int done) {
   putf(b,
-       "{\"id\":\"resp_bench0000000000000000000000000000000000\",\"object\":\"response\",\"created_at\":1700000000,"
+       "{\"id\":\"resp_bench%034llu\",\"object\":\"response\",\"created_at\":1700000000,"
        "\"status\":\"%s\",\"background\":false,\"error\":null,\"incomplete_details\":null,\"instructions\":null,"
        "\"max_output_tokens\":null,\"max_tool_calls\":null,\"model\":\"gpt-5.1\",\"output\":[",
-       done ? "completed" : "in_progress");
-  if (done) item(b, "completed", c->text.data);
+       c->number, done ? "completed" : "in_progress");
+  if (done) item(b, c, "completed", c->text.data);
   putf(b,
        "],\"parallel_tool_calls\":true,\"previous_response_id\":null,\"prompt_cache_key\":null,"
        "\"reasoning\":{\"effort\":\"medium\",\"summary\":null},\"safety_identifier\":null,"
@@ -94,31 +103,31 @@ static void responses_begin(conn *c) {
   }
   event("response.output_item.added", 2);
   putf(&frame, "\"output_index\":0,\"item\":");
-  item(&frame, "in_progress", NULL);
+  item(&frame, c, "in_progress", NULL);
   putf(&frame, "}\n\n");
   send_chunk(c);
   event("response.content_part.added", 3);
-  putf(&frame, AT ",\"part\":{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"\"}}\n\n");
+  putf(&frame, AT ",\"part\":{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"\"}}\n\n", c->number);
   send_chunk(c);
 }
 
 static void responses_delta(conn *c, const char *text) {
   event("response.output_text.delta", 4 + c->sent);
-  putf(&frame, AT ",\"delta\":\"%s\",\"logprobs\":[],\"obfuscation\":\"aB3dE6gH9j\"}\n\n", text);
+  putf(&frame, AT ",\"delta\":\"%s\",\"logprobs\":[],\"obfuscation\":\"aB3dE6gH9j\"}\n\n", c->number, text);
 }
 
 static void responses_end(conn *c) {
   const char *text = c->text.data;
   long number = 4 + c->deltas;
   event("response.output_text.done", number);
-  putf(&frame, AT ",\"text\":\"%s\",\"logprobs\":[]}\n\n", text);
+  putf(&frame, AT ",\"text\":\"%s\",\"logprobs\":[]}\n\n", c->number, text);
   send_chunk(c);
   event("response.content_part.done", number + 1);
-  putf(&frame, AT ",\"part\":{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"%s\"}}\n\n", text);
+  putf(&frame, AT ",\"part\":{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"%s\"}}\n\n", c->number, text);
   send_chunk(c);
   event("response.output_item.done", number + 2);
   putf(&frame, "\"output_index\":0,\"item\":");
-  item(&frame, "completed", text);
+  item(&frame, c, "completed", text);
   putf(&frame, "}\n\n");
   send_chunk(c);
   event("response.completed", number + 3);

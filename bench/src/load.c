@@ -6,7 +6,8 @@
  * Prints one JSON object. An answer is good when its status is 200, it holds exactly -e marks (clock.h) whose
  * births never run backwards, and every -m text stands in its last TAIL bytes. The delay of a mark is the time
  * between its birth in the upstream and its arrival here. A stream that says its text again at its end has its
- * marks in so many rounds: the first is looked at, the others are only counted.
+ * marks in so many rounds: the first is looked at, the others are only counted. `{client}` in one header becomes
+ * the number of the connection, in eight digits: for servers that would take equal requests for one session.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -24,7 +25,7 @@
 
 #include "clock.h"
 
-enum { TAIL = 2048, HEAD = 16384, READ = 1 << 18, MUSTS = 8 };
+enum { TAIL = 2048, HEAD = 16384, READ = 1 << 18, MUSTS = 8, CLIENT = 8 };
 
 typedef enum { SENDING, HEADERS, BODY } state;
 typedef enum { SIZE, DATA, DATA_END, TRAILER } chunk_state;
@@ -40,7 +41,7 @@ typedef struct {
 } answer;
 
 typedef struct {
-  int fd, reused, busy;
+  int fd, reused, busy, number;
   uint64_t begun;
   answer a;
   char head[HEAD], tail[TAIL], carry[MARK], size[20];
@@ -65,7 +66,7 @@ static struct {
 } saw;
 
 static int loop;
-static char *request;
+static char *request, *client; /* the second is where the number of the connection stands in the first, or NULL */
 static size_t request_len;
 static struct sockaddr_in address;
 
@@ -100,6 +101,7 @@ static void close_conn(conn *c) {
 
 /* Writes on. Returns -1 when the connection failed. */
 static int push(conn *c) {
+  for (int i = CLIENT - 1, left = c->number; client && i >= 0; i--, left /= 10) client[i] = (char)('0' + left % 10);
   while (c->a.written < request_len) {
     ssize_t n = send(c->fd, request + c->a.written, request_len - c->a.written, MSG_NOSIGNAL);
     if (n > 0) c->a.written += (size_t)n;
@@ -370,6 +372,7 @@ static void make_request(const char *file, const char *host, int port, const cha
                                 "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
                                 "anthropic-version: 2023-06-01\r\n%sContent-Length: %ld\r\n\r\n",
                                 want.path, host, port, headers, n);
+  client = strstr(request, "{client}");
   if (fread(request + request_len, 1, (size_t)n, f) != (size_t)n) exit(2);
   request_len += (size_t)n;
   fclose(f);
@@ -411,6 +414,7 @@ int main(int argc, char **argv) {
   int idles = conns;
   for (int i = 0; i < conns; i++) {
     all[i].fd = -1;
+    all[i].number = i;
     idle[i] = &all[i];
   }
   for (;;) {

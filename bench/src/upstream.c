@@ -6,6 +6,7 @@
  *   POST …/chat/completions    OpenAI Chat Completions (peers may prefer it)
  *   POST …/messages            Anthropic Messages (for what passes bytes through)
  *   POST …/input_tokens, …/count_tokens, GET …/models, GET /__stats
+ *   GET  …/responses with an upgrade: each response.create has the events its stream would have, a text frame each
  *
  * How it answers stands in the request's text, so that every translator hands it on:
  *   BENCH:n=<deltas>,s=<bytes of a delta>,d=<microseconds between deltas>;
@@ -27,9 +28,10 @@
 
 #include "clock.h"
 #include "upstream.h"
+#include "websocket.h"
 
 static struct {
-  unsigned long long requests, refused, limited, bytes_in, events, conns, open, streams_open, cut;
+  unsigned long long requests, refused, limited, bytes_in, events, conns, open, streams_open, cut, by_socket;
 } stats;
 
 static int loop;
@@ -95,6 +97,7 @@ static void drop(conn *c) {
   free(c->in.data);
   free(c->out.data);
   free(c->text.data);
+  free(c->parts.data);
   free(c);
 }
 
@@ -149,7 +152,7 @@ static int pump(conn *c) {
   while (c->streaming && !c->blocked) {
     if (c->sent >= c->deltas) {
       c->api->end(c);
-      put(&c->out, "0\r\n\r\n", 5);
+      if (!c->websocket) put(&c->out, "0\r\n\r\n", 5);
       c->streaming = 0;
       stats.streams_open--;
       return flush(c);
@@ -170,8 +173,9 @@ static int pump(conn *c) {
 }
 
 static int start_stream(conn *c) {
-  putf(&c->out, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
-       "x-request-id: req_bench\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n");
+  if (!c->websocket)
+    putf(&c->out, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+         "x-request-id: req_bench\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n");
   c->api->begin(c);
   c->streaming = 1;
   c->sent = 0;
@@ -187,9 +191,9 @@ static int start_stream(conn *c) {
 /* -- requests --------------------------------------------------------------------------------------- */
 
 typedef struct {
-  const char *path, *body, *marker;
-  size_t path_len, body_len;
-  int chunked, expects, keyed, limited;
+  const char *path, *body, *marker, *socket_key;
+  size_t path_len, body_len, socket_key_len;
+  int chunked, expects, keyed, limited, upgrades, versioned;
   long length;
 } request;
 
@@ -210,8 +214,11 @@ static int refuse(conn *c, const char *why) {
   char body[256];
   stats.refused++;
   int n = snprintf(body, sizeof body,
-                   "{\"error\":{\"message\":\"%s\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}", why);
-  return plain(c, 400, body, (size_t)n);
+                   "{%s\"error\":{\"message\":\"%s\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}",
+                   c->websocket ? "\"type\":\"error\",\"status\":400," : "", why);
+  if (!c->websocket) return plain(c, 400, body, (size_t)n);
+  ws_text(&c->out, body, (size_t)n);
+  return flush(c);
 }
 
 static int limit(conn *c) {
@@ -229,9 +236,9 @@ static int answer_about_itself(conn *c, const request *r) {
   if (path_ends(r, "/__stats")) {
     int n = snprintf(body, sizeof body,
                      "{\"requests\":%llu,\"refused\":%llu,\"limited\":%llu,\"bytes_in\":%llu,\"events\":%llu,\"conns\":%llu,"
-                     "\"open\":%llu,\"streams_open\":%llu,\"cut\":%llu}",
+                     "\"open\":%llu,\"streams_open\":%llu,\"cut\":%llu,\"by_socket\":%llu}",
                      stats.requests, stats.refused, stats.limited, stats.bytes_in, stats.events, stats.conns, stats.open,
-                     stats.streams_open, stats.cut);
+                     stats.streams_open, stats.cut, stats.by_socket);
     return plain(c, 200, body, (size_t)n);
   }
   const char *said = "{\"ok\":true}";
@@ -244,35 +251,81 @@ static int answer_about_itself(conn *c, const request *r) {
   return plain(c, 200, said, strlen(said));
 }
 
+/* What is wrong with a request, or NULL; then it is known how to answer it. */
+static const char *read_wish(conn *c, request *r) {
+  if (!r->body_len || r->body[0] != '{' || r->body[r->body_len - 1] != '}') return "not an object";
+  for (int i = 0; i < 3; i++) {
+    r->marker = find(r->body, r->body_len, c->api->fields[i]);
+    if (!r->marker) return "a field is missing";
+  }
+  for (int i = 0; i < 2; i++)
+    if (find(r->body, r->body_len, c->api->foreign[i])) return "a field of another dialect";
+  c->deltas = knob(r, "n=", 20);
+  c->size = knob(r, "s=", 24);
+  c->pause_us = knob(r, "d=", 0);
+  c->text.len = 0;
+  c->number = stats.requests;
+  return NULL;
+}
+
+/* Whether the field stands in the request, with or without a space before its value. */
+static int holds(const request *r, const char *name, const char *value) {
+  char text[64];
+  for (int spaces = 0; spaces < 2; spaces++) {
+    snprintf(text, sizeof text, "\"%s\":%s%s", name, spaces ? " " : "", value);
+    if (find(r->body, r->body_len, text)) return 1;
+  }
+  return 0;
+}
+
+static int upgrade(conn *c, const request *r) {
+  if (c->api != &dialects[0]) return refuse(c, "no WebSocket at this path");
+  if (!r->keyed) return refuse(c, "no key");
+  if (r->limited) return limit(c);
+  if (memcmp(c->in.data, "GET ", 4) || r->body_len || !r->versioned || !ws_is_key(r->socket_key, r->socket_key_len))
+    return refuse(c, "not a WebSocket handshake");
+  ws_accept(&c->out, r->socket_key, r->socket_key_len);
+  c->websocket = 1;
+  return flush(c);
+}
+
 static int handle(conn *c, request *r) {
   c->api = NULL;
   const char *query = memchr(r->path, '?', r->path_len);
   if (query) r->path_len = (size_t)(query - r->path);
   for (int i = 0; i < n_dialects; i++)
     if (path_ends(r, dialects[i].suffix)) c->api = &dialects[i];
+  if (r->upgrades) return upgrade(c, r);
   if (!c->api || !r->body_len) return answer_about_itself(c, r);
   stats.requests++;
   stats.bytes_in += r->body_len;
   if (!r->keyed) return refuse(c, "no key");
   if (r->limited) return limit(c);
-  if (r->body[0] != '{' || r->body[r->body_len - 1] != '}') return refuse(c, "not an object");
-  for (int i = 0; i < 3; i++) {
-    r->marker = find(r->body, r->body_len, c->api->fields[i]);
-    if (!r->marker) return refuse(c, "a field is missing");
-  }
-  for (int i = 0; i < 2; i++)
-    if (find(r->body, r->body_len, c->api->foreign[i])) return refuse(c, "a field of another dialect");
-  c->deltas = knob(r, "n=", 20);
-  c->size = knob(r, "s=", 24);
-  c->pause_us = knob(r, "d=", 0);
-  c->text.len = 0;
-  if (find(r->body, r->body_len, "\"stream\":true") || find(r->body, r->body_len, "\"stream\": true"))
-    return start_stream(c);
+  const char *wrong = read_wish(c, r);
+  if (wrong) return refuse(c, wrong);
+  if (holds(r, "stream", "true")) return start_stream(c);
   for (long i = 0; i < c->deltas; i++) next_text(c);
   c->api->whole(c);
   int result = plain(c, 200, frame.data, frame.len);
   frame.len = 0;
   return result;
+}
+
+/* One after the other: while a response streams, the next message waits and only pings and a close are seen. */
+static int serve_socket(conn *c) {
+  request r = {0};
+  for (;;) {
+    ws_found found = ws_next(c, c->streaming, &r.body, &r.body_len);
+    if (flush(c) < 0 || found == WS_END) return -1;
+    if (found == WS_WAIT) return 0;
+    stats.requests++;
+    stats.by_socket++;
+    stats.bytes_in += r.body_len;
+    const char *wrong = read_wish(c, &r);
+    if (!wrong && !holds(&r, "type", "\"response.create\"")) wrong = "not a response.create";
+    if (!wrong && (holds(&r, "stream", "") || holds(&r, "background", ""))) wrong = "a field of HTTP";
+    if ((wrong ? refuse(c, wrong) : start_stream(c)) < 0) return -1;
+  }
 }
 
 static void read_head(const char *head, size_t n, request *r) {
@@ -281,6 +334,9 @@ static void read_head(const char *head, size_t n, request *r) {
     if (!strncasecmp(line, "content-length:", 15)) r->length = atol(line + 15);
     else if (!strncasecmp(line, "transfer-encoding:", 18)) r->chunked = 1;
     else if (!strncasecmp(line, "expect:", 7)) r->expects = 1;
+    else if (!strncasecmp(line, "upgrade: websocket\r", 19)) r->upgrades = 1;
+    else if (!strncasecmp(line, "sec-websocket-version: 13\r", 26)) r->versioned = 1;
+    else if (!strncasecmp(line, "sec-websocket-key: ", 19)) r->socket_key = line + 19, r->socket_key_len = (size_t)(next - line - 19);
     else if (!strncasecmp(line, "authorization: bearer sk-refuse", 31)) r->keyed = r->limited = 1;
     else if (!strncasecmp(line, "authorization: bearer ", 22) || !strncasecmp(line, "x-api-key:", 10)) r->keyed = 1;
   }
@@ -310,7 +366,7 @@ static size_t join_chunks(char *body, size_t n, size_t *joined) {
 
 /* Serves the requests that are complete in the input. -1 = peer gone or nonsense. */
 static int serve(conn *c) {
-  while (!c->streaming && c->in.len) {
+  while (!c->websocket && !c->streaming && c->in.len) {
     char *head_end = memmem(c->in.data, c->in.len, "\r\n\r\n", 4);
     if (!head_end) return 0;
     size_t head = (size_t)(head_end - c->in.data) + 4, used;
@@ -340,7 +396,7 @@ static int serve(conn *c) {
     memmove(c->in.data, c->in.data + used, c->in.len - used);
     c->in.len -= used;
   }
-  return 0;
+  return c->websocket ? serve_socket(c) : 0;
 }
 
 /* -- the loop --------------------------------------------------------------------------------------- */

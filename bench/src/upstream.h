@@ -30,8 +30,13 @@ typedef struct conn {
   const dialect *api;
   int streaming, blocked;
   long deltas, size, pause_us, sent;
+  unsigned long long number; /* of the request */
   uint64_t due;
   int place; /* in the heap of timers, -1 = none */
+  /* Of a WebSocket: the fragments of a message, whether more must follow, and the input that was taken. */
+  int websocket, parted;
+  buffer parts;
+  size_t taken;
 } conn;
 
 extern const dialect dialects[];
@@ -41,8 +46,9 @@ void reserve(buffer *b, size_t more);
 void put(buffer *b, const char *data, size_t n);
 void putf(buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Events of the next HTTP chunk, or a whole answer. */
+/* The next event as SSE has it, or a whole answer. */
 extern buffer frame;
+/* Sends the event: an HTTP chunk, or its JSON alone as a WebSocket frame. */
 void send_chunk(conn *c);
 
 #endif

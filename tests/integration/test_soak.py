@@ -83,8 +83,13 @@ async def one(house: Gateway, dice: random.Random) -> str:
 ENDINGS = ("ok", "upstream_error", "client_gone", "refused")
 
 
-async def round_of(house: Gateway, up: Any, requests: int, parallel: int, dice: random.Random) -> None:
-    up.scripts = [dice.choice(SCRIPTS) for _ in range(requests * 3)] + [answer]
+async def round_of(
+    house: Gateway, up: Any, requests: int, parallel: int, dice: random.Random, faults: float = 1.0
+) -> None:
+    """`faults` is the part of the answers that are drawn from all scripts; the others are good."""
+    up.scripts = [dice.choice(SCRIPTS) if dice.random() < faults else answer for _ in range(requests * 3)] + [
+        answer
+    ]
     seen: dict[str, int] = {}
     places = asyncio.Semaphore(parallel)
 
@@ -128,12 +133,16 @@ async def test_a_short_round_leaves_nothing_behind(tmp_path: Path) -> None:
 async def test_a_long_round_keeps_memory_flat(tmp_path: Path) -> None:
     """About a hundred thousand requests with faults; resident memory may not grow by more than 16 MiB."""
     async with upstream() as up:
-        account = {"name": "a", "kind": "openai", "base_url": up.url, "api_key": "sk-x"}
-        async with gateway(tmp_path, {"accounts": [account], **limits()}) as house:
+        # An account that fails rests for a while: with enough of them, and not too many faults, few wait.
+        accounts = [
+            {"name": f"a{number}", "kind": "openai", "base_url": up.url, "api_key": f"sk-{number}"}
+            for number in range(20)
+        ]
+        async with gateway(tmp_path, {"accounts": accounts, **limits()}) as house:
             dice = random.Random(3)
             peaks: list[int] = []
             for _ in range(100):
-                await round_of(house, up, 1000, 30, dice)
+                await round_of(house, up, 1000, 30, dice, faults=0.1)
                 house.rows.clear()
                 house.log.seek(0)
                 house.log.truncate()

@@ -124,6 +124,32 @@ async def test_killed_at_any_moment(tmp_path: Path, database_url: str, rounds: i
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.timeout(1800)
+async def test_stopped_at_any_moment(tmp_path: Path, database_url: str, rounds: int) -> None:
+    """reliability S6: a gateway that is told to end writes what it has itself, in the middle of whatever."""
+    async with upstream(brisk) as up:
+        people: Crowd | None = None
+        for _ in range(rounds):
+            with gateway(tmp_path, config(up, database_url)) as house:
+                async with crowd(house.url) as more:
+                    if people is not None:
+                        more.told, more._ids = people.told, people._ids
+                    people = more
+                    asking = [asyncio.ensure_future(people.keep_asking()) for _ in range(8)]
+                    await until(partial(_seen, up, len(up.seen) + 100))
+                    await asyncio.sleep(random.random() * 0.3)
+                    house.run.process.send_signal(signal.SIGTERM)
+                    people.stop()
+                    await asyncio.gather(*asking)
+                assert await asyncio.to_thread(house.run.process.wait, 60) == 0
+            assert list((tmp_path / "data" / "journal").iterdir()) == [], "nothing waits for the next start"
+            assert "degraded" not in house.run.complained()
+        assert people is not None
+        assert {told.status for told in people.told} <= {0, 200, 503, 529}
+        agree(people, await rows_of(tmp_path, database_url), up)
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+@pytest.mark.timeout(1800)
 async def test_locked_by_somebody_else(tmp_path: Path, rounds: int) -> None:
     """reliability S2, S3: requests are served, readiness names the part, the rows come when it is free."""
     async with upstream(brisk) as up:

@@ -19,6 +19,7 @@ from dragoman.gateway.ports import Account, Answer, Counter, Principal, Row
 from dragoman.gateway.turn import DialectTurn
 from dragoman.translate.messages.count import estimate
 from dragoman.translate.messages.plan import Identity, Plan, Target
+from dragoman.translate.messages.runs import joined
 from dragoman.translate.messages.stream import ResponsesToMessages
 from dragoman.translate.models import Resolution
 from dragoman.wire import jsonio
@@ -113,7 +114,7 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         """The client's events that these upstream events become."""
         answer = self._automaton()
         out: list[dict[str, Any]] = []
-        for event in events:
+        for event in events if self._row.stream else joined(events):
             out += answer.feed(event)
         return out
 

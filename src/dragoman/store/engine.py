@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,6 +172,7 @@ class Database:
 
         event.listen(engine.sync_engine, "connect", connected)
         event.listen(engine.sync_engine, "begin", beginning)
+        event.listen(engine.sync_engine, "invalidate", _rolled_back)
         return engine
 
     async def _sync(self, connection: AsyncConnection, level: str) -> None:
@@ -202,6 +203,16 @@ class Database:
             raise StoreError(
                 "database.url: PostgreSQL needs the extra: pip install 'dragoman[postgres]'"
             ) from None
+
+
+def _rolled_back(connection: Any, _: Any, __: Any) -> None:
+    """Ends the transaction of a connection that is given up, for example because its task was cancelled.
+
+    Closing it is not enough: SQLite keeps what is closed open, its locks too, while a statement lives, and
+    one does for as long as the traceback of the cancellation.
+    """
+    with suppress(Exception):  # it may be closed or broken already
+        connection.run_async(lambda driver: driver.rollback())
 
 
 @contextmanager

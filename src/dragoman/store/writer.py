@@ -66,6 +66,7 @@ class Writer(Beside):
         self._lock = asyncio.Lock()
         self._last_sync = monotonic()
         self._last_write = -math.inf
+        self._flushing: asyncio.Future[None] | None = None
         self._used: dict[str, float] = {}
         self._told: dict[str, float] = {}
         self._doubt = False
@@ -108,8 +109,11 @@ class Writer(Beside):
         await self._end()
         try:
             async with asyncio.timeout(seconds):
-                await self.flush()
+                await self.flush()  # after the batch that is being written
         except (TimeoutError, StoreError):
+            if self._flushing is not None:
+                self._flushing.cancel()
+                await asyncio.wait([self._flushing], timeout=seconds)
             await self._journal.sync()
         self._journal.close()
 
@@ -151,7 +155,10 @@ class Writer(Beside):
             await self._wait()
             await self._sync()
             try:
-                await self.flush()
+                # To be told to stop is no reason to give up a batch in the middle.
+                self._flushing = asyncio.ensure_future(self.flush())
+                self._flushing.add_done_callback(_looked_at)
+                await asyncio.shield(self._flushing)
                 self._last_write = self._monotonic()
                 await self._tell_used()
                 failures = 0
@@ -246,3 +253,9 @@ class Writer(Beside):
             await self._keys.used(due)
             self._told.update(due)
         self._used.clear()
+
+
+def _looked_at(flushing: asyncio.Future[None]) -> None:
+    """Its failure is nobody's news: the next one to flush meets it again."""
+    if not flushing.cancelled():
+        flushing.exception()

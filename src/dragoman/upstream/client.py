@@ -359,6 +359,15 @@ def _below(road: Road, suffix: str) -> URL:
 
 def _read_events(found: list[bytes]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:
     """The events up to the first that is no JSON object; what came before it still counts."""
+    try:
+        read = jsonio.parse_events(found)
+    except jsonio.InvalidJson:
+        return _read_each(found)
+    return (read, None) if all(type(event) is dict for event in read) else _read_each(found)
+
+
+def _read_each(found: list[bytes]) -> tuple[list[dict[str, Any]], UpstreamFailure | None]:
+    """One event after the other, up to the first that is none."""
     events: list[dict[str, Any]] = []
     for data in found:
         if data == b"[DONE]":

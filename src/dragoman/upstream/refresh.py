@@ -1,9 +1,10 @@
 """Keeps the access tokens of ChatGPT accounts fresh: one refresh at a time, stored before it is used.
 
 A refresh token is single use, and using one twice revokes the account. So a refresh happens once for all who
-wait, under a claim that other processes respect; what may have been heard is never sent again; and before an
-account is given up, the store is asked whether somebody else already has newer tokens. A token that is still
-good stays in use whatever becomes of its early renewal. It knows the store as a port, and no request.
+wait, under a claim that other processes respect, and for one account after the other: to the issuer they are
+all one client. What may have been heard is never sent again; and before an account is given up, the store is
+asked whether somebody else already has newer tokens. A token that is still good stays in use whatever becomes
+of its early renewal. It knows the store as a port, and no request.
 """
 
 from __future__ import annotations
@@ -124,6 +125,7 @@ class TokenKeeper:
         self._lost = lost
         self._sleep = sleep
         self._entries: dict[str, _Entry] = {}
+        self._turn = asyncio.Lock()
         self._flights: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -285,7 +287,8 @@ class TokenKeeper:
         before = entry.login
         patience = self._monotonic() + CLAIM_SECONDS
         while True:
-            async with self._store.claim(f"refresh:{account}") as mine:
+            # One account after the other, before the claim: its time must not run out in the queue.
+            async with self._turn, self._store.claim(f"refresh:{account}") as mine:
                 await self._read(account, entry)
                 if entry.login != before and self._now() < entry.until:
                     return None  # another process was faster

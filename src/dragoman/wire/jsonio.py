@@ -83,6 +83,18 @@ def parse_event(data: bytes) -> Any:
     return value
 
 
+def parse_events(found: list[bytes]) -> list[Any]:
+    """All events of one read: parse_event for each, at half the cost. Raises InvalidJson for any of them."""
+    try:
+        values = list(map(orjson.loads, found))
+    except (RecursionError, orjson.JSONDecodeError):
+        return list(map(parse_event, found))
+    for data, value in zip(found, values, strict=True):
+        if len(data) > MAX_DEPTH and _too_deep(data, value):
+            raise InvalidJson(_TOO_DEEP)
+    return values
+
+
 def _parse_halves(data: bytes) -> Any:
     """Parses what the strict parser refused, perhaps for half a character."""
     try:

@@ -31,12 +31,16 @@ class Desk:
     def __init__(self, *answers: Granted | Problem) -> None:
         self.answers = list(answers)
         self.asked: list[str] = []
+        self.under_way = self.most = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def refresh(self, refresh_token: str) -> Granted | Problem:
         self.asked.append(refresh_token)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
         await self.gate.wait()
+        self.under_way -= 1
         if self.answers:
             return self.answers.pop(0)
         number = len(self.asked)
@@ -111,6 +115,23 @@ async def test_two_hundred_who_wait_share_one_refresh() -> None:
     assert {one.refresh_token for one in found} == {"rt-n1"}
     assert found[0].account_id == "acct"
     assert await place.store.reload("a") == found[0]
+
+
+async def test_accounts_are_renewed_one_after_the_other() -> None:
+    """S8: to the issuer all accounts are one client."""
+    place = Place()
+    keeper = place.keeper(login(ends=NOW - 1))
+    for number in (1, 2):
+        place.store.put(f"b{number}", login(number, ends=NOW - 1))
+        keeper.adopt(f"b{number}", login(number, ends=NOW - 1))
+    place.desk.gate.clear()
+    waiting = [asyncio.ensure_future(keeper.token(account)) for account in ("a", "b1", "b2") for _ in "12"]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    place.desk.gate.set()
+    await asyncio.gather(*waiting)
+    assert sorted(place.desk.asked) == ["rt-0", "rt-1", "rt-2"]
+    assert place.desk.most == 1
 
 
 async def test_two_processes_share_one_refresh_through_the_store() -> None:

@@ -203,6 +203,27 @@ def test_an_event_with_half_a_character_is_otherwise_strict(data: bytes) -> None
         jsonio.parse_event(data)
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        [b"{}", b'{"a":[1,{}]}', b"7"],
+        [b'{"delta":"a\\ud83d"}', b'{"delta":"\\ude00b"}'],
+        [b'{"wide":[' + b"[]," * 300 + b"[]]}", b"{}"],
+    ],
+    ids=["none", "several", "half a character", "long"],
+)
+def test_the_events_of_a_read_are_parsed_alike_together(found: list[bytes]) -> None:
+    assert jsonio.parse_events(found) == [jsonio.parse_event(data) for data in found]
+
+
+@pytest.mark.parametrize("bad", [b"{", b"[DONE]", b'{"deep":' + b"[" * 300 + b"]" * 300 + b"}"])
+def test_one_bad_event_of_a_read_is_refused(bad: bytes) -> None:
+    for found in ([bad], [b"{}", bad], [bad, b"{}"]):
+        with pytest.raises(InvalidJson):
+            jsonio.parse_events(found)
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_give_a_value_or_the_one_error(data: bytes) -> None:
     try:

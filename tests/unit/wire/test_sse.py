@@ -183,6 +183,47 @@ def test_the_decoder_agrees_with_another_implementation(
     assert [(event.name or "message", event.data.decode()) for event in found if event.data] == _oracle(data)
 
 
+_FRAMES = st.sampled_from(
+    [
+        b"event: a\ndata: 1\n\n",
+        b"event: a\ndata: " + b"2" * 40 + b"\n\n",
+        b"event: a\ndata: \n\n",
+        b"event: a\ndata: 1\ndata: 2\n\n",
+        b"data: 3\n\n",
+        b"data: 3\nevent: a\n\n",
+        b"event: a\nid: 7\ndata: 4\n\n",
+        b"event: a\n\n",
+        b": ping\n\n",
+        b"\n",
+        b"event: a\r\ndata: 5\r\n\r\n",
+        b"event: a\rdata: 6\r\r",
+        "event: a\ndata: é\u2028😀\n\n".encode(),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_FRAMES, max_size=12), st.lists(st.integers(0, 90), max_size=12))
+def test_data_alone_is_what_the_events_hold(frames: list[bytes], cuts: list[int]) -> None:
+    """The quick way through well-formed frames gives what the grammar gives, however mixed and cut."""
+    data = b"".join(frames)
+    whole, alone, at = Decoder(), Decoder(), 0
+    for size in [*cuts, len(data)]:
+        chunk = data[at : at + size]
+        at += size
+        assert alone.feed_data(chunk) == [event.data for event in whole.feed(chunk)]
+    assert alone.flush() == whole.flush()
+
+
+def test_data_alone_keeps_to_the_limit() -> None:
+    frame = b"event: a\ndata: 0123456789\n\n"
+    assert Decoder(len(frame)).feed_data(frame * 9) == [b"0123456789"] * 9
+    with pytest.raises(EventTooLarge):
+        Decoder(len(frame) - 3).feed_data(frame * 9)
+    with pytest.raises(EventTooLarge):
+        Decoder(len(frame) - 3).feed_data(frame[:-1])
+
+
 def test_encode_names_the_frame_after_the_type_of_the_event() -> None:
     """behaviours S15: a frame without `event:` line is not seen by any client."""
     assert sse.encode({"type": "ping"}) == sse.PING
