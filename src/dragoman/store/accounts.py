@@ -15,11 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Row, case, delete, insert, null, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.gateway.credentials import digest
 from dragoman.store import facts
 from dragoman.store.clientkeys import NotThere, StoreConflict
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database
 from dragoman.store.ring import Ring
 from dragoman.store.tables import accounts, quotas

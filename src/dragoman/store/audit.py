@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database
 from dragoman.store.tables import audit
 from dragoman.wire import jsonio

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.budget.limits import Limit, limit_table
 from dragoman.gateway.credentials import KEY_PREFIX, digest
 from dragoman.store import facts
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.tables import keys, limits
 from dragoman.wire import jsonio

@@ -10,8 +10,8 @@ import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import Integer, cast, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, StoreError, insertion
 from dragoman.store.ring import Ring
 from dragoman.store.tables import accounts, meta, users

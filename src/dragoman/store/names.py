@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Table, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.store import facts
 from dragoman.store.clientkeys import NotThere
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import aliases, prices
 from dragoman.wire import jsonio

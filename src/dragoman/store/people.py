@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Row, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.gateway.credentials import digest
 from dragoman.store.clientkeys import NotThere, StoreConflict
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database
 from dragoman.store.ring import Ring
 from dragoman.store.tables import sessions, tokens, users

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Integer, Row, bindparam, case, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import pins
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, insertion
 from dragoman.store.tables import rests
 

@@ -12,9 +12,9 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Insert, String, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.gateway.ports import Row
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import driver, insertion
 from dragoman.store.tables import requests, usage_hours
 from dragoman.wire import jsonio

@@ -15,11 +15,11 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Insert, Select, bindparam, delete, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.budget.limits import Amounts, Limit, Meters
 from dragoman.gateway.beside import Beside
 from dragoman.store import usage
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, StoreError, clock, insertion
 from dragoman.store.rows import HOUR, counted
 from dragoman.store.tables import replicas

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Integer, cast, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.budget.limits import Amounts, Limit, start
+from dragoman.store.core import AsyncConnection
 from dragoman.store.rows import HOUR, ended
 from dragoman.store.tables import requests, usage_hours
 

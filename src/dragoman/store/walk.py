@@ -24,8 +24,8 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dragoman.store.core import AsyncConnection
 from dragoman.store.rows import cause
 from dragoman.store.tables import requests
 from dragoman.wire import jsonio

@@ -14,11 +14,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from dragoman.gateway.beside import Beside
 from dragoman.gateway.ports import Row, StoreFigures
 from dragoman.store import clientkeys, rows
+from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.health import Health
 from dragoman.store.journal import Journal, left
