@@ -69,14 +69,20 @@ class Pool:
 async def read_some(reader: aiohttp.StreamReader) -> bytes:
     """All bytes that are there, once there are any; none at the end of the body.
 
-    What `readany` does, but it takes each HTTP chunk by itself, which costs more than to decode the event in
-    it; so the chunks are joined first.
+    What `readany` does for a reader that is read in no other way. That takes each HTTP chunk by itself, asks
+    parser and transport after each to go on, paused or not, and forgets what came just before an error.
     """
     chunks = reader._buffer
-    while not (chunks or reader.at_eof() or reader.exception()):
+    while not (chunks or reader._eof or reader._exception is not None):
         await reader._wait("read_some")
-    if len(chunks) > 1:
-        joined = b"".join(chunks)
-        chunks.clear()
-        chunks.append(joined)
-    return await reader.readany()
+    if not chunks:
+        return await reader.readany()  # the end, or why there is none
+    data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    chunks.clear()
+    reader._size = 0
+    reader._cursor = reader.total_bytes
+    if reader._http_chunk_splits:
+        reader._http_chunk_splits.clear()
+    if reader._protocol._reading_paused:
+        reader._protocol.resume_reading()
+    return data

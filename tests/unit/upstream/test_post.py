@@ -1,0 +1,124 @@
+"""Bytes of an answer are taken as they come, and no more is read ahead than a client may leave untaken."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from dragoman.upstream.post import READ_BYTES, Pool, read_some
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def answer(script: Script) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer of a server that reads one request and then does as the script says."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await script(writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    pool = Pool(aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=None))
+    try:
+        response = await pool.post(URL(f"http://127.0.0.1:{port}/"), b"{}", {}, None)
+        yield response
+        response.close()
+    finally:
+        await pool.close()
+        server.close()
+        await server.wait_closed()
+
+
+def chunked(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+@pytest.mark.parametrize("framing", ["chunks", "length", "close"])
+async def test_every_byte_comes_once_and_then_the_end(framing: str) -> None:
+    dice = random.Random(7)
+    pieces = [dice.randbytes(dice.choice([1, 30, 700, 9000])) for _ in range(200)]
+    whole = b"".join(pieces)
+
+    async def script(writer: asyncio.StreamWriter) -> None:
+        told = {
+            "chunks": b"transfer-encoding: chunked\r\n",
+            "length": b"content-length: %d\r\n" % len(whole),
+            "close": b"",
+        }[framing]
+        writer.write(HEAD + told + b"\r\n")
+        for number, piece in enumerate(pieces):
+            writer.write(chunked(piece) if framing == "chunks" else piece)
+            if number % 7 == 0:
+                await writer.drain()
+                await asyncio.sleep(0)
+        if framing == "chunks":
+            writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    async with answer(script) as response:
+        found = []
+        while some := await read_some(response.content):
+            found.append(some)
+        assert b"".join(found) == whole
+        assert await read_some(response.content) == b"", "the end stays the end"
+
+
+async def test_an_empty_body_is_at_its_end() -> None:
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"content-length: 0\r\n\r\n")
+
+    async with answer(script) as response:
+        assert await read_some(response.content) == b""
+
+
+async def test_who_does_not_read_is_not_read_for_and_goes_on_afterwards() -> None:
+    """Reading pauses at twice READ_BYTES, and is taken up again when they were taken."""
+    whole = random.Random(8).randbytes(64 * READ_BYTES)
+    sent = asyncio.Event()
+
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"transfer-encoding: chunked\r\n\r\n")
+        for start in range(0, len(whole), 4096):
+            writer.write(chunked(whole[start : start + 4096]))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        sent.set()
+
+    async with answer(script) as response:
+        reader = response.content
+        async with asyncio.timeout(60):
+            while not reader._protocol._reading_paused:
+                await asyncio.sleep(0.01)
+        assert reader.total_bytes < len(whole) // 4
+        found = []
+        while some := await read_some(reader):
+            found.append(some)
+            await asyncio.sleep(0)
+        assert b"".join(found) == whole
+        await asyncio.wait_for(sent.wait(), 60)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["read at once", "read when it is over"])
+async def test_a_cut_is_an_error_behind_what_came(late: bool) -> None:
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunked(b"data: 1\n\n"))
+        await writer.drain()
+
+    async with answer(script) as response:
+        async with asyncio.timeout(60):
+            while late and response.content.exception() is None:
+                await asyncio.sleep(0.01)
+        assert await read_some(response.content) == b"data: 1\n\n"
+        with pytest.raises(aiohttp.ClientError):
+            await read_some(response.content)
