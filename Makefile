@@ -4,7 +4,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-WORKERS ?= 2
+# Tests wait for processes more than they work: two a core. The real clients are heavier.
+WORKERS ?= 4
+CLIENT_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci cover matrix lock clean profile
@@ -45,7 +47,7 @@ lint: $(VENV)/.dev ## ruff, mypy, import contracts, caps and budgets, generated 
 
 e2e: $(VENV)/.dev ## the real Claude Code and Codex CLIs against the gateway and the simulator (under 15 minutes)
 	sh scripts/clients.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -p no:randomly tests/e2e
+	$(BIN)/python -m pytest -n $(CLIENT_WORKERS) --dist loadgroup -p no:randomly tests/e2e
 
 soak: $(VENV)/.dev ## the long rounds of load, faults and memory, one of them with the real Claude Code
 	sh scripts/clients.sh

@@ -204,7 +204,7 @@ async def test_an_upstream_that_fails_everything_is_not_asked_twice_by_everybody
             {"name": name, "kind": "openai", "base_url": up.url, "api_key": f"sk-{name}"} for name in "abc"
         ]
         async with gateway(tmp_path, {"accounts": accounts}) as house:
-            places = asyncio.Semaphore(50)
+            places = asyncio.Semaphore(250)  # each waits for an account as long as a request does
 
             async def guest() -> int:
                 async with places:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from tests.support.inprocess import Gateway, gateway
-from tests.support.upstream import Script, Talk, answer, created, delta, failed, status, upstream
+from tests.support.upstream import Script, Talk, Upstream, answer, created, delta, failed, status, upstream
 
 
 async def cut(talk: Talk) -> None:
@@ -114,11 +114,18 @@ def limits() -> dict[str, Any]:
     return {"upstream": {"idle_seconds": 1.0, "first_event_seconds": 20.0}}
 
 
+def some(up: Upstream, count: int) -> list[dict[str, Any]]:
+    """An account that fails rests for a while: with enough of them few requests wait."""
+    return [
+        {"name": f"a{number}", "kind": "openai", "base_url": up.url, "api_key": f"sk-{number}"}
+        for number in range(count)
+    ]
+
+
 async def test_a_short_round_leaves_nothing_behind(tmp_path: Path) -> None:
     """behaviours S16: every lease comes back whatever the upstream and the client do."""
     async with upstream() as up:
-        account = {"name": "a", "kind": "openai", "base_url": up.url, "api_key": "sk-x"}
-        async with gateway(tmp_path, {"accounts": [account], **limits()}) as house:
+        async with gateway(tmp_path, {"accounts": some(up, 6), **limits()}) as house:
             await round_of(house, up, 20, 10, random.Random(1))
             tasks = len(asyncio.all_tasks())
             await round_of(house, up, 120, 20, random.Random(2))
@@ -133,12 +140,7 @@ async def test_a_short_round_leaves_nothing_behind(tmp_path: Path) -> None:
 async def test_a_long_round_keeps_memory_flat(tmp_path: Path) -> None:
     """About a hundred thousand requests with faults; resident memory may not grow by more than 16 MiB."""
     async with upstream() as up:
-        # An account that fails rests for a while: with enough of them, and not too many faults, few wait.
-        accounts = [
-            {"name": f"a{number}", "kind": "openai", "base_url": up.url, "api_key": f"sk-{number}"}
-            for number in range(20)
-        ]
-        async with gateway(tmp_path, {"accounts": accounts, **limits()}) as house:
+        async with gateway(tmp_path, {"accounts": some(up, 20), **limits()}) as house:
             dice = random.Random(3)
             peaks: list[int] = []
             for _ in range(100):
