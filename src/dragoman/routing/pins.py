@@ -17,6 +17,8 @@ LIVE_SECONDS = 1800.0
 KEPT_SECONDS = 24 * 3600.0
 # A store needs no write for every turn: the moment of last use may lag behind by so much.
 TOUCH_SECONDS = 300.0
+# What another process tells of comes behind what happened here meanwhile: so far may the order be wrong.
+LATE_SECONDS = 10.0
 
 
 class Kept(NamedTuple):
@@ -111,16 +113,21 @@ class Pins:
 
     def sweep(self, now: float) -> None:
         """Lets go of what was not used for long."""
-        while self._live:
-            affinity = next(iter(self._live))
-            if now - self._pins[affinity].used_at <= LIVE_SECONDS:
-                break
+        for affinity in self._unused(self._live, now - LIVE_SECONDS):
             self._uncount(affinity)
-        while self._pins:
-            affinity = next(iter(self._pins))
-            if now - self._pins[affinity].used_at <= KEPT_SECONDS:
-                break
+        for affinity in self._unused(self._pins, now - KEPT_SECONDS):
             self._forget(affinity)
+
+    def _unused(self, order: Iterable[str], since: float) -> list[str]:
+        """Those of an order, longest unused first, that were used last before `since`."""
+        found = []
+        for affinity in order:
+            used_at = self._pins[affinity].used_at
+            if used_at < since:
+                found.append(affinity)
+            elif used_at > since + LATE_SECONDS:
+                break
+        return found
 
     def changed(self) -> list[Kept]:
         """What a store has not been told yet; it counts as told from now on."""

@@ -109,6 +109,17 @@ def test_a_sweep_lets_go_of_the_idle() -> None:
     assert {kept.account for kept in pins.changed()} == {None}
 
 
+def test_what_comes_late_from_another_process_ends_in_its_own_time() -> None:
+    pins = Pins()
+    pins.put("s", "a", NOW)
+    pins.load([Kept("t", "a", NOW - 1)], NOW)
+    pins.sweep(NOW + LIVE_SECONDS)
+    assert pins.live == {"a": 1}
+    pins.sweep(NOW + KEPT_SECONDS)
+    assert (pins.live, len(pins)) == ({}, 1)
+    assert pins.get("s", NOW + KEPT_SECONDS) is not None
+
+
 def test_what_nobody_asks_for_is_bounded() -> None:
     pins = Pins(3)
     for number in range(50):
