@@ -7,6 +7,7 @@ the line, move a terminal's cursor or turn the direction of text are written as 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -95,7 +96,8 @@ class _Libraries(logging.Handler):
         fields = {} if error is None else {"exc": error}
         # The first line says what happened; below it asyncio, for one, quotes exceptions with their text.
         message = record.getMessage().partition("\n")[0]
-        self._logger.log(level, "library", source=record.name, message=message, **fields)
+        with contextlib.suppress(Exception):  # a log that cannot be written stops no library
+            self._logger.log(level, "library", source=record.name, message=message, **fields)
 
 
 def _take_in_libraries(logger: Logger, level: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 
 from dragoman.gateway.ports import Row
 from dragoman.telemetry import logs
@@ -54,3 +55,4 @@ def test_a_broken_log_stops_nothing_either() -> None:
     fanout = Fanout(Broken(), kept, logger=logs.configure("json", "info", Dead()))
     fanout.record(Row("req_1", 0.0))
     assert kept.rows == ["req_1"]
+    logging.getLogger("asyncio").error("what a library has to say")  # goes the same way, and on
