@@ -240,10 +240,10 @@ def choose(
         return Choice((pin, *ranked), why, move, refused=refused)
     if not ranked:
         if (only := _only(candidates, demand, refused)) is not None:
-            return _asked(only, pin, refused)
+            return _asked(only, pin, away, refused)
         nobody = _nobody(candidates, demand, refused, now)
         doubtful = None if nobody.hold_until is not None else _doubtful(candidates, demand, refused, pin)
-        return nobody if doubtful is None else _asked(doubtful, pin, refused)
+        return nobody if doubtful is None else _asked(doubtful, pin, away, refused)
     if pin is not None:
         pinned = next((candidate for candidate in candidates if candidate.name == pin), None)
         return _without(pin, pinned, ranked, demand, refused, stand_in, now)
@@ -343,9 +343,11 @@ def _may_be_tried(one: Candidate, demand: Demand) -> bool:
     return one.cautious and free and one.name not in demand.tried
 
 
-def _asked(only: Candidate, pin: str | None, refused: Mapping[str, str]) -> Choice:
+def _asked(only: Candidate, pin: str | None, away: bool, refused: Mapping[str, str]) -> Choice:
     why = f"nobody else is left: {only.name} is asked although {only.why}"
-    move: Move = "new" if pin is None else "stayed" if pin == only.name else "stand_in"
+    move: Move = "returned" if away else "stayed"
+    if pin != only.name:
+        move = "new" if pin is None else "stand_in"
     return Choice((only.name,), why, move, keep_pin=pin is not None, refused=refused)
 
 

@@ -371,6 +371,24 @@ DEMANDS = st.builds(
 
 
 @pytest.mark.parametrize(
+    ("pin", "away", "move"),
+    [(None, False, "new"), ("only", False, "stayed"), ("only", True, "returned"), ("gone", True, "stand_in")],
+)
+def test_who_is_asked_in_the_last_resort_is_told_from_where_the_session_comes(
+    pin: str | None, away: bool, move: str
+) -> None:
+    choice = choose(
+        "affinity",
+        [out("only", "failing", 30, cautious=True)],
+        Demand("gpt-5.5"),
+        now=NOW,
+        pin=pin,
+        away=away,
+    )
+    assert (choice.order, choice.move) == (("only",), move)
+
+
+@pytest.mark.parametrize(
     ("others", "asked"),
     [
         ([], True),
