@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from dragoman.upstream import client
 
 pytest_plugins = ["tests.support.databases", "tests.support.failing", "tests.support.verbs"]
 
@@ -19,6 +23,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "soak" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patient_counts() -> Iterator[None]:
+    """A busy machine must not turn exact counts into estimates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "COUNT_SECONDS", 60.0)
+        yield
 
 
 @pytest.fixture

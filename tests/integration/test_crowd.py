@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dragoman.gateway.counts import ASKING
 from dragoman.gateway.janitor import Janitor
+from dragoman.upstream import client
 from dragoman.wire import jsonio
 from tests.support.inprocess import Gateway, Reply, gateway
 from tests.support.upstream import Talk, Upstream, completed, created, delta, status, upstream
@@ -154,8 +157,11 @@ async def test_the_admin_api_answers_while_every_place_is_taken(tmp_path: Path) 
             assert refused(await asyncio.gather(*asked)) == []
 
 
-async def test_counting_asks_upstream_a_few_at_a_time_and_refuses_nobody(tmp_path: Path) -> None:
+async def test_counting_asks_upstream_a_few_at_a_time_and_refuses_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """reliability R2: a burst of counts neither waits nor takes every connection; the rest is estimated."""
+    monkeypatch.setattr(client, "COUNT_SECONDS", 0.2)
     async with crowded(tmp_path) as (house, held):
         counts = house.assembly.house.counts
         counts.asking = ASKING

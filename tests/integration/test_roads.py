@@ -11,9 +11,10 @@ import pytest
 
 from dragoman.gateway.ports import Account, UpstreamError
 from dragoman.translate.messages.failure import Cause
+from dragoman.upstream import client as client_module
 from dragoman.upstream.client import HttpUpstream
 from dragoman.upstream.roads import Road
-from tests.support.upstream import Upstream, upstream
+from tests.support.upstream import Talk, Upstream, upstream
 
 CERTIFICATE = Path(__file__).parent.parent / "fixtures" / "localhost.pem"
 ACCOUNT = Account("a", "openai", "tag")
@@ -101,3 +102,12 @@ async def test_a_count_that_fails_is_no_error() -> None:
     client = reach("http://127.0.0.1:1/v1")
     assert await client.count(ACCOUNT, {"model": "m"}) is None
     await client.close()
+
+
+async def test_a_count_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "COUNT_SECONDS", 0.05)
+    async with upstream(Talk.until_gone) as one:
+        client = reach(one.url)
+        assert await client.count(ACCOUNT, {"model": "m"}) is None
+        assert [seen.path for seen in one.seen] == ["/v1/responses/input_tokens"]
+        await client.close()

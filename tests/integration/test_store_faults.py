@@ -80,6 +80,22 @@ def ready(house: Gateway) -> dict[str, Any]:
     return found
 
 
+async def _interrupted(
+    house: Gateway, up: Upstream, before: Crowd | None, *, after: int, by: signal.Signals
+) -> Crowd:
+    """Eight people ask until, some requests on, the gateway gets a signal; `before` asked an earlier one."""
+    async with crowd(house.url) as people:
+        if before is not None:
+            people.told, people._ids = before.told, before._ids
+        asking = [asyncio.ensure_future(people.keep_asking()) for _ in range(8)]
+        await until(partial(_seen, up, len(up.seen) + after))
+        await asyncio.sleep(random.random() * 0.3)
+        house.run.process.send_signal(by)
+        people.stop()
+        await asyncio.gather(*asking)
+    return people
+
+
 @contextlib.contextmanager
 def file_size_limit(pid: int, size: int) -> Iterator[None]:
     """A disk that is full for one process: files of it that would grow beyond `size` do not."""
@@ -99,16 +115,7 @@ async def test_killed_at_any_moment(tmp_path: Path, database_url: str, rounds: i
         people: Crowd | None = None
         for number in range(rounds):
             with gateway(tmp_path, config(up, database_url)) as house:
-                async with crowd(house.url) as more:
-                    if people is not None:
-                        more.told, more._ids = people.told, people._ids
-                    people = more
-                    asking = [asyncio.ensure_future(people.keep_asking()) for _ in range(8)]
-                    await until(partial(_seen, up, len(up.seen) + 20))
-                    await asyncio.sleep(random.random() * 0.3)
-                    house.run.process.send_signal(signal.SIGKILL)
-                    people.stop()
-                    await asyncio.gather(*asking)
+                people = await _interrupted(house, up, people, after=20, by=signal.SIGKILL)
                 house.run.process.wait(30)
             # Every other time it is the next process that takes in what was left, else it is a verb.
             if number % 2:
@@ -130,16 +137,7 @@ async def test_stopped_at_any_moment(tmp_path: Path, database_url: str, rounds: 
         people: Crowd | None = None
         for _ in range(rounds):
             with gateway(tmp_path, config(up, database_url)) as house:
-                async with crowd(house.url) as more:
-                    if people is not None:
-                        more.told, more._ids = people.told, people._ids
-                    people = more
-                    asking = [asyncio.ensure_future(people.keep_asking()) for _ in range(8)]
-                    await until(partial(_seen, up, len(up.seen) + 100))
-                    await asyncio.sleep(random.random() * 0.3)
-                    house.run.process.send_signal(signal.SIGTERM)
-                    people.stop()
-                    await asyncio.gather(*asking)
+                people = await _interrupted(house, up, people, after=100, by=signal.SIGTERM)
                 assert await asyncio.to_thread(house.run.process.wait, 60) == 0
             assert list((tmp_path / "data" / "journal").iterdir()) == [], "nothing waits for the next start"
             assert "degraded" not in house.run.complained()
