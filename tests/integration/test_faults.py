@@ -156,6 +156,20 @@ async def test_a_whole_answer_that_breaks_is_a_status(houses: Any, ending: str) 
     assert reply.json["type"] == "error"
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_a_whole_answer_that_breaks_is_asked_for_elsewhere(houses: Any, ending: str) -> None:
+    """D12, reliability E1: nothing of it had reached the client."""
+    house = await houses(2)
+    house.first.play(stream_then(ending))
+    reply = await house.gateway.ask(stream=False)
+    assert (reply.status, reply.json["content"]) == (200, [{"type": "text", "text": "Hello there"}])
+    assert reply.headers["x-dragoman-attempts"] == str(len(house.first.seen) + 1)
+    assert len(house.second.seen) == 1
+    row = await house.gateway.row()
+    assert (row.outcome, row.usage_source) == ("ok", "measured")
+    assert {attempt["account"] for attempt in row.attempts} == {"a0"}
+
+
 async def test_silence_after_content_ends_at_the_idle_limit(houses: Any) -> None:
     house = await houses(upstream={"first_event_seconds": 20.0, "idle_seconds": 0.3})
     house.first.play(stream_then("silence"))

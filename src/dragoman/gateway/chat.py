@@ -94,6 +94,7 @@ class ChatTurn(TranslatedTurn[ChatPlan]):
 
     def _reader(self, plan: ChatPlan, account: Account, *, started: bool) -> ResponsesToChat:
         house = self._house
+        self._fold = ChatFold()  # what another attempt left is of no use
         context = ChatContext(
             message_id=self._message_id,
             model=self.requested,

@@ -94,6 +94,7 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         target = self._target(account, learnt)
         plan = self._translated(target, self._tool_order(), bare=self._bare(without_reasoning))
         self._account = account
+        self.sealed = plan.replayed_reasoning > 0
         self._prefix = digest(plan.body)
         if house.counter.exact and house.calibration.wants(self.model):
             self._tokens = estimate(plan.body, house.counter.count)

@@ -61,6 +61,7 @@ class DialectTurn(ABC, Generic[R]):
 
     ping: bytes
     suffix = ""
+    sealed = False
 
     def __init__(
         self,
@@ -151,7 +152,8 @@ class DialectTurn(ABC, Generic[R]):
 
     def head(self) -> dict[str, str]:
         """Response headers that tell what served the request; opaque names only."""
-        told = {"x-dragoman-model": self.model, "x-dragoman-attempts": str(len(self._row.attempts) + 1)}
+        tried = len(self._row.attempts) + (self._account is not None)
+        told = {"x-dragoman-model": self.model, "x-dragoman-attempts": str(tried)}
         if self._account is not None:
             told["x-dragoman-account"] = self._account.tag
         return told

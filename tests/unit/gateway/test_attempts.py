@@ -111,6 +111,13 @@ def test_sealed_reasoning_is_stripped_once_on_the_same_account() -> None:
     assert tries.next(anybody) is None
 
 
+def test_without_sealed_reasoning_there_is_nothing_to_strip() -> None:
+    tries = attempts(ONE, TWO)
+    assert tries.next(anybody) is not None
+    tries.failed(UpstreamFailure(Cause.SEALED), sealed=False)
+    assert tries.next(anybody) is None
+
+
 def test_a_refused_parameter_is_learnt_once_per_account() -> None:
     tries = attempts(ONE)
     refusal = UpstreamFailure(Cause.PARAMETER, param="temperature")
