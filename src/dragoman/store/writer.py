@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from dragoman.gateway.beside import Beside
 from dragoman.gateway.ports import Row, StoreFigures
-from dragoman.store import clientkeys, rows
+from dragoman.store import claims, clientkeys, rows
 from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.health import Health
@@ -130,7 +130,10 @@ class Writer(Beside):
             yield self._waiting
 
     async def recover(self) -> tuple[int, int, int]:
-        """Takes in what dead processes left: counts of rows ended, aborted, unreadable. Raises StoreError."""
+        """Takes in what dead processes left: counts of rows ended, aborted, unreadable. Raises StoreError.
+
+        What they had claimed is free again.
+        """
         counts = [0, 0, 0]
         for found in left(self._journal.directory, self._journal.boot):
             try:
@@ -138,6 +141,7 @@ class Writer(Beside):
                 for start in range(0, len(batch), BATCH):
                     async with self._database.write() as connection:
                         await rows.add(connection, batch[start : start + BATCH])
+                await claims.release_all(self._database, found.boot)
                 found.forget()
             finally:
                 found.release()

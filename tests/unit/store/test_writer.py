@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from dragoman.gateway.ports import Row
-from dragoman.store import rows, writer
+from dragoman.store import claims, rows, tables, writer
 from dragoman.store.clientkeys import ClientKeys, KeySpec
 from dragoman.store.engine import Database, StoreDown
 from dragoman.store.health import Health
@@ -154,6 +154,24 @@ async def test_dead_processes_are_taken_in_once(database: Database, tmp_path: Pa
     async with database.read() as connection:
         assert await connection.scalar(select(func.sum(usage_hours.c.counted))) == 2
     heir.journal.close()
+
+
+async def test_what_a_dead_process_had_claimed_is_free_again(database: Database, tmp_path: Path) -> None:
+    """A gateway that was killed in the middle of a refresh blocks the account of none that comes after it."""
+    dead, alive = Stage(database, tmp_path, "d_ad"), Stage(database, tmp_path, "alive")
+    async with database.write() as connection:
+        for number, holder in enumerate(("d_ad-1", "alive-1", "elsewhere-1", "dead-1")):
+            values = {"name": f"refresh:{number}", "holder": holder, "until": 4e9}
+            await connection.execute(insert(tables.claims).values(values))
+    _die(dead.journal)
+    heir = Stage(database, tmp_path, "heir")
+    await heir.writer.recover()
+    held = [await claims.held_by(database, f"refresh:{number}") for number in range(4)]
+    assert held == [None, "alive-1", "elsewhere-1", "dead-1"]
+    async with claims.claim(database, "refresh:0", "heir-1", 30.0) as got:
+        assert got
+    for stage in (alive, heir):
+        stage.journal.close()
 
 
 def _die(journal: Journal) -> None:
