@@ -139,9 +139,6 @@ class Cache(Section):
     key_per_lane: bool = Field(
         default=False, description="Give sub-agents and side calls a `prompt_cache_key` of their own."
     )
-    turn_state: bool = Field(
-        default=True, description="Send the ChatGPT backend's `x-codex-turn-state` back inside a turn."
-    )
 
 
 class Routing(Section):

@@ -19,7 +19,7 @@ from tests.support import conversation, logins
 from tests.support.inprocess import Gateway, Reply, gateway
 
 # What a turn goes on with: the model's call and its result.
-_RESULT = [
+_RESULT: list[dict[str, Any]] = [
     {"type": "function_call", "name": "look", "call_id": "call_1", "arguments": "{}"},
     {"type": "function_call_output", "call_id": "call_1", "output": "seen"},
 ]
@@ -408,7 +408,7 @@ async def test_a_login_that_is_over_waits_for_a_new_one_in_the_file(
 
 async def test_a_responses_request_is_made_fit_for_the_backend(tmp_path: Path) -> None:
     """Ids, store, limits and the system role go; the lane's headers and the turn's state come."""
-    request = {
+    request: dict[str, Any] = {
         "model": "gpt-5.5",
         "stream": True,
         "store": True,
@@ -420,10 +420,11 @@ async def test_a_responses_request_is_made_fit_for_the_backend(tmp_path: Path) -
             {"type": "message", "id": "msg_2", "role": "user", "content": "Hello there"},
         ],
     }
+    items = request["input"]
     async with simulated(turn_state_affinity=True) as up:
         async with gateway(tmp_path, table(up, logins.account(up, tmp_path, "one"))) as house:
             for more in ([], _RESULT):
-                asked = {**request, "input": [*request["input"], *more]}
+                asked = {**request, "input": items + more}
                 reply = await house.post("/v1/responses", asked, {"session-id": "mine"})
                 assert reply.status == 200, reply.body
             refused = await house.post("/v1/responses", {**request, "previous_response_id": "resp_1"})

@@ -55,7 +55,6 @@ class House:
     salt: bytes
     jitter: Callable[[], float]
     key_per_lane: bool = False
-    turn_state: bool = True
     simulated: bool = False
     retries: RetryBudget = field(default_factory=RetryBudget)
     learnt: Learnt = field(default_factory=Learnt)

@@ -195,7 +195,7 @@ class DialectTurn(ABC, Generic[R]):
             return {}
         told = dict.fromkeys(names, lane)
         house = self._house
-        if house.turn_state and self._goes_on():
+        if self._goes_on():
             state = house.turn_states.get((account.name, lane), house.clock.monotonic())
             if state is not None:
                 told[TURN_STATE] = state

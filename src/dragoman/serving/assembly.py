@@ -509,6 +509,5 @@ def _house(
         salt=root,
         jitter=jitter,
         key_per_lane=settings.cache.key_per_lane,
-        turn_state=settings.cache.turn_state,
         recall=Recall(),
     )
