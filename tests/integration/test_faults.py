@@ -140,6 +140,7 @@ async def test_a_failure_after_content_ends_in_exactly_one_error_event(houses: A
     assert reply.text == "Hello"
     assert reply.types.count("error") == 1
     assert reply.types[-1] == "error"
+    assert reply.events[-1]["request_id"] == reply.headers["request-id"]
     assert "message_stop" not in reply.types
     assert "message_delta" not in reply.types
     assert house.second.seen == []

@@ -15,7 +15,7 @@ from typing import Any
 from dragoman.gateway.ports import Account
 from dragoman.translate.capability import learnable
 from dragoman.translate.messages.causes import ROAD
-from dragoman.translate.messages.failure import ADVICE, Cause, UpstreamFailure, wait
+from dragoman.translate.messages.failure import ADVICE, PATIENCE, Cause, UpstreamFailure, wait
 
 PER_ACCOUNT = 2
 # A failing road is tried so often in all: what three accounts cannot reach, a fourth cannot either.
@@ -158,7 +158,10 @@ class Attempts:
         """The failure that the client is told about."""
         telling = [failure for _, failure in self.failures if failure.cause in _TELLING]
         if telling and not self._final:
-            return min(telling, key=_passing)
+            soonest = min(telling, key=_passing)
+            roads = [failure for _, failure in self.failures if failure.cause in ROAD]
+            # A road is mostly free again in a moment: nobody is sent away for hours for another account.
+            return roads[-1] if roads and _passing(soonest)[0] > PATIENCE else soonest
         asked = [failure for _, failure in self.failures if failure.cause is not Cause.UNFIT]
         return (asked or [self.failures[-1][1]])[-1]
 

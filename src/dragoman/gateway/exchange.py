@@ -44,6 +44,7 @@ class Exchange:
         self._started = False
         self._content = False  # something of the answer is with the client
         self._answering = False  # the attempt under way has brought content
+        self._overhead_ms = 0.0
         self._left = False
         self._settled = False
         self._pass: Pass | None = None
@@ -63,6 +64,9 @@ class Exchange:
     def head(self) -> dict[str, str]:
         """Header fields of the answer: what served the request, and what is left of the key's limits."""
         told = {} if self._turn is None else self._turn.head()
+        told["x-dragoman-overhead-ms"] = str(self._overhead_ms)
+        if self.row.cache_verdict is not None:
+            told["x-dragoman-cache"] = self.row.cache_verdict
         return told if self._pass is None else told | self._pass.headers(self._clock.now())
 
     @property
@@ -177,6 +181,7 @@ class Exchange:
         except UpstreamError as error:  # not for this account, whatever it would answer
             return error.failure
         pacer.attempt()
+        self._overhead_ms = self._overhead_ms or self._since()
         self._answering, self.row.first_token_ms = False, None
         sent = self._clock.monotonic()
         try:

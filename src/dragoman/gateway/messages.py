@@ -123,6 +123,11 @@ class MessagesTurn(TranslatedTurn[Plan]):
         limit: int | None = self._request.get("max_tokens")
         return limit
 
+    def _goes_on(self) -> bool:
+        said = (one["content"] for one in reversed(self._request["messages"]) if one["role"] != "system")
+        content = next(said, "")
+        return isinstance(content, list) and any(block["type"] == "tool_result" for block in content)
+
     def _tool_names(self) -> list[str]:
         return [str(tool.get("name")) for tool in self._request.get("tools") or ()]
 

@@ -13,7 +13,6 @@ from typing import Any
 from dragoman.cache.lineage import item_lineage
 from dragoman.cache.prefix import Prefix, digest
 from dragoman.gateway.house import House, Kept
-from dragoman.gateway.identity import LANE_HEADERS
 from dragoman.gateway.ports import Account, Answer, Principal, Row, UpstreamError
 from dragoman.gateway.turn import DialectTurn, admitted
 from dragoman.translate.messages import usage as usages
@@ -26,7 +25,6 @@ from dragoman.translate.responses.request import prepare, prompt_of, unfit
 from dragoman.wire import jsonio, sse
 from dragoman.wire.errors import Failure, Kind, Refused
 
-TURN_STATE = "x-codex-turn-state"
 # Sessions that no client has named.
 _GUESSED = ("anchor", "none")
 _UNKNOWN_RESPONSE = (
@@ -109,13 +107,11 @@ class ResponsesTurn(DialectTurn[Relay]):
         self._prefix = digest(prompt_of(body))
         self._note_sent(body, made.ignored, made.dropped_reasoning)
         self._answer = self._relay(self._estimate())
-        return jsonio.dump(body), self._headers(account)
+        return jsonio.dump(body), self._lane_headers(account)
 
     def read(self, answer: Answer) -> AsyncIterator[list[Any]]:
         """The answer's frames as they came."""
-        state = answer.headers.get(TURN_STATE)
-        if state and self._account is not None and self._account.kind == "chatgpt":
-            self._house.turn_states.put(self._state_key(self._account), state, self._house.clock.monotonic())
+        self._note_state(answer)
         return answer.frames()
 
     def feed(self, events: list[Any]) -> list[Any]:
@@ -218,19 +214,9 @@ class ResponsesTurn(DialectTurn[Relay]):
         )
         raise UpstreamError(UpstreamFailure(Cause.UNFIT, self._unfit.message, param=path))
 
-    def _headers(self, account: Account) -> dict[str, str]:
-        lane = self._line.lane_key
-        if lane is None:
-            return {}
-        told = dict.fromkeys(LANE_HEADERS.get(account.kind, ()), lane)
-        if account.kind == "chatgpt":
-            state = self._house.turn_states.get(self._state_key(account), self._house.clock.monotonic())
-            if state is not None:
-                told[TURN_STATE] = state
-        return told
-
-    def _state_key(self, account: Account) -> tuple[str, str]:
-        return account.name, self._line.lane_key or self._row.request_id
+    def _goes_on(self) -> bool:
+        items = _items(self._request)
+        return bool(items) and str(items[-1].get("type")).endswith("_output")
 
     def _remember(self, prefix: Prefix, account: Account, row: Row, usage: usages.Usage, name: str) -> None:
         """Keeps too which account has the response: what continues it must go there."""

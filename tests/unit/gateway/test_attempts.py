@@ -164,6 +164,10 @@ def test_of_several_waits_the_shortest_is_told() -> None:
         ((UpstreamFailure(Cause.OVERLOADED), UpstreamFailure(Cause.QUOTA)), 0),
         ((UpstreamFailure(Cause.OVERLOADED, retry_after=30), UpstreamFailure(Cause.RATE_LIMIT)), 1),
         ((UpstreamFailure(Cause.OVERLOADED), UpstreamFailure(Cause.QUOTA, retry_after=5)), 1),
+        # A road that failed once may be free in a moment.
+        ((UpstreamFailure(Cause.QUOTA, retry_after=7200), UpstreamFailure(Cause.SERVER)), 1),
+        ((UpstreamFailure(Cause.TIMEOUT), UpstreamFailure(Cause.QUOTA)), 0),
+        ((UpstreamFailure(Cause.CUT), UpstreamFailure(Cause.RATE_LIMIT, retry_after=20)), 1),
     ],
 )
 def test_of_several_limits_the_one_that_passes_first_is_told(
