@@ -113,6 +113,7 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
     def feed(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The client's events that these upstream events become."""
         answer = self._automaton()
+        answer.foresee(events)
         out: list[dict[str, Any]] = []
         for event in events if self._row.stream else joined(events):
             out += answer.feed(event)
@@ -141,11 +142,19 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         answer = self._answer
         if answer is None:
             return
-        outcome = answer.outcome
+        outcome, phases = answer.outcome, self._house.phases
+        # What was sent comes first: a text that is said once more stays what it was.
+        phases.learn(self._principal.tenant, answer.context.plan.phases)
+        phases.learn(self._principal.tenant, outcome.phases)
         self._house.unknown_events += sum(outcome.ignored.values())
         self._note_answer(row, outcome.usage, outcome.stop_reason, outcome.service_tier, self._message_id)
 
     # -- inside --------------------------------------------------------------------------------------
+
+    @property
+    def _phases(self) -> Mapping[str, str]:
+        """The phases of texts that the tenant's models said."""
+        return self._house.phases.of(self._principal.tenant)
 
     @property
     def _identity(self) -> Identity:

@@ -35,8 +35,17 @@ def replayed(results: Any, key: bytes, account_tag: str) -> dict[str, Any] | Non
     for result in results if isinstance(results, list) else ():
         opened = open_search(result.get("encrypted_content"), key)
         if opened is not None and opened.item["type"] == "web_search_call":
-            return opened.item if opened.account_tag == account_tag else None
+            return _whole(opened.item) if opened.account_tag == account_tag else None
     return None
+
+
+def _whole(item: dict[str, Any]) -> dict[str, Any]:
+    """The call in its fixed order of keys, with the status that is required and some servers leave out."""
+    made = {name: item[name] for name in ("type", "id") if name in item}
+    made["status"] = item.get("status") or "completed"
+    if "action" in item:
+        made["action"] = item["action"]
+    return made
 
 
 def told(query: Any, results: Any) -> str:
