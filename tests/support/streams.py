@@ -114,7 +114,7 @@ def run_bytes(
     started: bool = False,
     foreseen: bool = False,
 ) -> Answer:
-    """The same from the upstream's bytes, as a gateway does it; `foreseen`: it looks at each read's end first."""
+    """The same from the upstream's bytes; `foreseen`: each read is looked at first, as a gateway does."""
     decoder = sse.Decoder()
     answer = Answer(ResponsesToMessages(frame or context(), started=started))
     for chunk in chunks:

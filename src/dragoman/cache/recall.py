@@ -1,9 +1,9 @@
 """What models said and no client sends back as it was, so that the upstream gets its own bytes again.
 
-One memory holds argument strings by call id: a client parses them and writes them anew (1.0 becomes 1, escapes
-change). Another holds the phases of texts by their hash, for which clients have no word. Only what the upstream
-said itself matches what it has cached. Bounded in entries and bytes, per tenant, gone with the process: what is
-missing is made from the client's request, always in the same way.
+One memory holds argument strings by call id: a client parses them and writes them anew (1.0 becomes 1,
+escapes change). Another holds the phases of texts by their hash, for which clients have no word. Only the
+model's own way matches what the upstream has cached. Bounded in entries and bytes, per tenant, gone with the
+process: what is missing is made from the client's request, always in the same way.
 """
 
 from __future__ import annotations

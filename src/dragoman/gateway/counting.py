@@ -32,7 +32,7 @@ async def count_tokens(
 ) -> dict[str, Any]:
     """`{"input_tokens": N}` for a validated request. Raises Refused for a model the key may not use.
 
-    A request with `context_management` is told what it counts without edits, too: the same, as none is applied.
+    With `context_management` it is told what it counts without edits, too: the same, as none is applied.
     """
     resolution = choose_model(house, principal, request["model"])
     account = who_counts(house, principal, resolution.model)

@@ -27,8 +27,8 @@ _MONTH = 30 * 86400.0
 class House:
     """One value, handed to every exchange. The memories are bounded and may be lost at any time.
 
-    `recall` holds arguments by call id, `phases` those of texts by their mark. `unknown_events` counts upstream
-    events of types that no table names.
+    `recall` holds arguments by call id, `phases` those of texts by their mark. `unknown_events` counts
+    upstream events of types that no table names.
     """
 
     clock: Clock

@@ -76,7 +76,16 @@ def read_history(
 class _Talk:
     """Reads messages into a transcript, one by one."""
 
-    __slots__ = ("_beside", "_calls", "_capability", "_content", "_pairs", "_phases", "_results", "_transcript")
+    __slots__ = (
+        "_beside",
+        "_calls",
+        "_capability",
+        "_content",
+        "_pairs",
+        "_phases",
+        "_results",
+        "_transcript",
+    )
 
     def __init__(
         self,

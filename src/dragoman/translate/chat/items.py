@@ -33,7 +33,6 @@ class ChatMessage(Message):
             "url": url,
         }
 
-
     def _calls_before(self) -> int:
         """None: a message of this dialect has its calls behind its text."""
         return 0

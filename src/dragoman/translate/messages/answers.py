@@ -201,7 +201,7 @@ _HANDLERS: dict[str, Callable[[Answers, Block, str], None]] = {
 
 
 def spoken(text: str, capability: Capability, phases: Phases, *, before_call: bool) -> Item:
-    """A text that the model said, as the upstream takes it back. `before_call`: a call follows in its answer."""
+    """A text that the model said, as the upstream takes it back. `before_call`: a call follows it."""
     item: AssistantMessage = {"type": "message", "role": "assistant", "content": text}
     if capability.assistant_parts:
         item["content"] = [{"type": "output_text", "text": text}]

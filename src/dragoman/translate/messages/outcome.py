@@ -71,7 +71,7 @@ class Outcome:
 
     @property
     def phases(self) -> dict[str, str]:
-        """The phases of what was said, by the mark under which a later turn asks for them; the first counts."""
+        """The phases of what was said, by the mark that a later turn asks for; the first counts."""
         phases: dict[str, str] = {}
         for said in self.said:
             if said.phase is not None:

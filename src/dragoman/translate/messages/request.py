@@ -52,8 +52,9 @@ def translate(
 ) -> Plan:
     """Translates a request that `validate` let pass. `recall` maps a call's id to the arguments as written.
 
-    `phases` maps the mark of a text to the phase it was said in (see phases); `tool_order` are the names of the tools of the previous turn, as sent. Raises Refused, with the path, for
-    what this target cannot do.
+    `phases` maps the mark of a text to the phase it was said in (see messages/phases); `tool_order` are the
+    names of the tools of the previous turn, as sent. Raises Refused, with the path, for what this target
+    cannot do.
     """
     capability = target.capability
     offer = Offer(target, policy)

@@ -13,6 +13,7 @@ from dragoman.translate.capability import Capability
 from dragoman.translate.messages.reasoning import open_search
 
 INCLUDE = "web_search_call.action.sources"
+_CALL = ("type", "id", "status", "action")
 _PLACE = ("country", "region", "city", "timezone")
 
 
@@ -41,11 +42,8 @@ def replayed(results: Any, key: bytes, account_tag: str) -> dict[str, Any] | Non
 
 def _whole(item: dict[str, Any]) -> dict[str, Any]:
     """The call in its fixed order of keys, with the status that is required and some servers leave out."""
-    made = {name: item[name] for name in ("type", "id") if name in item}
-    made["status"] = item.get("status") or "completed"
-    if "action" in item:
-        made["action"] = item["action"]
-    return made
+    complete = {"status": "completed", **item}
+    return {name: complete[name] for name in _CALL if name in complete}
 
 
 def told(query: Any, results: Any) -> str:

@@ -105,7 +105,7 @@ class ResponsesToMessages:
     # -- the five doors ------------------------------------------------------------------------------
 
     def foresee(self, events: Sequence[Event]) -> None:
-        """Told before each batch that is fed: an answer that is ended here has its figures, if they have come."""
+        """The batch that is fed next: an answer that is ended in it has its figures, if they are in it."""
         plan = self.context.plan
         if plan.stop_sequences or plan.visible_cap is not None:
             self._ahead = next((event for event in reversed(events) if event.get("type") in _LAST), None)
