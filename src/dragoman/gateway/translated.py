@@ -93,6 +93,8 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         house = self._house
         target = self._target(account, learnt)
         plan = self._translated(target, self._tool_order(), bare=self._bare(without_reasoning))
+        # What is sent once stays: a text that is said again in another phase must not change the history.
+        house.phases.learn(self._principal.tenant, plan.phases)
         self._account = account
         self._prefix = digest(plan.body)
         if house.counter.exact and house.calibration.wants(self.model):
@@ -142,10 +144,8 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         answer = self._answer
         if answer is None:
             return
-        outcome, phases = answer.outcome, self._house.phases
-        # What was sent comes first: a text that is said once more stays what it was.
-        phases.learn(self._principal.tenant, answer.context.plan.phases)
-        phases.learn(self._principal.tenant, outcome.phases)
+        outcome = answer.outcome
+        self._house.phases.learn(self._principal.tenant, outcome.phases)
         self._house.unknown_events += sum(outcome.ignored.values())
         self._note_answer(row, outcome.usage, outcome.stop_reason, outcome.service_tier, self._message_id)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dragoman.gateway.chat import ChatCompletions
 from dragoman.gateway.dialects import Dialect
@@ -95,13 +97,18 @@ def said(item_id: str, text: str, phase: str | None = None) -> list[dict[str, An
     return [added(0, message(item_id)), done(0, message(item_id, text, **fields))]
 
 
-def sent(dialect: Dialect, made: Any, *history: str, answer: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The input that was sent for a conversation of so many answers, which is then answered."""
+def spoken_to(*history: str) -> list[dict[str, Any]]:
+    """A conversation after so many answers."""
     messages = [{"role": "user", "content": "What do you see?"}]
     for text in history:
         messages += [{"role": "assistant", "content": text}, {"role": "user", "content": "And now?"}]
+    return messages
+
+
+def sent(dialect: Dialect, made: Any, *history: str, answer: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The input that was sent for a conversation of so many answers, which is then answered."""
     into = row()
-    turn = admit(dialect, made, request(messages=messages), into)
+    turn = admit(dialect, made, request(messages=spoken_to(*history)), into)
     body, _ = turn.prepare(ACCOUNT, frozenset(), False, started=False)
     turn.feed([created(), *answer, completed()])
     turn.settle(into)
@@ -132,6 +139,39 @@ def test_a_phase_that_was_guessed_stays_when_the_text_is_said_again(dialect: Dia
     second = sent(dialect, made, "The sea.", "The sea.", answer=said("m3", "Land."))
     assert spoken_in(second) == ["final_answer", "final_answer"]
     assert second[: len(first)] == first
+
+
+def test_a_phase_that_is_on_its_way_stays_whatever_another_conversation_hears(dialect: Dialect) -> None:
+    made = house()
+    turn = admit(dialect, made, request(messages=spoken_to("The sea.")))
+    body, _ = turn.prepare(ACCOUNT, frozenset(), False, started=False)
+    sent(dialect, made, "A ship.", answer=said("m2", "The sea.", "commentary"))
+    assert sent(dialect, made, "The sea.", answer=said("m3", "Land.")) == jsonio.parse(body)["input"]
+
+
+@given(
+    turns=st.lists(
+        st.tuples(
+            st.booleans(),
+            st.sampled_from(["Aye.", "No.", "The sea."]),
+            st.sampled_from(["commentary", "final_answer", None]),
+        ),
+        max_size=12,
+    )
+)
+def test_each_turn_extends_the_one_before_whatever_is_said(
+    turns: list[tuple[bool, str, str | None]],
+) -> None:
+    """B103: for two conversations at a time, which say the same texts in different phases."""
+    made = house()
+    talks: dict[bool, list[str]] = {True: ["Aye."], False: []}
+    before: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for which, text, phase in turns:
+        dialect = DIALECTS["messages" if which else "chat"]
+        items = sent(dialect, made, *talks[which], answer=said("m1", text, phase))
+        assert items[: len(before[which])] == before[which]
+        before[which] = items
+        talks[which].append(text)
 
 
 def test_phases_are_kept_for_each_tenant_alone(dialect: Dialect) -> None:
