@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from dragoman.cache.lineage import Lineage
 from dragoman.cache.recall import Recall
 from dragoman.cache.turns import Turns
 from dragoman.gateway.admission import Admission
@@ -21,6 +23,13 @@ from dragoman.translate.messages.plan import Policy
 from dragoman.translate.models import Alias
 
 _MONTH = 30 * 86400.0
+
+
+class Kept(NamedTuple):
+    """A stored response: the account that keeps it, and whose it is."""
+
+    account: str
+    line: Lineage
 
 
 @dataclass(slots=True)
@@ -57,7 +66,7 @@ class House:
     counts: Counts = field(default_factory=Counts)
     journal: Opening = field(default_factory=Unwritten)
     # Who keeps a stored response, by tenant and id; the turn state of a lane, by account and lane.
-    kept_responses: Keeping[tuple[str, str], str] = field(default_factory=lambda: Keeping(16384, _MONTH))
+    kept_responses: Keeping[tuple[str, str], Kept] = field(default_factory=lambda: Keeping(16384, _MONTH))
     turn_states: Keeping[tuple[str, str], str] = field(default_factory=lambda: Keeping(4096, 300.0))
     without_reasoning: dict[str, None] = field(default_factory=dict)
     unknown_events: int = 0

@@ -129,10 +129,12 @@ def _body(
 
 def _limits(request: Mapping[str, Any], target: Target, policy: Policy) -> Limits:
     asked = request.get("max_completion_tokens")
+    efforts = {name: request[name] for name in _EFFORTS if request.get(name) is not None}
+    both = bool(efforts) and asked is not None
     if asked is None:
         asked = request.get("max_tokens")
-    efforts = {name: request[name] for name in _EFFORTS if request.get(name) is not None}
-    return limits({"max_tokens": asked}, wanted_effort(efforts, target, policy), target)
+    wanted = wanted_effort(efforts, target, policy)
+    return limits({"max_tokens": asked}, wanted, target, thought_included=both)
 
 
 def _reasoning(request: Mapping[str, Any], limit: Limits, capability: Capability) -> dict[str, Any]:

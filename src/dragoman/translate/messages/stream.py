@@ -100,7 +100,7 @@ class ResponsesToMessages:
         return to_client(failure, tokens=self.context.input_estimate, window=self.context.window)
 
     def _error(self, failure: Failure) -> Event:
-        return failure.anthropic()
+        return failure.anthropic(self.context.request_id)
 
     # -- the five doors ------------------------------------------------------------------------------
 
