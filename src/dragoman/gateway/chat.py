@@ -93,7 +93,14 @@ class ChatTurn(TranslatedTurn[ChatPlan]):
         return [function["name"] for function in functions or self._request.get("functions") or ()]
 
     def _translated(self, target: Target, tool_order: Sequence[str], *, bare: bool) -> ChatPlan:
-        return translate(self._request, target, self._policy(), self._identity, tool_order=tool_order)
+        return translate(
+            self._request,
+            target,
+            self._policy(),
+            self._identity,
+            phases=self._phases,
+            tool_order=tool_order,
+        )
 
     def _reader(self, plan: ChatPlan, account: Account, *, started: bool) -> ResponsesToChat:
         house = self._house

@@ -36,7 +36,8 @@ class Kept(NamedTuple):
 class House:
     """One value, handed to every exchange. The memories are bounded and may be lost at any time.
 
-    `unknown_events` counts upstream events of types that no table names.
+    `recall` holds arguments by call id, `phases` those of texts by their mark. `unknown_events` counts
+    upstream events of types that no table names.
     """
 
     clock: Clock
@@ -60,6 +61,7 @@ class House:
     learnt: Learnt = field(default_factory=Learnt)
     turns: Turns = field(default_factory=Turns)
     recall: Recall = field(default_factory=Recall)
+    phases: Recall = field(default_factory=Recall)
     calibration: Calibration = field(default_factory=Calibration)
     counts: Counts = field(default_factory=Counts)
     journal: Opening = field(default_factory=Unwritten)

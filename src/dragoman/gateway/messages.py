@@ -138,6 +138,7 @@ class MessagesTurn(TranslatedTurn[Plan]):
             self._policy(),
             self._identity,
             self._house.recall.of(self._principal.tenant),
+            phases=self._phases,
             without_reasoning=bare,
             tool_order=tool_order,
         )

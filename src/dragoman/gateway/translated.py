@@ -92,6 +92,8 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         house = self._house
         target = self._target(account, learnt)
         plan = self._translated(target, self._tool_order(), bare=self._bare(without_reasoning))
+        # What is sent once stays: a text that is said again in another phase must not change the history.
+        house.phases.learn(self._principal.tenant, plan.phases)
         self._account = account
         self.sealed = plan.replayed_reasoning > 0
         self._prefix = digest(plan.body)
@@ -112,6 +114,7 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
     def feed(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The client's events that these upstream events become."""
         answer = self._automaton()
+        answer.foresee(events)
         out: list[dict[str, Any]] = []
         for event in events if self._row.stream else joined(events):
             out += answer.feed(event)
@@ -141,10 +144,16 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         if answer is None:
             return
         outcome = answer.outcome
+        self._house.phases.learn(self._principal.tenant, outcome.phases)
         self._house.unknown_events += sum(outcome.ignored.values())
         self._note_answer(row, outcome.usage, outcome.stop_reason, outcome.service_tier, self._message_id)
 
     # -- inside --------------------------------------------------------------------------------------
+
+    @property
+    def _phases(self) -> Mapping[str, str]:
+        """The phases of texts that the tenant's models said."""
+        return self._house.phases.of(self._principal.tenant)
 
     @property
     def _identity(self) -> Identity:
