@@ -212,13 +212,13 @@ async def assemble(
     lag.start()
     health = health or Health()
     jobs: list[Job] = [pool, janitor(house.gate, routed, metrics, health, logger)]
-    pool.start()
     mount = None
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health, fleet)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
         jobs += [await _state(start, store, house, fleet, health), *_verdicts(store, house, fleet, pool)]
+    pool.start()  # now that all accounts are known: it looks at once
     jobs.append(_poll(pool, fleet, house, logger))
     app = App(
         house,

@@ -209,6 +209,36 @@ async def test_a_database_that_is_down_loses_nothing(stage: Stage, monkeypatch: 
     await stage.writer.stop()
 
 
+async def test_a_database_that_does_not_answer_is_named_before_it_gives_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """reliability S3: a lock may take ten seconds to become an error; one that works is named by nobody."""
+    monkeypatch.setattr(writer, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(writer, "SLOW_SECONDS", 0.01)
+    locked = asyncio.Event()
+    write = stage.database.write
+
+    @asynccontextmanager
+    async def waits() -> AsyncIterator[Any]:
+        await locked.wait()
+        async with write() as connection:
+            yield connection
+
+    stage.database.write = waits  # type: ignore[assignment, method-assign]
+    stage.writer.start()
+    stage.writer.record(row())
+    async with asyncio.timeout(30):
+        while "db_write" not in stage.health.parts:
+            await asyncio.sleep(0.01)
+    assert stage.writer.waiting == 1
+    locked.set()
+    async with asyncio.timeout(30):
+        while stage.health.parts:
+            await asyncio.sleep(0.01)
+    assert (stage.writer.waiting, stage.writer.written) == (0, 1)
+    await stage.writer.stop()
+
+
 async def test_beyond_the_bound_only_words_are_dropped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "BOUND_ROWS", 2)
     for number in range(4):
