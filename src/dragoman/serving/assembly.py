@@ -482,6 +482,7 @@ def _house(
     settings = start.settings
     server = settings.server
     jitter = random.SystemRandom().random
+    gate = Gate(server.max_streams, server.queue, server.queue_seconds, jitter)
     return House(
         clock=SystemClock(),
         ids=RandomIds(),
@@ -491,8 +492,8 @@ def _house(
         pool=pool,
         upstream=upstream,
         ledger=ledger,
-        counter=tokens.offline(),
-        gate=Gate(server.max_streams, server.queue, server.queue_seconds, jitter),
+        counter=tokens.offline(lambda: gate.in_flight == 0),
+        gate=gate,
         limits=Limits(
             settings.upstream.first_event_seconds,
             settings.upstream.idle_seconds,
