@@ -25,6 +25,8 @@ from dragoman.cli import accountlogin
 from dragoman.simulator import server
 from dragoman.simulator.server import Running
 from dragoman.simulator.state import State
+from dragoman.store.engine import Database, locate
+from dragoman.store.rests import Rest, Rests
 from tests.support import logins
 from tests.support.gateway import COMMAND, bare_environment
 from tests.support.verbs import Said, Verbs
@@ -432,6 +434,45 @@ async def test_an_accounts_life(verbs: Verbs) -> None:
         gone = await here.run("show", "one", code=1)
         assert gone.err == "dragoman: there is no account 'one'\n"
         assert (await here.run("list")).out.startswith("No account:")
+
+
+async def test_a_rest_is_told_with_its_reason_and_its_end(verbs: Verbs) -> None:
+    """Also where an upstream told it in the body alone, so that no window of a quota shows it."""
+    async with installed(verbs, FIXED) as here:
+        for name in ("spent", "limited", "paused", "well"):
+            await here.run("add", name, "--kind", "responses", "--base-url", f"http://127.0.0.1:9/{name}")
+        await here.run("pause", "paused")
+        at = time.time()
+        database = Database(locate("sqlite:///dragoman.db", verbs.data))
+        heard = [
+            Rest("spent", "", "quota", at + 5000, at),
+            Rest("spent", "gpt-5.4", "of a newer version", at + 90, at),
+            Rest("limited", "gpt-5.5", "rate_limit", at + 50, at),
+            Rest("paused", "", "quota", at + 5000, at),
+            Rest("fixed", "", "credentials", at + 60, at),
+            Rest("well", "", "quota", at - 1, at - 100),
+        ]
+        await Rests(database).save(heard, at - 1000)
+        await database.close()
+        found = {row["name"]: row for row in await here.listed()}
+        assert {row["status"] for row in found.values()} == {"active", "paused"}
+        assert {
+            name: [(one["model"], one["reason"]) for one in row["rests"]] for name, row in found.items()
+        } == {
+            "spent": [(None, "quota"), ("gpt-5.4", "of a newer version")],
+            "limited": [("gpt-5.5", "rate limit")],
+            "paused": [(None, "quota")],
+            "fixed": [(None, "credentials refused")],
+            "well": [],
+        }
+        lines = {line.split()[0]: line for line in (await here.run("list")).out.splitlines()}
+        assert {name for name, line in lines.items() if "rests until 20" in line} == {"spent", "fixed"}
+        told = (await here.run("show", "spent")).out
+        assert re.search(r"^state +rests until 20.* UTC$", told, re.M)
+        assert re.search(r"^rests +every model until 20.* UTC: quota$", told, re.M)
+        told = (await here.run("show", "limited")).out
+        assert re.search(r"^state +active$", told, re.M)
+        assert re.search(r"^rests +gpt-5.5 until 20.* UTC: rate limit$", told, re.M)
 
 
 async def test_names_and_checks_know_the_accounts_of_the_store(verbs: Verbs) -> None:

@@ -65,7 +65,7 @@ class Pacer:
         self.writing = False
 
     def attempt(self, left: float = math.inf) -> None:
-        """A new attempt begins: its first-byte limit starts now, and is no longer than the request has left."""
+        """A new attempt begins: its first-byte limit starts now; it is no longer than what is `left`."""
         self._first = min(self._limits.first_event, left)
         self._attempt = self._upstream = self._loop.time()
         self.expired = None

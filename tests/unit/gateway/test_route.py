@@ -137,7 +137,13 @@ async def test_a_client_that_gives_no_time_ends_its_request_and_blames_nobody() 
         (Member("a", "openai"), UpstreamFailure(Cause.QUOTA, retry_after=900), Kind.RATE_LIMIT, 900, False),
         (Member("a", "openai"), UpstreamFailure(Cause.LOGIN), Kind.UPSTREAM, None, False),
         (Member("a", "openai"), UpstreamFailure(Cause.OVERLOADED, retry_after=30), Kind.OVERLOADED, 30, None),
-        (Member("a", "openai"), UpstreamFailure(Cause.OVERLOADED, retry_after=200), Kind.OVERLOADED, 200, False),
+        (
+            Member("a", "openai"),
+            UpstreamFailure(Cause.OVERLOADED, retry_after=200),
+            Kind.OVERLOADED,
+            200,
+            False,
+        ),
     ],
     ids=["model", "group", "paused", "short limit", "long limit", "login", "overloaded", "long overload"],
 )

@@ -179,7 +179,9 @@ async def test_it_is_loaded_when_nobody_is_served(monkeypatch: pytest.MonkeyPatc
     assert counter.exact
 
 
-async def test_who_waits_for_it_or_always_serves_gets_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_for_it_or_always_serves_gets_it_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     gate = threading.Event()
     gate.set()
     waited = Lazy((lambda: Slow(gate, []),), load_seconds=PATIENCE, quiet=lambda: False)
