@@ -281,7 +281,8 @@ async def test_a_client_that_leaves_cancels_the_upstream(houses: Any, stream: bo
     async with asyncio.timeout(30):
         await left.wait()
     row = await house.gateway.row()
-    assert (row.status, row.outcome) == (499, "client_gone")
+    assert (row.status, row.outcome, row.usage_source) == (499, "client_gone", "estimated")
+    assert row.input_tokens > 0 and bool(row.output_tokens) is (phase == "after content")
     assert house.second.seen == []
     assert house.gateway.assembly.house.gate.in_flight == 0
 

@@ -186,7 +186,7 @@ class Exchange:
             return error.failure
         pacer.attempt(left)
         self._overhead_ms = self._overhead_ms or self._since()
-        self._answering, self.row.first_token_ms = False, None
+        self._answering, self.row.first_byte_ms, self.row.first_token_ms = False, None, None
         sent = self._clock.monotonic()
         try:
             async with self._house.upstream.open(step.account, body, headers, turn.suffix) as answer:

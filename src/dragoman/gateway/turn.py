@@ -222,6 +222,8 @@ class DialectTurn(ABC, Generic[R]):
     ) -> None:
         """Notes in the row how the answer called `name` ended and what it used; keeps the turn."""
         row.stop_reason = stop_reason
+        if row.outcome == "client_gone" and usage.source == "none" and row.first_byte_ms is not None:
+            usage = usages.estimated(self._estimate(), 0)  # the upstream had begun on the prompt
         row.input_tokens, row.cached_tokens = usage.total_input, usage.cached
         row.written_tokens, row.output_tokens = usage.written, usage.output
         row.reasoning_tokens, row.usage_source = usage.reasoning, usage.source
