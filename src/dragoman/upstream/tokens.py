@@ -2,8 +2,8 @@
 
 The order is toktok-rs, tiktoken with the vocabulary that lies beside this file, bytes. Nothing is fetched.
 A vocabulary takes 60 to 80 MB and a third of a second to load, in which its library lets nothing else run. So
-it is loaded in a thread after it was first asked for, in a moment when nobody is served; until then figures are
-estimates and `exact` says so. Special tokens in texts count as text.
+it is loaded in a thread after it was first asked for, in a moment when nobody is served. Until then figures
+are estimates, and `exact` says so. Special tokens in texts count as text.
 """
 
 from __future__ import annotations
