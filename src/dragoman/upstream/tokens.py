@@ -122,6 +122,7 @@ class Lazy:
         self._load_seconds = load_seconds
         self._quiet = quiet
         self._wanted = threading.Event()
+        self._asked = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loaded = threading.Event()
@@ -142,6 +143,7 @@ class Lazy:
 
     def count(self, texts: Sequence[str]) -> int:
         """Tokens of all texts together, by what is loaded now."""
+        self._asked = True
         self.warm()
         return self._tokenizer.count(texts)
 
@@ -172,7 +174,9 @@ class Lazy:
         since = time.monotonic()
         while not self._wanted.wait(LOOK_SECONDS):
             now = time.monotonic()
-            since = since if quiet() else now
+            # Short requests may come and go between two looks.
+            if self._asked or not quiet():
+                self._asked, since = False, now
             if now - since >= QUIET_SECONDS or now >= end:
                 return
 
