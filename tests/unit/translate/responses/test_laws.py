@@ -133,7 +133,7 @@ def test_a_stream_comes_out_as_it_went_in(frames: list[bytes], size: int) -> Non
     """However it is cut into pieces; what is not the account's own business is there, in order."""
     last = sse.encode({"type": "response.completed", "response": {"id": "r", "output": [1], "usage": None}})
     stream = b"".join(frames) + last
-    decoder, relay = sse.Decoder(), Relay("m", tokens=1, window=2, now=0.0)
+    decoder, relay = sse.Decoder(), Relay("m", identity="r", tokens=1, window=2, now=lambda: 0.0)
     out = b""
     for at in range(0, len(stream), size):
         if found := relay.feed(decoder.feed_frames(stream[at : at + size])):

@@ -50,7 +50,7 @@ def failed(code: str, message: str) -> bytes:
 
 
 def relay() -> Relay:
-    return Relay("gpt-5.5", tokens=100, window=1000, now=50.0)
+    return Relay("gpt-5.5", identity="resp_ours", tokens=100, window=1000, now=lambda: 50.0)
 
 
 def data(told: bytes) -> dict[str, Any]:
