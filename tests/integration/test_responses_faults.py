@@ -250,7 +250,7 @@ async def test_a_slow_upstream_is_a_timeout(tmp_path: Path) -> None:
 
 
 async def test_done_in_the_middle_of_an_answer_is_a_failure(tmp_path: Path) -> None:
-    """SDKs stop at it: half an answer would pass for a whole one."""
+    """B69: SDKs stop at it: half an answer would pass for a whole one."""
     said = [created(), delta("Hi")]
     async with upstream() as up:
         up.play(told(*said, raw=b": alive\n\ndata: [DONE]\n\n"))
@@ -304,7 +304,7 @@ async def test_a_failure_behind_a_head_that_is_out_is_one_that_clients_understan
 
 
 async def test_the_backends_last_event_is_a_whole_response_to_a_client(tmp_path: Path) -> None:
-    """It has nothing but id, usage and `end_turn`; the SDK's final response has a status and its items."""
+    """B72: nothing but id, usage and `end_turn` came; the SDK's final response has a status and its items."""
     item = {
         "type": "message",
         "id": "msg_1",

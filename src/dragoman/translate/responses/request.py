@@ -64,6 +64,7 @@ _UNREAD = frozenset({"id", "status"})
 # Marks of the prompt cache inside items and their parts: one that newer models take, and one of another API.
 _BREAKPOINT = "prompt_cache_breakpoint"
 _FOREIGN_MARK = "cache_control"
+_WITH_PARTS = ("content", "output")
 _REPLAYED = frozenset({"function_call", "custom_tool_call", "message"})
 
 
@@ -270,8 +271,10 @@ def _set_items(body: dict[str, Any], target: Target, ignored: set[str], *, witho
     items = body.get("input")
     if not isinstance(items, list):
         return 0
-    marks = {_FOREIGN_MARK} if target.capability.breakpoints else {_FOREIGN_MARK, _BREAKPOINT}
-    rules: list[Rule] = [_without_null, partial(_unmarked, marks, ignored)]
+    rules: list[Rule] = [_without_null]
+    if _any_marked(items):
+        marks = {_FOREIGN_MARK} if target.capability.breakpoints else {_FOREIGN_MARK, _BREAKPOINT}
+        rules.append(partial(_unmarked, marks, ignored))
     if without_reasoning or not target.capability.reasoning:
         rules.append(_unreasoned)
     if not target.capability.item_ids:
@@ -304,10 +307,24 @@ def _without_null(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
+def _any_marked(items: list[dict[str, Any]]) -> bool:
+    """Whether there is any mark at all: hardly any request has one, and looking for it costs little."""
+    for item in items:
+        if _FOREIGN_MARK in item or _BREAKPOINT in item:
+            return True
+        for field in _WITH_PARTS:
+            parts = item.get(field)
+            if isinstance(parts, list):
+                for part in parts:
+                    if _FOREIGN_MARK in part or _BREAKPOINT in part:
+                        return True
+    return False
+
+
 def _unmarked(marks: set[str], ignored: set[str], item: dict[str, Any]) -> dict[str, Any]:
     """Without marks of the prompt cache that would be refused; they say where to store, not what to read."""
     changed = item if marks.isdisjoint(item) else _bare(item, marks, "input", ignored)
-    for field in ("content", "output"):
+    for field in _WITH_PARTS:
         parts = item.get(field)
         if isinstance(parts, list) and not all(map(marks.isdisjoint, parts)):
             bare = [_bare(part, marks, f"input.{field}", ignored) for part in parts]
