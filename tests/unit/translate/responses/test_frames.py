@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -35,7 +36,9 @@ def problems(schema: str, event: dict[str, Any]) -> list[str]:
 
 
 def test_the_words_are_the_descriptions_own() -> None:
-    components = described("Response").schema["components"]["schemas"]
+    schema = described("Response").schema
+    assert isinstance(schema, Mapping)
+    components = schema["components"]["schemas"]
     assert frozenset(components["ResponseErrorCode"]["enum"]) == CODES
     (own,) = [part for part in components["Response"]["allOf"] if "required" in part]
     assert frozenset(own["required"]) == REQUIRED

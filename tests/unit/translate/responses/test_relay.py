@@ -295,7 +295,7 @@ TOLD = {"id": "resp_1", **WHOLE, "instructions": "Be brief.", "tools": [{"type":
 
 
 def begun(**more: Any) -> bytes:
-    passing = {"status": "in_progress", "output": [], "usage": None, "service_tier": "auto"}
+    passing: dict[str, Any] = {"status": "in_progress", "output": [], "usage": None, "service_tier": "auto"}
     return frame("response.created", sequence_number=0, response={**TOLD, **passing, **more})
 
 

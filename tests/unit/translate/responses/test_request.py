@@ -92,8 +92,9 @@ def test_words_that_are_not_all_text_keep_their_parts() -> None:
 def test_one_mark_in_the_last_part_is_found(field: str, mark: str) -> None:
     """The others stay the very items that the client sent."""
     plain = {"role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
-    marked = {"type": "x", field: [{"type": "input_text"}, {"type": "input_text", mark: {}}]}
+    parts: list[dict[str, Any]] = [{"type": "input_text"}, {"type": "input_text", mark: {}}]
+    marked = {"type": "x", field: parts}
     made = prepare({"model": "m", "input": [plain, marked]}, target(), POLICY, None)
     assert made.body["input"] == [plain, {"type": "x", field: [{"type": "input_text"}] * 2}]
-    assert made.body["input"][0] is plain and mark in marked[field][1]
+    assert made.body["input"][0] is plain and mark in parts[1]
     assert made.ignored == (f"input.{field}.{mark}",)
