@@ -256,7 +256,7 @@ class ResponsesToMessages:
         else:
             self._read(response)
             self._lineup.fill(response.get("output"), whole=True)
-            self._lineup.drain()
+            self._lineup.drain(whole=True)
             self._conclude(response)
 
     def _conclude(self, response: Event) -> None:
@@ -359,9 +359,11 @@ class ResponsesToMessages:
         self.failure = failure
         self.finished = True
         self._enter(State.ENDED)
-        if self._content or self._blocks.out:
-            self.told = self._tell(failure)
-            self._blocks.out.append(self._error(self.told))
+        if not self._content:
+            self._blocks.out.clear()
+            return
+        self.told = self._tell(failure)
+        self._blocks.out.append(self._error(self.told))
 
     def _enter(self, state: State) -> None:
         self.state = state

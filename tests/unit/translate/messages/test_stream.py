@@ -6,6 +6,7 @@ import pytest
 
 from dragoman.translate.messages.failure import Cause
 from dragoman.translate.messages.stream import KNOWN, ROWS, TRANSITIONS, ResponsesToMessages, State
+from dragoman.translate.messages.welljson import COMMA
 from dragoman.wire.errors import Failure, Kind
 from scripts.diagram import mermaid
 from tests.support.streams import (
@@ -102,8 +103,8 @@ def test_the_first_argument_reaches_the_client_before_the_end() -> None:
     """B58, D17."""
     answer = automaton(created())
     assert answer.feed(added(0, call(1, "Bash")))[1]["content_block"]["name"] == "Bash"
-    [event] = answer.feed(delta("function_call_arguments", "fc_1", 0, '{"a'))
-    assert event["delta"]["partial_json"] == '{"a'
+    [event] = answer.feed(delta("function_call_arguments", "fc_1", 0, '{"a":"x'))
+    assert event["delta"]["partial_json"] == '{"a":"x'
 
 
 def test_begin_starts_the_message_once() -> None:
@@ -216,10 +217,9 @@ def test_arguments_are_remembered_as_the_model_wrote_them() -> None:
     ).outcome
     assert outcome.arguments == {"call_1": raw}
     cut = automaton(created(), *call_events(0, 1, "Bash", '{"a')[:2], incomplete("max_output_tokens")).outcome
-    assert (cut.arguments, cut.invalid_arguments) == ({}, ["call_1"])
-    assert automaton(created(), *call_events(0, 1, "Bash", "[1]"), completed()).outcome.invalid_arguments == [
-        "call_1"
-    ]
+    assert (cut.arguments, cut.repaired) == ({}, {})
+    mended = automaton(created(), *call_events(0, 1, "Bash", '{"a":1,}'), completed()).outcome
+    assert (mended.arguments, list(mended.repaired)) == ({}, [COMMA])
 
 
 def test_rate_limits_and_unknown_events_are_kept_for_the_gateway() -> None:
@@ -548,7 +548,7 @@ def test_half_a_character_at_the_end_of_arguments_and_of_a_gap() -> None:
     ]
     answer = run(events).checked()
     assert answer.events[-4]["delta"]["partial_json"] == "\ufffd"
-    assert answer.automaton.outcome.invalid_arguments == ["call_1"]
+    assert answer.automaton.outcome.arguments == {}
     lone = run(
         [
             created(),
