@@ -163,6 +163,7 @@ class FunctionCall(Call):
     def _tail(self) -> None:
         if self.complete and not self.blocks.over:
             self._complete()
+        self.outcome.broken_off += self.unfinished
         if self._trimmer is not None and (rest := self._trimmer.flush()):
             self.blocks.json(rest)
 

@@ -23,6 +23,7 @@ class Outcome:
     web_searches       search actions that the upstream made
     arguments          call id (the client's) -> the argument string as the model wrote it
     repaired           what was mended in tool arguments: constant sentences, in order (see welljson)
+    broken_off         calls that were closed although their arguments end in the middle
     ignored            event types that were not known -> how often
     hidden             item types that have no place in the client's dialect -> how often
     mismatched         snapshots that contradicted the deltas before them (the deltas were kept)
@@ -44,6 +45,7 @@ class Outcome:
     web_searches: int = 0
     arguments: dict[str, str] = field(default_factory=dict)
     repaired: dict[str, None] = field(default_factory=dict)
+    broken_off: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     hidden: dict[str, int] = field(default_factory=dict)
     mismatched: int = 0

@@ -341,7 +341,8 @@ class ResponsesToMessages:
 
     def _cut_short(self) -> None:
         """Visible output reached a stop sequence or the cap: the answer ends here, whatever comes."""
-        sequence = self._blocks.stop_sequence
+        # Behind a call that broke off it is no good end: clients would take the call for a whole one.
+        sequence = None if self._outcome.broken_off else self._blocks.stop_sequence
         self.wants_cancel = not self._final
         self._end("max_tokens" if sequence is None else "stop_sequence", sequence)
         self._enter(State.ENDED if self._final else State.STOPPED)
