@@ -149,11 +149,22 @@ async def test_a_failure_after_content_ends_in_exactly_one_error_event(houses: A
 
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_a_whole_answer_that_breaks_is_a_status(houses: Any, ending: str) -> None:
+    """Also half a call in a complete response (reliability E3): it never gets to be run."""
     house = await houses()
     house.first.play(stream_then(ending))
     reply = await house.gateway.ask(stream=False)
     assert reply.status in (429, 502)
     assert reply.json["type"] == "error"
+
+
+async def test_a_whole_answer_with_half_a_call_is_asked_for_elsewhere(houses: Any) -> None:
+    """reliability E3: nothing of it went out yet, so another account may still answer."""
+    house = await houses(2)
+    house.first.play(stream_then("half a call"))
+    reply = await house.gateway.ask(stream=False)
+    assert reply.status == 200, (reply.status, reply.body, (await house.gateway.row()).attempts)
+    row = await house.gateway.row()
+    assert [(attempt["account"], attempt["cause"]) for attempt in row.attempts] == [("a0", "protocol")]
 
 
 async def test_silence_after_content_ends_at_the_idle_limit(houses: Any) -> None:

@@ -8,6 +8,7 @@ half a command. What the model wrote is remembered by call id: later turns must 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dragoman.translate.messages.arguments import EMPTY_OPTIONAL, Trimmer, client_call_id
@@ -125,9 +126,9 @@ class Call(Item):
     def _head(self, name: str) -> None:
         """What comes before the arguments. `name` is the client's name of the tool."""
 
+    @abstractmethod
     def _shape(self, piece: str) -> str:
         """A piece of the arguments as the client gets it."""
-        return piece
 
     def _tail(self) -> None:
         """What comes after the arguments."""

@@ -190,6 +190,67 @@ def test_no_answer_is_told_as_its_end_before_the_terminal_event() -> None:
     assert not answer.automaton.finished
 
 
+# -- calls that end in the middle ------------------------------------------------------------------------
+
+
+HALF = '{"command":"rm -rf /tmp/x", "descr'
+
+
+def test_half_a_call_is_told_no_further_and_fails_with_the_end() -> None:
+    """D20; reliability E3."""
+    answer = automaton(created(), *call_events(0, 1, "Bash", HALF))
+    assert answer.feed(delta("output_text", "m", 1, "x")) == []
+    [error] = answer.feed(completed())
+    assert (error["type"], error["error"]["type"]) == ("error", "api_error")
+    assert answer.failure is not None and answer.failure.cause is Cause.PROTOCOL
+    assert answer.outcome.stop_reason is None
+
+
+@pytest.mark.parametrize("end", [completed, lambda: completed([call(1, "Bash", HALF)])])
+def test_half_a_call_without_an_end_of_its_own_fails_with_the_answer(end: Any) -> None:
+    """A call that was never finished, and one that the upstream gave no id."""
+    events = call_events(0, 1, "Bash", HALF)[:2]
+    answer = run([created(), *events, end()]).checked()
+    assert answer.kinds[-2:] == ["content_block_delta", "error"]
+    nameless = done(0, {"type": "function_call", "id": "fc_1", "name": "Bash", "arguments": HALF})
+    answer = run([created(), nameless, *text_events(1, "m", "x"), end()]).checked()
+    assert answer.kinds[-1] == "error"
+
+
+def test_before_content_half_a_call_is_a_failed_attempt() -> None:
+    answer = run([created(), completed([message("m", "I clean up."), call(1, "Bash", HALF)])])
+    assert (answer.events, answer.automaton.told) == ([], None)
+    assert answer.automaton.failure is not None and answer.automaton.failure.cause is Cause.PROTOCOL
+    begun = run([created(), completed([call(1, "Bash", HALF)])], started=True)
+    assert begun.events == []
+
+
+@pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
+def test_half_a_call_of_an_incomplete_response_is_a_cut_one(reason: str) -> None:
+    """B63, D20: also behind its own end, with what comes after it."""
+    events = [*call_events(0, 1, "Bash", HALF), *text_events(1, "m", "x"), incomplete(reason)]
+    answer = run([created(), *events]).checked()
+    expected = "refusal" if reason == "content_filter" else "max_tokens"
+    assert answer.message["stop_reason"] == expected
+    assert [block.get("input", block.get("text")) for block in answer.content] == [
+        {"command": "rm -rf /tmp/x"},
+        "x",
+    ]
+
+
+def test_a_stop_sequence_behind_half_a_call_is_no_good_end() -> None:
+    """Clients would take the call for a whole one."""
+    events = [*call_events(0, 1, "Bash", HALF), *text_events(1, "m", "xEND"), incomplete("max_output_tokens")]
+    answer = run([created(), *events], context(plan={"stop_sequences": ["END"]})).checked()
+    assert (answer.message["stop_reason"], answer.message["stop_sequence"]) == ("max_tokens", None)
+
+
+def test_an_answer_that_ended_here_is_not_broken_by_half_a_call() -> None:
+    output = [message("m", "a b c"), call(1, "Bash", HALF)]
+    answer = run([created(), completed(output)], context(plan={"visible_cap": 2})).checked()
+    assert answer.message["stop_reason"] == "max_tokens"
+
+
 # -- what it came to -------------------------------------------------------------------------------------
 
 
