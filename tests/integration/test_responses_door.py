@@ -220,6 +220,29 @@ async def test_a_response_is_continued_by_who_keeps_it(tmp_path: Path) -> None:
     assert len(up.seen) == 2
 
 
+async def test_what_continues_a_response_is_the_same_conversation(tmp_path: Path) -> None:
+    """D5: the cache key does not move from turn to turn, though each brings nothing but its own words."""
+
+    async def script(talk: Talk) -> None:
+        name = f"resp_{len(up.seen)}"
+        last = completed()
+        await talk.head()
+        await talk.events(created(), delta("Hello"), {**last, "response": {**last["response"], "id": name}})
+        await talk.end()
+
+    async with upstream(script) as up, gateway(tmp_path, table(up)) as house:
+        assert (await ask(house, input="One")).status == 200
+        assert (await ask(house, input="Two", previous_response_id="resp_1")).status == 200
+        assert (await ask(house, input="Three", previous_response_id="resp_2")).status == 200
+        own = await ask(house, input="Four", previous_response_id="resp_3", headers={"session-id": "named"})
+        assert own.status == 200
+        rows = house.rows
+    keys = [seen.body["prompt_cache_key"] for seen in up.seen]
+    assert len(set(keys[:3])) == 1 and keys[3] != keys[0]
+    assert len({row.conversation_hash for row in rows[:3]}) == 1
+    assert rows[3].session_hash != rows[0].session_hash
+
+
 async def test_what_was_not_to_be_stored_cannot_be_continued(tmp_path: Path) -> None:
     async with upstream() as up, gateway(tmp_path, table(up)) as house:
         assert (await ask(house, store=False)).status == 200

@@ -12,6 +12,7 @@ from tests.integration.test_responses_door import ask, events, table
 from tests.support.inprocess import gateway
 from tests.support.upstream import Script, Talk, answer, created, delta, failed, frame, status, upstream
 
+FIELDS = {"account", "cause", "status", "code"}
 ERROR = {"type": "error", "code": "server_is_overloaded", "message": "Busy."}
 
 
@@ -133,18 +134,21 @@ async def test_a_failure_that_stays_is_told_as_a_status(tmp_path: Path, name: st
 async def test_after_content_the_failure_ends_the_stream(
     tmp_path: Path, last: dict[str, Any] | None, word: str, stream: bool
 ) -> None:
-    """Nothing is repeated; the upstream's own event where it is fit to be seen, else a clean one."""
+    """Nothing that the client has is repeated; the upstream's own event where it is fit to be seen, else a
+    clean one."""
     said = [created(), delta("Hi")]
     async with upstream() as up:
         up.play(told(*said, *([last] if last else []), cut=last is None))
         async with gateway(tmp_path, table(up, "openai", "openai")) as house:
             reply = await ask(house, stream=stream)
             row = await house.row()
-    assert len(up.seen) == 1
     assert row.outcome == "upstream_error" and row.usage_source == "estimated"
+    assert [attempt.keys() for attempt in row.attempts] == [FIELDS] * len(up.seen)
     if not stream:
+        assert len(up.seen) > 1  # none of it went out
         assert reply.status in (429, 502) and "Plus" not in reply.body.decode()
         return
+    assert len(up.seen) == 1
     assert reply.status == 200 and reply.body.startswith(events(*said))
     final = reply.events[-1]
     assert final["type"] == "response.failed" and final["response"]["error"]["code"] == word
@@ -168,6 +172,40 @@ async def test_sealed_reasoning_that_nobody_can_read_is_left_out(tmp_path: Path)
             rows = [await house.row(1), await house.row(2)]
     assert [sealed in seen.body["input"] for seen in up.seen] == [True, False, False]
     assert [row.dropped_reasoning for row in rows] == [1, 1]
+
+
+async def test_what_another_account_has_sealed_is_not_even_tried(tmp_path: Path) -> None:
+    """prompt-cache: on a switch sealed reasoning goes; what is left of it stays in the history."""
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-of-the-first"}
+    items = [{"role": "user", "content": "Hi"}, sealed, {"role": "user", "content": "More"}]
+    spent = status(429, {"error": {"type": "usage_limit_reached", "message": "Used up."}})
+    session = {"session-id": "one-session"}
+    async with upstream() as up:
+        up.play(answer, spent, answer, answer)
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            for _ in range(3):
+                assert (await ask(house, input=items, headers=session)).status == 200
+            rows = [await house.row(number) for number in (1, 2, 3)]
+    assert [sealed in seen.body["input"] for seen in up.seen] == [True, True, False, False]
+    assert len({seen.headers["authorization"] for seen in up.seen[2:]}) == 1
+    assert [row.dropped_reasoning for row in rows] == [0, 1, 1]
+
+
+async def test_a_request_without_sealed_reasoning_is_not_repeated_for_it(tmp_path: Path) -> None:
+    refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
+    async with upstream() as up:
+        up.play(status(400, refused))
+        async with gateway(tmp_path, table(up)) as house:
+            assert (await ask(house)).status == 400
+    assert len(up.seen) == 1
+
+
+async def test_what_no_account_can_do_was_asked_of_none(tmp_path: Path) -> None:
+    async with upstream() as up, gateway(tmp_path, table(up, "responses")) as house:
+        assert (await ask(house, "/v1/responses/compact")).status == 400
+        row = await house.row()
+    assert (row.outcome, row.status, up.seen) == ("refused", 400, [])
+    assert [attempt["cause"] for attempt in row.attempts] == ["unfit"]
 
 
 async def test_a_parameter_that_is_refused_is_learnt(tmp_path: Path) -> None:

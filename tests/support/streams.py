@@ -108,23 +108,29 @@ def run(
 
 
 def run_bytes(
-    chunks: Iterable[bytes], frame: AnswerContext | None = None, *, started: bool = False
+    chunks: Iterable[bytes],
+    frame: AnswerContext | None = None,
+    *,
+    started: bool = False,
+    foreseen: bool = False,
 ) -> Answer:
-    """The same from the upstream's bytes, as a gateway does it."""
+    """The same from the upstream's bytes; `foreseen`: each read is looked at first, as a gateway does."""
     decoder = sse.Decoder()
     answer = Answer(ResponsesToMessages(frame or context(), started=started))
     for chunk in chunks:
-        _feed(answer, decoder.feed(chunk))
+        _feed(answer, decoder.feed(chunk), foreseen=foreseen)
     with contextlib.suppress(jsonio.InvalidJson):  # several data lines, cut between two of them
         _feed(answer, decoder.flush())
     answer.events += answer.automaton.close()
     return answer
 
 
-def _feed(answer: Answer, found: list[sse.Event]) -> None:
-    for event in found:
-        if event.data != b"[DONE]":
-            answer.events += answer.automaton.feed(jsonio.parse_event(event.data))
+def _feed(answer: Answer, found: list[sse.Event], *, foreseen: bool = False) -> None:
+    events = [jsonio.parse_event(event.data) for event in found if event.data != b"[DONE]"]
+    if foreseen:
+        answer.automaton.foresee(events)
+    for event in events:
+        answer.events += answer.automaton.feed(event)
 
 
 # -- events ----------------------------------------------------------------------------------------------

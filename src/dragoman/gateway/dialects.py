@@ -23,13 +23,15 @@ class Turn(Protocol):
     """One request of a dialect on its way through the gateway.
 
     What it calls events is its own affair: it says how an answer is read (`read`), and encodes them itself.
-    `suffix` is the operation below the upstream's path, mostly "".
+    `suffix` is the operation below the upstream's path, mostly ""; `sealed` says whether the last attempt
+    sent sealed reasoning.
     """
 
     requested: str
     model: str
     ping: bytes
     suffix: str
+    sealed: bool
 
     @property
     def affinity(self) -> str | None:

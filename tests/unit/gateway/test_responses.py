@@ -113,14 +113,18 @@ class _Headed:
 
 def test_the_backends_turn_state_comes_back_to_the_account_that_gave_it() -> None:
     made = house()
-    turn = admit(RESPONSES, made, request())
+    asked = request(tools=[{"type": "function", "name": "look", "parameters": {}}])
+    turn = admit(RESPONSES, made, asked)
     turn.prepare(CHATGPT, frozenset(), False, started=False)
     turn.read(cast("Answer", _Headed("pin-1")))
-    again = admit(RESPONSES, made, request("Hello"))
+    results = [*asked["input"], {"type": "function_call_output", "call_id": "call_1", "output": "done"}]
+    again = admit(RESPONSES, made, {**asked, "input": results})
     _, headers = again.prepare(CHATGPT, frozenset(), False, started=False)
     assert headers["x-codex-turn-state"] == "pin-1"
     for account in (ACCOUNT, Account("c", "chatgpt", "tag-c")):
         assert "x-codex-turn-state" not in again.prepare(account, frozenset(), False, started=False)[1]
+    other_turn = admit(RESPONSES, made, asked)
+    assert "x-codex-turn-state" not in other_turn.prepare(CHATGPT, frozenset(), False, started=False)[1]
 
 
 def test_a_refusal_before_any_attempt_is_an_error_event() -> None:

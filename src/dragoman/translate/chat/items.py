@@ -33,6 +33,10 @@ class ChatMessage(Message):
             "url": url,
         }
 
+    def _calls_before(self) -> int:
+        """None: a message of this dialect has its calls behind its text."""
+        return 0
+
 
 class ChatCall(FunctionCall):
     """A call whose arguments reach the client as the model wrote them, so that it can replay them.

@@ -95,6 +95,7 @@ def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | Non
 
 # -- the overflow sentence -------------------------------------------------------------------------------
 
+_MAXIMUM = re.compile(r"maximum context length is (\d[\d,]*)")
 _FIGURE = re.compile(r"(?<![\w.\-])(\d{1,3}(?:,\d{3})+|\d{4,})(?![\w\-]|[.,]\d)")
 
 
@@ -114,7 +115,9 @@ def figures(text: str, tokens: int | None, window: int | None) -> tuple[int, int
     """
     named = [n for n in (int(found.replace(",", "")) for found in _FIGURE.findall(text)) if n >= 1000]
     if len(named) >= 2 and max(named) > min(named):
-        tokens, window = max(named), min(named)
+        said = _MAXIMUM.search(text)
+        least = min(named) if said is None else int(said[1].replace(",", ""))
+        tokens, window = max(named), least if least in named and least < max(named) else min(named)
     elif len(named) == 1 and window is None:
         window = named[0]
     return None if window is None else (max(tokens or 0, window + 1), window)

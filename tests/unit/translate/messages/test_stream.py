@@ -10,6 +10,7 @@ from dragoman.translate.messages.welljson import COMMA
 from dragoman.wire.errors import Failure, Kind
 from scripts.diagram import mermaid
 from tests.support.streams import (
+    USAGE,
     Event,
     added,
     call,
@@ -368,6 +369,39 @@ def test_a_stop_sequence_cancels_the_upstream() -> None:
     sources.append(answer.outcome.usage.source)
     assert sources == ["estimated", "measured"]
     assert answer.close() == []
+
+
+@pytest.mark.parametrize(
+    "plan", [{"stop_sequences": ["END"]}, {"visible_cap": 1}], ids=["stop sequence", "cap"]
+)
+@pytest.mark.parametrize("end", [completed(), incomplete("max_output_tokens"), failed("x", "y")])
+def test_figures_that_came_in_the_same_read_are_told(plan: dict[str, Any], end: Event) -> None:
+    """B36, B37: then there is nothing to cancel, and what stands between the cut and the end is heard."""
+    end = {**end, "response": {**end["response"], "usage": USAGE}}
+    batch = [delta("output_text", "m", 0, "ab END c"), {"type": "codex.rate_limits", "x": 1}, end]
+    answer = automaton(created(), plan=plan)
+    answer.foresee(batch)
+    out = [told for event in batch for told in answer.feed(event)]
+    assert out[-1]["type"] == "message_stop"
+    assert out[-2]["usage"]["output_tokens"] == answer.outcome.usage.output == USAGE["output_tokens"]
+    assert answer.outcome.usage.source == "measured"
+    assert not answer.wants_cancel
+    assert answer.outcome.rate_limits == batch[1]
+    assert answer.state is State.ENDED
+    assert answer.close() == []
+
+
+def test_figures_of_an_earlier_read_are_nobodys() -> None:
+    """What was foreseen counts for its own batch alone, and only where an answer may be ended here."""
+    answer = automaton(created(), plan={"stop_sequences": ["END"]})
+    answer.foresee([completed(), {"type": ["odd"]}, {}])
+    answer.foresee([delta("output_text", "m", 0, "ab END c")])
+    out = answer.feed(delta("output_text", "m", 0, "ab END c"))
+    assert (out[-1]["type"], answer.wants_cancel) == ("message_stop", True)
+    assert answer.outcome.usage.source == "estimated"
+    plain = automaton(created())
+    plain.foresee([completed()])
+    assert plain._ahead is None
 
 
 @pytest.mark.parametrize(
