@@ -27,7 +27,7 @@ NUMBERS = "tool arguments: a number that JSON has not became null"
 COMMA = "tool arguments: a comma without a member was dropped"
 BEHIND = "tool arguments: text behind the object was dropped"
 CLOSED = "tool arguments: missing brackets were added"
-BROKEN = "tool arguments: no JSON, ended behind the last complete member"
+BROKEN = "tool arguments: no JSON from some character on; ended behind the last complete member"
 MENDED = (CONTROLS, ESCAPES, HALVES, NUMBERS, COMMA, BEHIND, CLOSED, BROKEN)
 
 
