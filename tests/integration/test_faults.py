@@ -150,6 +150,7 @@ async def test_a_failure_after_content_ends_in_exactly_one_error_event(houses: A
 
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_a_whole_answer_that_breaks_is_a_status(houses: Any, ending: str) -> None:
+    """Also half a call in a complete response (reliability E3): it never gets to be run."""
     house = await houses()
     house.first.play(stream_then(ending))
     reply = await house.gateway.ask(stream=False)

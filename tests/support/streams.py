@@ -281,6 +281,9 @@ _JSON = st.dictionaries(
 )
 
 
+_ARGUMENTS = _JSON.map(jsonio.dump_text)
+
+
 @st.composite
 def _cut(draw: st.DrawFn, text: str) -> list[str]:
     """A text in pieces."""
@@ -289,22 +292,22 @@ def _cut(draw: st.DrawFn, text: str) -> list[str]:
 
 
 @st.composite
-def _item(draw: st.DrawFn, index: int) -> list[Event]:
+def _item(draw: st.DrawFn, index: int, arguments: st.SearchStrategy[str]) -> list[Event]:
     kind = draw(st.sampled_from(["text", "text", "call", "call", "reasoning", "search"]))
     if kind == "text":
         return text_events(index, f"msg_{index}", *draw(_cut(draw(TEXTS))))
     if kind == "call":
-        arguments = jsonio.dump_text(draw(_JSON))
-        return call_events(index, index, draw(st.sampled_from(["Read", "Bash"])), *draw(_cut(arguments)))
+        name = draw(st.sampled_from(["Read", "Bash"]))
+        return call_events(index, index, name, *draw(_cut(draw(arguments))))
     if kind == "reasoning":
         return reasoning_events(index, f"rs_{index}", *draw(st.lists(TEXTS, max_size=3)))
     return search_events(index, f"ws_{index}", *draw(st.lists(st.just("https://example.com/a"), max_size=2)))
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> list[Event]:
+def answers(draw: st.DrawFn, arguments: st.SearchStrategy[str] = _ARGUMENTS) -> list[Event]:
     """A whole answer of a well-behaved server, its items possibly interleaved, with its end."""
-    items = [draw(_item(index)) for index in range(draw(st.integers(0, 5)))]
+    items = [draw(_item(index, arguments)) for index in range(draw(st.integers(0, 5)))]
     events = [created()]
     if draw(st.booleans()):
         waiting = [list(item) for item in items]

@@ -106,7 +106,8 @@ def who_counts(house: House, principal: Principal, model: str) -> Account | None
 def choose_model(house: House, principal: Principal, requested: str) -> Resolution:
     """Access on the requested name first, then the upstream model. Raises Refused (403, 404)."""
     if not may_use(principal, requested):
-        raise Refused(Failure(Kind.PERMISSION, f"This key may not use the model {requested!r}."))
+        sentence = f"This key may not use the model {requested!r}."
+        raise Refused(Failure(Kind.PERMISSION, sentence, param="model"))
     accounts = house.accounts
     passes = accounts.listed() is None
     return resolve(requested, house.aliases, accounts.offered(), passes=passes)

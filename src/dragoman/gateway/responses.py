@@ -25,6 +25,8 @@ from dragoman.translate.responses.request import prepare, prompt_of, unfit
 from dragoman.wire import jsonio, sse
 from dragoman.wire.errors import Failure, Kind, Refused
 
+# What a response says of its request, where the upstream's own does not; small, for it is kept to the end.
+_ECHOED = ("parallel_tool_calls", "tool_choice")
 # Sessions that no client has named.
 _GUESSED = ("anchor", "none")
 _UNKNOWN_RESPONSE = (
@@ -53,6 +55,7 @@ class ResponsesTurn(DialectTurn[Relay]):
     """One Responses request on its way. Its events are frames: bytes as the upstream sent them."""
 
     ping = sse.COMMENT
+    completes = True  # an answer that lacks something of a response is given it
 
     def __init__(
         self,
@@ -173,8 +176,15 @@ class ResponsesTurn(DialectTurn[Relay]):
 
     def _relay(self, tokens: int) -> Relay:
         """The automaton for an answer to a prompt of so many tokens."""
+        request = self._request
         return Relay(
-            self.model, tokens=tokens, window=self._profile.context_window, now=self._house.clock.now()
+            self.model,
+            identity="resp_" + self._row.request_id.removeprefix("req_"),
+            tokens=tokens,
+            window=self._profile.context_window,
+            now=self._house.clock.now,
+            asked={name: request[name] for name in _ECHOED if request.get(name) is not None},
+            completes=self.completes,
         )
 
     def _kept_by(self, kept: Kept | None) -> str | None:

@@ -215,7 +215,8 @@ class Route:
 def _nobody(over: Wait | None, requested: str, now: float) -> Failure:
     """What a client is told when no account can be asked at all."""
     if over is None or over.cause == "none":
-        return Failure(Kind.MODEL_NOT_FOUND, f"model: no account serves {requested[:128]!r}.")
+        sentence = f"model: no account serves {requested[:128]!r}."
+        return Failure(Kind.MODEL_NOT_FOUND, sentence, param="model")
     if over.cause == "login":
         told = TOLD[Cause.LOGIN]
         return Failure(told.kind, told.sentence, should_retry=told.should_retry)

@@ -146,6 +146,7 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         outcome = answer.outcome
         self._house.phases.learn(self._principal.tenant, outcome.phases)
         self._house.unknown_events += sum(outcome.ignored.values())
+        row.repaired += outcome.repaired
         self._note_answer(row, outcome.usage, outcome.stop_reason, outcome.service_tier, self._message_id)
 
     # -- inside --------------------------------------------------------------------------------------

@@ -127,10 +127,12 @@ def test_the_backends_turn_state_comes_back_to_the_account_that_gave_it() -> Non
     assert "x-codex-turn-state" not in other_turn.prepare(CHATGPT, frozenset(), False, started=False)[1]
 
 
-def test_a_refusal_before_any_attempt_is_an_error_event() -> None:
+def test_a_refusal_before_any_attempt_is_a_response_that_failed() -> None:
     turn = admit(RESPONSES, house(), request())
     told = turn.encode(turn.refuse(Failure(Kind.OVERLOADED, "No capacity.")))
-    assert told.startswith(b"event: error\n") and told.endswith(b"\n\n")
+    begun, failed, rest = told.split(b"\n\n")
+    assert begun.startswith(b"event: response.created\n") and failed.startswith(b"event: response.failed\n")
+    assert rest == b"" and b'"id":"resp_test"' in begun and b'"id":"resp_test"' in failed
     assert turn.client_failure is not None and turn.over and not turn.complete
     assert turn.begin() == [] and turn.encode([]) == b"" and turn.immediate() is None
 

@@ -13,6 +13,7 @@ from dragoman.gateway.dialects import Dialect
 from dragoman.gateway.messages import Messages
 from dragoman.gateway.ports import Account
 from dragoman.gateway.turn import DISTRUSTED, IGNORED
+from dragoman.translate.messages.welljson import COMMA, CONTROLS
 from dragoman.translate.models import Alias
 from dragoman.wire import jsonio
 from tests.support.streams import added, call_events, done, message
@@ -239,3 +240,26 @@ def test_unknown_events_are_counted(dialect: Dialect) -> None:
     turn.feed([created(), {"type": "response.something.new"}, delta("Hello"), completed()])
     turn.settle(row())
     assert made.unknown_events == 1
+
+
+def test_what_was_mended_in_arguments_stands_in_the_row_without_their_text(dialect: Dialect) -> None:
+    """Beside what was mended in the history, and of the attempt that answered alone."""
+    into, made = row(), house()
+    orphan = {
+        "messages": {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": "a", "content": "x"}],
+        },
+        "chat": {"role": "tool", "tool_call_id": "a", "content": "x"},
+    }
+    history = [
+        {"role": "user", "content": "Look."},
+        orphan["chat" if dialect is DIALECTS["chat"] else "messages"],
+    ]
+    turn = admit(dialect, made, request(messages=history), into)
+    for arguments in ('{"secret":1} secret', '{"secret":"a\nb",}'):
+        turn.prepare(ACCOUNT, frozenset(), False, started=False)
+        turn.feed([created(), *call_events(0, 1, "Bash", arguments), completed()])
+    turn.settle(into)
+    assert into.repaired[1:] == [CONTROLS, COMMA]
+    assert "tool" in into.repaired[0] and "secret" not in str(into.repaired)

@@ -23,6 +23,7 @@ __all__ = [
     "UpstreamFailure",
     "from_event",
     "from_http",
+    "own_code",
     "to_client",
     "wait",
 ]
@@ -91,6 +92,20 @@ def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | Non
     should_retry = told.should_retry if seconds is None else (False if seconds > PATIENCE else None)
     message = failure.message if told.quotes else ""
     return Failure(told.kind, message or told.sentence, seconds, should_retry)
+
+
+# Whose words about the request are told by their code too, to who reads codes.
+_CODED = frozenset({Cause.REQUEST, Cause.POLICY, Cause.SEALED, Cause.PARAMETER})
+_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_TYPE = "invalid_request_error"  # stands for the code where there is none
+
+
+def own_code(failure: UpstreamFailure) -> str | None:
+    """The upstream's own code for what is wrong with the request; None where it has none fit to be shown."""
+    code = failure.code
+    if failure.cause in _CODED and code is not None and code != _TYPE and _CODE.fullmatch(code):
+        return code
+    return "unsupported_parameter" if failure.cause is Cause.PARAMETER else None
 
 
 # -- the overflow sentence -------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ class Outcome:
     stop_reason        as told to the client, None when the answer did not end well
     web_searches       search actions that the upstream made
     arguments          call id (the client's) -> the argument string as the model wrote it
-    invalid_arguments  calls that ended although their arguments are no JSON object
+    repaired           what was mended in tool arguments: constant sentences, in order (see welljson)
+    broken_off         calls that were closed although their arguments end in the middle
     ignored            event types that were not known -> how often
     hidden             item types that have no place in the client's dialect -> how often
     mismatched         snapshots that contradicted the deltas before them (the deltas were kept)
@@ -45,7 +46,8 @@ class Outcome:
     stop_sequence: str | None = None
     web_searches: int = 0
     arguments: dict[str, str] = field(default_factory=dict)
-    invalid_arguments: list[str] = field(default_factory=list)
+    repaired: dict[str, None] = field(default_factory=dict)
+    broken_off: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     hidden: dict[str, int] = field(default_factory=dict)
     mismatched: int = 0

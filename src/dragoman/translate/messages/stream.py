@@ -263,7 +263,7 @@ class ResponsesToMessages:
         else:
             self._read(response)
             self._lineup.fill(response.get("output"), whole=True)
-            self._lineup.drain()
+            self._lineup.drain(whole=True)
             self._conclude(response)
 
     def _conclude(self, response: Event) -> None:
@@ -348,7 +348,8 @@ class ResponsesToMessages:
 
     def _cut_short(self) -> None:
         """Visible output reached a stop sequence or the cap: the answer ends here, whatever comes."""
-        sequence = self._blocks.stop_sequence
+        # Behind a call that broke off it is no good end: clients would take the call for a whole one.
+        sequence = None if self._outcome.broken_off else self._blocks.stop_sequence
         after = State.ENDED if self._final else State.STOPPED
         if self._ahead is not None:
             self._late(self._ahead)
@@ -369,9 +370,11 @@ class ResponsesToMessages:
         self.failure = failure
         self.finished = True
         self._enter(State.ENDED)
-        if self._content or self._blocks.out:
-            self.told = self._tell(failure)
-            self._blocks.out.append(self._error(self.told))
+        if not self._content:
+            self._blocks.out.clear()
+            return
+        self.told = self._tell(failure)
+        self._blocks.out.append(self._error(self.told))
 
     def _enter(self, state: State) -> None:
         self.state = state
