@@ -25,6 +25,8 @@ from dragoman.cli import accountlogin
 from dragoman.simulator import server
 from dragoman.simulator.server import Running
 from dragoman.simulator.state import State
+from dragoman.store.engine import Database, locate
+from dragoman.store.rests import Rest, Rests
 from tests.support import logins
 from tests.support.gateway import COMMAND, bare_environment
 from tests.support.verbs import Said, Verbs
@@ -289,7 +291,7 @@ async def test_a_broken_auth_json_is_a_sentence(verbs: Verbs, document: Any, sai
 async def test_tokens_from_before_a_refresh_are_not_taken_back(verbs: Verbs) -> None:
     """They are spent: to use them would end the login. A login that is over takes whatever comes."""
     async with installed(verbs) as here:
-        old = logins.document("acct-1")
+        old = {**logins.document("acct-1"), "last_refresh": "2026-11-01T00:00:00Z"}
         new = {**logins.document("acct-1"), "last_refresh": "2026-11-20T00:00:00Z"}
         new["tokens"] |= {"refresh_token": "rt-newer"}
         await here.run("import", "one", here.file("new", new))
@@ -434,6 +436,45 @@ async def test_an_accounts_life(verbs: Verbs) -> None:
         assert (await here.run("list")).out.startswith("No account:")
 
 
+async def test_a_rest_is_told_with_its_reason_and_its_end(verbs: Verbs) -> None:
+    """Also where an upstream told it in the body alone, so that no window of a quota shows it."""
+    async with installed(verbs, FIXED) as here:
+        for name in ("spent", "limited", "paused", "well"):
+            await here.run("add", name, "--kind", "responses", "--base-url", f"http://127.0.0.1:9/{name}")
+        await here.run("pause", "paused")
+        at = time.time()
+        database = Database(locate("sqlite:///dragoman.db", verbs.data))
+        heard = [
+            Rest("spent", "", "quota", at + 5000, at),
+            Rest("spent", "gpt-5.4", "of a newer version", at + 90, at),
+            Rest("limited", "gpt-5.5", "rate_limit", at + 50, at),
+            Rest("paused", "", "quota", at + 5000, at),
+            Rest("fixed", "", "credentials", at + 60, at),
+            Rest("well", "", "quota", at - 1, at - 100),
+        ]
+        await Rests(database).save(heard, at - 1000)
+        await database.close()
+        found = {row["name"]: row for row in await here.listed()}
+        assert {row["status"] for row in found.values()} == {"active", "paused"}
+        assert {
+            name: [(one["model"], one["reason"]) for one in row["rests"]] for name, row in found.items()
+        } == {
+            "spent": [(None, "quota"), ("gpt-5.4", "of a newer version")],
+            "limited": [("gpt-5.5", "rate limit")],
+            "paused": [(None, "quota")],
+            "fixed": [(None, "credentials refused")],
+            "well": [],
+        }
+        lines = {line.split()[0]: line for line in (await here.run("list")).out.splitlines()}
+        assert {name for name, line in lines.items() if "rests until 20" in line} == {"spent", "fixed"}
+        told = (await here.run("show", "spent")).out
+        assert re.search(r"^state +rests until 20.* UTC$", told, re.M)
+        assert re.search(r"^rests +every model until 20.* UTC: quota$", told, re.M)
+        told = (await here.run("show", "limited")).out
+        assert re.search(r"^state +active$", told, re.M)
+        assert re.search(r"^rests +gpt-5.5 until 20.* UTC: rate limit$", told, re.M)
+
+
 async def test_names_and_checks_know_the_accounts_of_the_store(verbs: Verbs) -> None:
     """Aliases are judged by what they serve, the demo's aliases end, and doctor misses no account."""
     async with installed(verbs) as here:
@@ -482,7 +523,8 @@ async def test_what_is_exported_can_be_imported_elsewhere(verbs: Verbs, tmp_path
         assert "acct" not in said.out.replace(str(file), "")
         document = json.loads(file.read_text())
         assert document["tokens"] == logins.document("acct-1")["tokens"]
-        assert document["last_refresh"] == "2026-11-01T00:00:00Z"
+        given = json.loads((verbs.place / "acct-1.json").read_text())
+        assert document["last_refresh"] == given["last_refresh"]
         again = await here.run("export", "one", "--output", str(file), code=1)
         assert "exists already" in again.err
         elsewhere = Verbs(tmp_path / "elsewhere", verbs.environment)

@@ -266,6 +266,24 @@ async def test_an_account_is_renewed_ahead_of_its_end(
             assert refreshes(up) == 1
 
 
+async def test_what_ends_soon_after_a_start_is_renewed_at_once(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dragoman.upstream import refresh
+
+    monkeypatch.setattr(refresh, "LOOK_SECONDS", 3600.0)
+    async with simulated() as up:
+        rows = table(up, database_url)
+        async with beside(tmp_path, rows) as store:
+            await put(store, up, tmp_path, "one", exp=time.time() + 60)
+        async with gateway(tmp_path, rows, stored=True):
+
+            async def renewed() -> bool:
+                return refreshes(up) == 1
+
+            await until(renewed)
+
+
 async def test_credentials_that_no_key_opens_are_one_log_line(tmp_path: Path, database_url: str) -> None:
     async with simulated() as up:
         rows = table(up, database_url)

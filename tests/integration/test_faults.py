@@ -192,6 +192,37 @@ async def test_silence_before_the_first_byte_moves_on_to_the_next_account(houses
     assert (reply.status, reply.json["error"]["type"]) == (504, "timeout_error")
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+async def test_the_clients_own_deadline_ends_an_attempt_and_no_other_is_made(
+    houses: Any, stream: bool
+) -> None:
+    """reliability R7: the account is not to blame that the client could not wait."""
+
+    async def mute(talk: Talk) -> None:
+        await talk.until_gone()
+
+    house = await houses(2)
+    house.first.play(mute, answer)
+    body = {"model": "gpt-5.5", "max_tokens": 64, "messages": [{"role": "user", "content": "Hi"}]}
+    fields = {"x-stainless-timeout": "0.3"}
+    reply = await house.gateway.post("/v1/messages", body | {"stream": stream}, fields)
+    assert (reply.status, reply.json["error"]["type"]) == (504, "timeout_error")
+    assert (len(house.first.seen), house.second.seen) == (1, [])
+    assert (await house.gateway.row()).attempts[0]["cause"] == "timeout"
+    assert (await house.gateway.ask()).text == "Hello there"
+    assert (await house.gateway.row(2)).account == "a0"
+
+
+async def test_a_long_overload_is_told_alike_to_those_who_ask_and_those_who_do_not(houses: Any) -> None:
+    house = await houses()
+    house.first.play(status(503, {"detail": "busy"}, {"retry-after": "200"}))
+    told = [await house.gateway.ask(stream=False) for _ in range(3)]
+    assert len(house.first.seen) < 3
+    assert [reply.status for reply in told] == [529] * 3
+    assert {reply.headers["x-should-retry"] for reply in told} == {"false"}
+    assert all(190 <= int(reply.headers["retry-after"]) <= 200 for reply in told)
+
+
 async def test_a_long_silence_commits_the_head_and_pings(houses: Any) -> None:
     """B61, D17: pings while the model thinks; failover stays possible, only the status is spent."""
 

@@ -14,7 +14,7 @@ from dragoman.translate.messages.failure import Cause
 from dragoman.upstream import client as client_module
 from dragoman.upstream.client import HttpUpstream
 from dragoman.upstream.roads import Road
-from tests.support.upstream import Talk, Upstream, upstream
+from tests.support.upstream import Talk, Upstream, status, upstream
 
 CERTIFICATE = Path(__file__).parent.parent / "fixtures" / "localhost.pem"
 ACCOUNT = Account("a", "openai", "tag")
@@ -83,8 +83,6 @@ async def test_the_environments_proxy_is_obeyed_except_for_loopback(monkeypatch:
 
 async def test_a_redirect_is_not_followed() -> None:
     """Credentials stay with the address they were given for."""
-    from tests.support.upstream import status
-
     async with upstream() as one, upstream() as canary:
         one.play(status(307, {}, {"location": f"{canary.url}/responses"}))
         client = reach(one.url)
@@ -92,6 +90,57 @@ async def test_a_redirect_is_not_followed() -> None:
             await ask(client)
         await client.close()
         assert canary.seen == []
+
+
+class Renewing:
+    """Roads of one account whose token can be renewed."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.given: list[str] = []
+
+    def get(self, name: str) -> Road:
+        return Road(self.url, {"authorization": "Bearer old"}, token="old")
+
+    async def ready(self, name: str) -> Road:
+        raise AssertionError("it is there at once")
+
+    async def renewed(self, name: str, road: Road) -> Road:
+        return Road(self.url, {"authorization": "Bearer new"}, token="new")
+
+    def hopeless(self, name: str, road: Road) -> None:
+        self.given.append(road.token or "")
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("app_session_terminated", Cause.LOGIN),
+        ("account_session_expired", Cause.LOGIN),
+        ("account_auth_invalidated", Cause.LOGIN),
+        ("token_invalidated", Cause.LOGIN),
+        ("token_expired", Cause.CREDENTIALS),
+        ("invalid_api_key", Cause.CREDENTIALS),
+        (None, Cause.CREDENTIALS),
+        ("account_deactivated", Cause.DEAD),
+    ],
+)
+async def test_a_new_token_that_is_refused_too_ends_the_login_only_where_that_is_said(
+    code: str | None, cause: Cause
+) -> None:
+    async with upstream() as one:
+        one.play(
+            status(401, {"error": {"message": "no", "code": "token_expired"}}),
+            status(401, {"error": {"message": "no", "code": code}}),
+        )
+        roads = Renewing(one.url)
+        client = HttpUpstream(roads, user_agent="dragoman/test", connect_seconds=20)
+        with pytest.raises(UpstreamError) as caught:
+            await ask(client)
+        await client.close()
+    assert (caught.value.failure.cause, caught.value.failure.status) == (cause, 401)
+    assert roads.given == ([] if cause is Cause.DEAD else ["new"])
+    assert [seen.headers["authorization"] for seen in one.seen] == ["Bearer old", "Bearer new"]
 
 
 async def test_a_count_that_fails_is_no_error() -> None:

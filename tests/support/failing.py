@@ -77,6 +77,18 @@ async def garbage(talk: Talk) -> None:
     await talk.end()
 
 
+def broken(junk: bytes) -> Script:
+    """What is no chunk stands where one should begin; nothing hangs up before the gateway does."""
+
+    async def script(talk: Talk) -> None:
+        await talk.head()
+        await talk.events(created())
+        await talk.say(junk)
+        await talk.until_gone()
+
+    return script
+
+
 async def clean_end(talk: Talk) -> None:
     await talk.head()
     await talk.events(created())
@@ -111,6 +123,8 @@ BEFORE: list[tuple[str, Script, int, str]] = [
     ("reset", reset_before_content, 502, "api_error"),
     ("clean end", clean_end, 502, "api_error"),
     ("garbage", garbage, 502, "api_error"),
+    ("broken framing", broken(b"zz\r\n"), 502, "api_error"),
+    ("a second head", broken(b"HTTP/1.1 500 Oops\r\n\r\n"), 502, "api_error"),
     ("half a call", half_a_call, 502, "api_error"),
     ("500", status(500), 502, "api_error"),
     ("html 502", status(502, b"<html><body>Bad gateway 1234</body></html>"), 502, "api_error"),
@@ -144,6 +158,10 @@ def stream_then(ending: str) -> Script:
         elif ending == "garbage":
             await talk.chunk(b"data: [1, 2\n\n")
             await talk.until_gone()
+        elif ending == "broken framing":
+            await asyncio.sleep(0.05)
+            await talk.say(b"zz\r\n")
+            await talk.until_gone()
         elif ending == "half event":
             await talk.chunk(frame(delta("more"))[:-9])
             talk.writer.close()
@@ -174,5 +192,6 @@ def stream_then(ending: str) -> Script:
 
 ENDINGS = [
     *("eof", "clean", "reset", "garbage", "half event", "failed", "flat error", "not an object"),
+    "broken framing",
     "half a call",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def document(name: str = "acct-1", *, exp: float = FAR, **tokens: Any) -> dict[s
         "refresh_token": f"rt-{name}",
         "account_id": name,
     }
-    return {"OPENAI_API_KEY": None, "tokens": {**made, **tokens}, "last_refresh": "2026-11-01T00:00:00Z"}
+    # A login that is old is renewed at the start already.
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"OPENAI_API_KEY": None, "tokens": {**made, **tokens}, "last_refresh": now}
 
 
 def account(

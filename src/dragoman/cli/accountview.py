@@ -1,7 +1,7 @@
 """How accounts are shown: those of the configuration file and of the store, in words and as JSON.
 
 No credential is ever in it. What an account of the file has in the store, its state and its tokens' end, is
-shown with it.
+shown with it, and so is what an upstream said of it that is not over.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dragoman.cli.moments import iso, shown
+from dragoman.routing.health import REMEDIES
 from dragoman.routing.quota import QuotaRow, Quotas
 from dragoman.routing.readings import MAIN, Window
 from dragoman.serving.store import Store
@@ -18,6 +19,8 @@ from dragoman.settings import Account, Settings
 from dragoman.store.accounts import StoredAccount
 from dragoman.store.clientkeys import NotThere
 from dragoman.store.quotas import Quotas as StoredQuotas
+from dragoman.store.rests import Rest, Rests
+from dragoman.translate.messages.causes import Cause
 
 HEAD = (
     "name",
@@ -43,6 +46,7 @@ class Shown:
     row: Account | None
     kept: StoredAccount | None
     quota: Sequence[QuotaRow] = ()
+    rests: Sequence[Rest] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +60,11 @@ class Shown:
 
     @property
     def state(self) -> str:
-        return "active" if self.kept is None else _STATES[self.kept.status]
+        """In a few words. What was said of single models is no state of the account."""
+        if self.kept is not None and self.kept.status != "active":
+            return _STATES[self.kept.status]
+        whole = max((rest.until for rest in self.rests if not rest.model), default=None)
+        return "active" if whole is None else f"rests until {shown(whole)}"
 
     @property
     def _kept(self) -> StoredAccount:
@@ -87,6 +95,10 @@ class Shown:
             "created_at": None if kept is None else iso(kept.created_at),
             "last_refresh_at": None if kept is None else iso(kept.last_refresh),
             "access_expires_at": None if kept is None else iso(kept.access_expires_at),
+            "rests": [
+                {"model": rest.model or None, "reason": _reason(rest), "until": iso(rest.until)}
+                for rest in self.rests
+            ],
         }
 
     def line(self) -> tuple[str, ...]:
@@ -131,6 +143,10 @@ class Shown:
         ]
         if self.kept is not None and self.kept.note:
             found.append(("because", self.kept.note))
+        for rest in self.rests:
+            found.append(
+                ("rests", f"{rest.model or 'every model'} until {shown(rest.until)}: {_reason(rest)}")
+            )
         found += [
             ("account", told["email"] or "-"),
             ("plan", told["plan"] or "-"),
@@ -191,7 +207,10 @@ async def every(settings: Settings, store: Store, now: float) -> list[Shown]:
             heard.setdefault(quota.account_id, []).append(
                 Window(quota.meter, quota.seconds, quota.used, quota.resets_at, quota.seen_at, "header")
             )
-    return [replace(row, quota=_rows(row, heard, now)) for row in rows]
+    resting: dict[str, list[Rest]] = {}
+    for rest in await Rests(store.database).load(now):
+        resting.setdefault(rest.account, []).append(rest)
+    return [replace(row, quota=_rows(row, heard, now), rests=resting.get(row.name, ())) for row in rows]
 
 
 def _rows(row: Shown, heard: Mapping[str, Sequence[Window]], now: float) -> list[QuotaRow]:
@@ -207,6 +226,14 @@ async def one(settings: Settings, store: Store, name: str, now: float) -> Shown:
         if name in (row.name, row.kept.id if row.kept is not None else None):
             return row
     raise NotThere(f"there is no account {name!r}")
+
+
+def _reason(rest: Rest) -> str:
+    """The word that the log has for it, too."""
+    try:
+        return REMEDIES[Cause(rest.cause)].word
+    except ValueError:  # a cause of a newer version
+        return rest.cause
 
 
 def _length(seconds: int) -> str:

@@ -17,12 +17,13 @@ from dragoman.gateway.dialects import Dialect, Turn
 from dragoman.gateway.house import House
 from dragoman.gateway.pacing import Expired, Pacer
 from dragoman.gateway.ports import Principal, Row, Sink, UpstreamError
-from dragoman.gateway.route import Route
+from dragoman.gateway.route import LATE, Route
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
 from dragoman.wire.errors import TABLE, Failure, Kind, Refused
 
 _EXPIRED = {
     Expired.FIRST_EVENT: UpstreamFailure(Cause.TIMEOUT, "no answer within the first-event limit"),
+    Expired.DEADLINE: LATE,
     Expired.IDLE: UpstreamFailure(Cause.TIMEOUT, "the stream fell silent beyond the idle limit"),
 }
 # How long the official SDKs wait, in seconds.
@@ -156,7 +157,7 @@ class Exchange:
             self.row.attempts = attempts.told()
             route.begin(step.account, attempts)
             try:
-                failure = await self._attempt(turn, step, pacer)
+                failure = await self._attempt(turn, step, pacer, route.left)
                 if failure is None:
                     return self._finish(turn)
                 route.failed(failure)
@@ -173,14 +174,17 @@ class Exchange:
         await self._fail(turn, told if isinstance(told, Failure) else turn.explain(told))
         return None
 
-    async def _attempt(self, turn: Turn, step: Step, pacer: Pacer) -> UpstreamFailure | None:
-        """Sends one attempt. Returns its failure if nothing of its content reached the client."""
+    async def _attempt(self, turn: Turn, step: Step, pacer: Pacer, left: float) -> UpstreamFailure | None:
+        """Sends one attempt. Returns its failure if nothing of its content reached the client.
+
+        `left` is the time that the request has, in seconds.
+        """
         learnt = self._house.learnt.of(step.account.name, turn.model, self._clock.monotonic())
         try:
             body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
         except UpstreamError as error:  # not for this account, whatever it would answer
             return error.failure
-        pacer.attempt()
+        pacer.attempt(left)
         self._overhead_ms = self._overhead_ms or self._since()
         self._answering, self.row.first_byte_ms, self.row.first_token_ms = False, None, None
         sent = self._clock.monotonic()

@@ -7,6 +7,7 @@ limit could be due, looks, and goes back to sleep; nothing is scheduled or cance
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ class Expired(StrEnum):
     """Which limit ended the attempt."""
 
     FIRST_EVENT = "first_event"
+    DEADLINE = "deadline"
     IDLE = "idle"
 
 
@@ -56,13 +58,15 @@ class Pacer:
         now = self._loop.time()
         self._born = now
         self._attempt: float | None = None
+        self._first = limits.first_event
         self._upstream = now
         self._client = now
         self.expired: Expired | None = None
         self.writing = False
 
-    def attempt(self) -> None:
-        """A new attempt begins: its first-byte limit starts now."""
+    def attempt(self, left: float = math.inf) -> None:
+        """A new attempt begins: its first-byte limit starts now; it is no longer than what is `left`."""
+        self._first = min(self._limits.first_event, left)
         self._attempt = self._upstream = self._loop.time()
         self.expired = None
         self._arm()
@@ -109,7 +113,7 @@ class Pacer:
         limits = self._limits
         due = self._upstream + limits.idle
         if self._attempt is not None:
-            due = min(due, self._attempt + limits.first_event)
+            due = min(due, self._attempt + self._first)
         if self._on_hold is not None:
             due = min(due, self._born + limits.hold)
         elif self._on_ping is not None:
@@ -132,8 +136,8 @@ class Pacer:
         limits = self._limits
         if self.writing:
             self._upstream = now  # nobody reads the upstream now: its silence means nothing
-        if self._attempt is not None and now >= self._attempt + limits.first_event:
-            self._expire(Expired.FIRST_EVENT)
+        if self._attempt is not None and now >= self._attempt + self._first:
+            self._expire(Expired.DEADLINE if self._first < limits.first_event else Expired.FIRST_EVENT)
             return
         if now >= self._upstream + limits.idle:
             self._expire(Expired.IDLE)

@@ -27,6 +27,8 @@ _REASON = 256
 BUDGET_SECONDS = 1.0
 LOOK_SECONDS = 0.1
 _WELL = Outcome()
+# The client's time was over before that of the upstream; so nobody but the client thinks ill of the account.
+LATE = UpstreamFailure(Cause.TIMEOUT, "no answer within the time that the request has")
 _QUOTA_TOLD = frozenset({Cause.QUOTA, Cause.RATE_LIMIT, Cause.BURST, Cause.OVERLOADED})
 
 
@@ -69,6 +71,11 @@ class Route:
             step = attempts.next(self._may_start)
         return step
 
+    @property
+    def left(self) -> float:
+        """Seconds until the request's time is over; none once it is."""
+        return max(0.0, self._deadline - self._house.clock.monotonic())
+
     def begin(self, account: Account, attempts: Attempts) -> None:
         """An attempt begins, without a pause since its step was given."""
         house, row, choice = self._house, self._row, self._choice
@@ -99,7 +106,9 @@ class Route:
 
     def failed(self, failure: UpstreamFailure) -> None:
         """The attempt failed, before or after content."""
-        if self._lease is not None:
+        if failure is LATE:
+            self._deadline = -math.inf
+        elif self._lease is not None:
             house = self._house
             house.pool.report(self._lease, Outcome(failure), house.clock.steady(), house.jitter())
 
@@ -212,8 +221,8 @@ def _nobody(over: Wait | None, requested: str, now: float) -> Failure:
         told = TOLD[Cause.LOGIN]
         return Failure(told.kind, told.sentence, should_retry=told.should_retry)
     seconds = None if over.until is None else max(1.0, over.until - now)
+    kind, message = Kind.RATE_LIMIT, "Every account has reached its usage or rate limit."
     if over.cause == "overload":
-        return Failure(Kind.OVERLOADED, "Every account is busy or resting.", min(seconds or 10.0, 60.0))
-    long = seconds is None or seconds > 60.0
-    message = "Every account has reached its usage or rate limit."
-    return Failure(Kind.RATE_LIMIT, message, seconds, should_retry=False if long else None)
+        kind, message, seconds = Kind.OVERLOADED, "Every account is busy or resting.", seconds or 10.0
+    long = seconds is None or seconds > PATIENCE
+    return Failure(kind, message, seconds, should_retry=False if long else None)

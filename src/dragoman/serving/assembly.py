@@ -212,13 +212,13 @@ async def assemble(
     lag.start()
     health = health or Health()
     jobs: list[Job] = [pool, janitor(house.gate, routed, metrics, health, logger)]
-    pool.start()
     mount = None
     if store is not None:
         watch, together = await _follow(store, house, keys, prices, start, health, fleet)
         mount = Mount(_admin(start, store, house, health, live, logger, watch, aliases, onboarding))
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
         jobs += [await _state(start, store, house, fleet, health), *_verdicts(store, house, fleet, pool)]
+    pool.start()  # now that all accounts are known: it looks at once
     jobs.append(_poll(pool, fleet, house, logger))
     app = App(
         house,
@@ -482,6 +482,7 @@ def _house(
     settings = start.settings
     server = settings.server
     jitter = random.SystemRandom().random
+    gate = Gate(server.max_streams, server.queue, server.queue_seconds, jitter)
     return House(
         clock=SystemClock(),
         ids=RandomIds(),
@@ -491,8 +492,8 @@ def _house(
         pool=pool,
         upstream=upstream,
         ledger=ledger,
-        counter=tokens.offline(),
-        gate=Gate(server.max_streams, server.queue, server.queue_seconds, jitter),
+        counter=tokens.offline(lambda: gate.in_flight == 0),
+        gate=gate,
         limits=Limits(
             settings.upstream.first_event_seconds,
             settings.upstream.idle_seconds,

@@ -1,6 +1,7 @@
 """Claims: what one process at a time may do, across all processes and hosts of one database.
 
-A claim ends when its holder releases it or when its time is over, so a killed process blocks nobody for ever.
+A claim ends when its holder releases it or when its time is over, so a killed process blocks nobody for ever;
+where its host knows that it is dead, it is released earlier (writer.recover).
 It is no proof that the holder still works: what was done under it must be written with a comparison
 (accounts.save_tokens), because a holder that was stopped for longer than its time may come back.
 """
@@ -69,6 +70,13 @@ async def release(database: Database, name: str, holder: str) -> None:
     """Gives a claim back; nothing happens to one that is another's by now. Raises StoreDown."""
     async with database.write() as connection:
         await connection.execute(delete(claims).where(claims.c.name == name, claims.c.holder == holder))
+
+
+async def release_all(database: Database, process: str) -> int:
+    """Gives back every claim of a process that is gone: holders named `<process>-…`. Raises StoreDown."""
+    async with database.write() as connection:
+        theirs = claims.c.holder.startswith(f"{process}-", autoescape=True)
+        return (await connection.execute(delete(claims).where(theirs))).rowcount
 
 
 async def held_by(database: Database, name: str, now: float | None = None) -> str | None:

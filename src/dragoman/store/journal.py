@@ -156,6 +156,7 @@ class Journal:
 class Left:
     """What a dead process left: rows of requests that ended, of those that never did, unreadable lines."""
 
+    boot: str = ""
     ended: list[dict[str, Any]] = field(default_factory=list)
     aborted: list[dict[str, Any]] = field(default_factory=list)
     torn: int = 0
@@ -193,6 +194,7 @@ def left(directory: Path, own: str | None = None) -> Iterator[Left]:
             os.close(descriptor)
             continue
         found = _read(sorted(directory.glob(f"{boot}.*{_SUFFIX}")))
+        found.boot = boot
         found._files.append(lock)
         found._lock = descriptor
         yield found

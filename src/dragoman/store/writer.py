@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from dragoman.gateway.beside import Beside
 from dragoman.gateway.ports import Row, StoreFigures
-from dragoman.store import clientkeys, rows
+from dragoman.store import claims, clientkeys, rows
 from dragoman.store.core import AsyncConnection
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.health import Health
@@ -27,6 +27,7 @@ PAUSE_SECONDS = 0.1
 FEW = 8
 SYNC_SECONDS = 1.0
 USED_SECONDS = 60.0
+SLOW_SECONDS = 0.5
 BOUND_ROWS = 50_000
 BOUND_BYTES = 64 * 1024 * 1024
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)
@@ -130,7 +131,10 @@ class Writer(Beside):
             yield self._waiting
 
     async def recover(self) -> tuple[int, int, int]:
-        """Takes in what dead processes left: counts of rows ended, aborted, unreadable. Raises StoreError."""
+        """Takes in what dead processes left: counts of rows ended, aborted, unreadable. Raises StoreError.
+
+        What they had claimed is free again.
+        """
         counts = [0, 0, 0]
         for found in left(self._journal.directory, self._journal.boot):
             try:
@@ -138,6 +142,7 @@ class Writer(Beside):
                 for start in range(0, len(batch), BATCH):
                     async with self._database.write() as connection:
                         await rows.add(connection, batch[start : start + BATCH])
+                await claims.release_all(self._database, found.boot)
                 found.forget()
             finally:
                 found.release()
@@ -157,7 +162,7 @@ class Writer(Beside):
                 # To be told to stop is no reason to give up a batch in the middle.
                 self._flushing = asyncio.ensure_future(self.flush())
                 self._flushing.add_done_callback(_looked_at)
-                await asyncio.shield(self._flushing)
+                await self._patiently(self._flushing)
                 self._last_write = self._monotonic()
                 await self._tell_used()
                 failures = 0
@@ -170,6 +175,16 @@ class Writer(Beside):
                 self._tell(False)
                 await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
+
+    async def _patiently(self, flushing: asyncio.Future[None]) -> None:
+        """Waits for it; a database that takes no row for a while is told of before it says so itself."""
+        before = -1
+        while not (await asyncio.wait([flushing], timeout=SLOW_SECONDS))[0]:
+            if self.written == before:
+                self._health.ill("db_write", "the database has not answered for a while")
+                self._tell(False)
+            before = self.written
+        flushing.result()
 
     def _tell(self, well: bool) -> None:
         if self.figures is not None:

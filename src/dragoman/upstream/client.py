@@ -37,6 +37,10 @@ _QUOTA_EVENT = "codex.rate_limits"
 _QUOTA_MARK = b"codex.rate_limits"
 # A 401 for one of these may be over with a new token.
 _RENEWABLE = frozenset({Cause.CREDENTIALS, Cause.LOGIN})
+# Said of a token that is new, these are about the session behind it: only another login helps.
+_ENDED = frozenset(
+    {"app_session_terminated", "account_session_expired", "account_auth_invalidated", "token_invalidated"}
+)
 
 
 class Observer(Protocol):
@@ -238,8 +242,10 @@ class HttpUpstream:
         failure = await self._refused(response)
         if response.status == 401 and failure.cause in _RENEWABLE:
             self._roads.hopeless(account.name, renewed)
-            # The login is good, the issuer has just said so: whatever this is, no new one would help.
-            failure = UpstreamFailure(Cause.CREDENTIALS, failure.message, 401, failure.code)
+            # The login is good, the issuer has just said so: no new one would help, unless the upstream
+            # says that it is this one which it has ended.
+            cause = Cause.LOGIN if failure.code in _ENDED else Cause.CREDENTIALS
+            failure = UpstreamFailure(cause, failure.message, 401, failure.code)
         raise UpstreamError(failure)
 
     async def count(self, account: Account, body: Mapping[str, Any]) -> int | None:

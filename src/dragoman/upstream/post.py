@@ -6,10 +6,13 @@ costs as much as the request itself; a gateway wants none of them. Raises what a
 
 from __future__ import annotations
 
+import functools
 import io
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -21,10 +24,27 @@ _SKIPPED = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"}
 _NO_TRACES: list[Any] = []
 
 
+class _Connection(ResponseHandler):
+    """A connection whose every end is told to the body that was under way.
+
+    Where the framing of a body breaks, aiohttp tells whoever waits for the next answer; the body's own reader
+    would wait for ever.
+    """
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """The connection is of no use any more, and neither is a body that has not come to its end."""
+        super().set_exception(exc, *cause)
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("the body broke off"), exc)
+
+
 class Pool:
     """Connections to upstreams; `timeout` bounds connecting, never the answer."""
 
     def __init__(self, connector: aiohttp.BaseConnector, timeout: aiohttp.ClientTimeout) -> None:
+        made: Callable[..., ResponseHandler] = _Connection
+        connector._factory = functools.partial(made, loop=connector._loop)
         self._connector = connector
         self._timeout = timeout
         # Responses want one to belong to.

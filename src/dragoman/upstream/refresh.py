@@ -229,8 +229,8 @@ class TokenKeeper:
 
     async def _look_on(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS * (1 + JITTER * self._jitter()))
             await self.look()
+            await asyncio.sleep(LOOK_SECONDS * (1 + JITTER * self._jitter()))
 
     def _due(self) -> Iterator[tuple[str, _Entry]]:
         now, clock = self._now(), self._monotonic()

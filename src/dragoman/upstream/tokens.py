@@ -1,8 +1,9 @@
 """Offline tokenizers behind the gateway's Counter port: exact where a library is there, else an estimate.
 
 The order is toktok-rs, tiktoken with the vocabulary that lies beside this file, bytes. Nothing is fetched.
-A vocabulary takes 60 to 80 MB and a third of a second to load, so it is loaded when first asked for, in a
-thread; until then the figures are estimates and `exact` says so. Special tokens in texts count as text.
+A vocabulary takes 60 to 80 MB and a third of a second to load, in which its library lets nothing else run. So
+it is loaded in a thread after it was first asked for, in a moment when nobody is served. Until then figures
+are estimates, and `exact` says so. Special tokens in texts count as text.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import gzip
 import hashlib
 import importlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any, Protocol
@@ -21,6 +23,11 @@ BYTES_PER_TOKEN = 3.7
 VOCABULARY = "o200k_base"
 VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 LOAD_SECONDS = 10.0
+# Nobody is served for so long: the pause between two turns of one conversation is no such moment. Where none
+# comes it is loaded all the same.
+QUIET_SECONDS = 0.5
+BUSY_SECONDS = 30.0
+LOOK_SECONDS = 0.05
 # Texts up to this many characters are counted on the event loop: about 2 ms by the fast library.
 INLINE_CHARS = 262_144
 
@@ -100,20 +107,29 @@ class Tiktoken:
 
 
 class Lazy:
-    """The best tokenizer there is, loaded in a thread when first asked for; estimates until it is there."""
+    """The best tokenizer there is, loaded in a thread once asked for; estimates until it is there.
+
+    `quiet` says whether nobody is served now. Who waits for it is not kept waiting for such a moment.
+    """
 
     def __init__(
-        self, candidates: Sequence[Callable[[], Tokenizer]], load_seconds: float = LOAD_SECONDS
+        self,
+        candidates: Sequence[Callable[[], Tokenizer]],
+        load_seconds: float = LOAD_SECONDS,
+        quiet: Callable[[], bool] | None = None,
     ) -> None:
         self._candidates = tuple(candidates)
         self._load_seconds = load_seconds
+        self._quiet = quiet
+        self._wanted = threading.Event()
+        self._asked = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loaded = threading.Event()
         self._use(Bytes())
 
     def warm(self) -> None:
-        """Begins to load, once; returns at once."""
+        """Has it loaded, once; returns at once."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._load, name="vocabulary", daemon=True)
@@ -121,11 +137,13 @@ class Lazy:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Loads and waits for it; whether a vocabulary or its substitute is in place. Blocks its thread."""
+        self._wanted.set()
         self.warm()
         return self._loaded.wait(self._load_seconds if seconds is None else seconds)
 
     def count(self, texts: Sequence[str]) -> int:
         """Tokens of all texts together, by what is loaded now."""
+        self._asked = True
         self.warm()
         return self._tokenizer.count(texts)
 
@@ -141,6 +159,8 @@ class Lazy:
         return await asyncio.to_thread(self.count, texts)
 
     def _load(self) -> None:
+        if self._quiet is not None:
+            self._await_quiet(self._quiet)
         for candidate in self._candidates:
             try:
                 self._use(candidate())
@@ -149,14 +169,25 @@ class Lazy:
                 continue  # a library that cannot be used is as good as none
         self._loaded.set()
 
+    def _await_quiet(self, quiet: Callable[[], bool]) -> None:
+        end = time.monotonic() + BUSY_SECONDS
+        since = time.monotonic()
+        while not self._wanted.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            # Short requests may come and go between two looks.
+            if self._asked or not quiet():
+                self._asked, since = False, now
+            if now - since >= QUIET_SECONDS or now >= end:
+                return
+
     def _use(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self.name, self.exact = tokenizer.name, tokenizer.exact
 
 
-def offline() -> Lazy:
+def offline(quiet: Callable[[], bool] | None = None) -> Lazy:
     """The tokenizer for a running gateway. Nothing is loaded before it is needed or `warm` is called."""
-    return Lazy((Toktok, Tiktoken))
+    return Lazy((Toktok, Tiktoken), quiet=quiet)
 
 
 def vocabulary() -> dict[bytes, int]:

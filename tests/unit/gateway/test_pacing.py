@@ -68,6 +68,32 @@ async def test_the_first_event_limit_cancels_the_attempt_and_says_why() -> None:
     await pacer.close()
 
 
+@pytest.mark.parametrize(("own", "reason"), [(0.01, Expired.FIRST_EVENT), (LONG, Expired.DEADLINE)])
+async def test_the_time_of_the_request_ends_an_attempt_if_it_is_the_shorter(
+    own: float, reason: Expired
+) -> None:
+    pacer = Pacer(Limits(first_event=own, idle=LONG), None, None)
+    pacer.attempt(0.02)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(30)
+    assert pacer.expired is reason
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()
+    pacer.attempt()
+    assert pacer.expired is None
+    await pacer.close()
+
+
+async def test_the_time_of_the_request_bounds_no_answer_that_has_begun() -> None:
+    pacer = Pacer(Limits(first_event=LONG, idle=LONG), None, None)
+    pacer.attempt(0.02)
+    pacer.touch()
+    await asyncio.sleep(0.2)
+    assert pacer.expired is None
+    await pacer.close()
+
+
 async def test_silence_after_the_first_bytes_counts_against_the_idle_limit() -> None:
     pacer = Pacer(Limits(first_event=LONG, idle=0.02), None, None)
     pacer.attempt()

@@ -13,7 +13,7 @@ from dragoman.gateway.attempts import Attempts
 from dragoman.gateway.dialects import Turn
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Principal, Row
-from dragoman.gateway.route import Route
+from dragoman.gateway.route import LATE, Route
 from dragoman.routing.pool import Member, Outcome, Pool
 from dragoman.routing.retries import LATELY, TOTAL_SECONDS, RetryBudget
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
@@ -40,7 +40,7 @@ class Place:
         self.attempts = Attempts(lambda: 0.0)
         self.retries = RetryBudget()
 
-    def route(self, groups: frozenset[str] | None = None) -> Route:
+    def route(self, groups: frozenset[str] | None = None, patience: str | None = None) -> Route:
         accounts = {one.name: Account(one.name, "openai", "tag") for one in self.members}
         house = SimpleNamespace(
             clock=SimpleNamespace(monotonic=lambda: self.now, steady=lambda: self.now),
@@ -55,7 +55,7 @@ class Place:
             model=MODEL, requested="claude-x", affinity=self.affinity, cached_tokens=lambda: self.cached
         )
         principal = Principal("key", "key:1", groups=groups)
-        return Route(cast(House, house), cast(Turn, turn), principal, self.row)
+        return Route(cast(House, house), cast(Turn, turn), principal, self.row, patience)
 
     async def attempt(self, route: Route, failure: UpstreamFailure | None = None) -> str | None:
         """One attempt; the name of who was asked."""
@@ -109,6 +109,24 @@ async def test_after_the_deadline_nobody_else_is_asked() -> None:
     assert await place.attempt(route) is None
 
 
+async def test_a_client_that_gives_no_time_ends_its_request_and_blames_nobody() -> None:
+    """reliability R7: the client's own deadline bounds the attempt under way, too."""
+    place = Place(members("a", "b"))
+    route = place.route(patience="20")
+    assert route.left == 20
+    place.now += 15
+    assert route.left == 5
+    for _ in range(3):
+        place.attempts = Attempts(lambda: 0.0)
+        route = place.route()
+        assert await place.attempt(route, LATE) == "a"
+        assert await place.attempt(route) is None
+        assert route.left == 0
+        assert route.verdict(place.attempts) is LATE
+    assert place.pool.may_start("a", MODEL, place.now)
+    assert place.pool.in_flight() == {"a": 0, "b": 0}
+
+
 @pytest.mark.parametrize(
     ("member", "heard", "kind", "wait", "retry"),
     [
@@ -119,8 +137,15 @@ async def test_after_the_deadline_nobody_else_is_asked() -> None:
         (Member("a", "openai"), UpstreamFailure(Cause.QUOTA, retry_after=900), Kind.RATE_LIMIT, 900, False),
         (Member("a", "openai"), UpstreamFailure(Cause.LOGIN), Kind.UPSTREAM, None, False),
         (Member("a", "openai"), UpstreamFailure(Cause.OVERLOADED, retry_after=30), Kind.OVERLOADED, 30, None),
+        (
+            Member("a", "openai"),
+            UpstreamFailure(Cause.OVERLOADED, retry_after=200),
+            Kind.OVERLOADED,
+            200,
+            False,
+        ),
     ],
-    ids=["model", "group", "paused", "short limit", "long limit", "login", "overloaded"],
+    ids=["model", "group", "paused", "short limit", "long limit", "login", "overloaded", "long overload"],
 )
 async def test_where_nobody_can_be_asked_the_client_hears_why(
     member: Member, heard: UpstreamFailure | None, kind: Kind, wait: float | None, retry: bool | None

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from dragoman.gateway.ports import Row
-from dragoman.store import rows, writer
+from dragoman.store import claims, rows, tables, writer
 from dragoman.store.clientkeys import ClientKeys, KeySpec
 from dragoman.store.engine import Database, StoreDown
 from dragoman.store.health import Health
@@ -156,6 +156,24 @@ async def test_dead_processes_are_taken_in_once(database: Database, tmp_path: Pa
     heir.journal.close()
 
 
+async def test_what_a_dead_process_had_claimed_is_free_again(database: Database, tmp_path: Path) -> None:
+    """A gateway that was killed in the middle of a refresh blocks the account of none that comes after it."""
+    dead, alive = Stage(database, tmp_path, "d_ad"), Stage(database, tmp_path, "alive")
+    async with database.write() as connection:
+        for number, holder in enumerate(("d_ad-1", "alive-1", "elsewhere-1", "dead-1")):
+            values = {"name": f"refresh:{number}", "holder": holder, "until": 4e9}
+            await connection.execute(insert(tables.claims).values(values))
+    _die(dead.journal)
+    heir = Stage(database, tmp_path, "heir")
+    await heir.writer.recover()
+    held = [await claims.held_by(database, f"refresh:{number}") for number in range(4)]
+    assert held == [None, "alive-1", "elsewhere-1", "dead-1"]
+    async with claims.claim(database, "refresh:0", "heir-1", 30.0) as got:
+        assert got
+    for stage in (alive, heir):
+        stage.journal.close()
+
+
 def _die(journal: Journal) -> None:
     import os
 
@@ -188,6 +206,36 @@ async def test_a_database_that_is_down_loses_nothing(stage: Stage, monkeypatch: 
     async with asyncio.timeout(30):
         while stage.health.parts:
             await asyncio.sleep(0.01)
+    await stage.writer.stop()
+
+
+async def test_a_database_that_does_not_answer_is_named_before_it_gives_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """reliability S3: a lock may take ten seconds to become an error; one that works is named by nobody."""
+    monkeypatch.setattr(writer, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(writer, "SLOW_SECONDS", 0.01)
+    locked = asyncio.Event()
+    write = stage.database.write
+
+    @asynccontextmanager
+    async def waits() -> AsyncIterator[Any]:
+        await locked.wait()
+        async with write() as connection:
+            yield connection
+
+    stage.database.write = waits  # type: ignore[assignment, method-assign]
+    stage.writer.start()
+    stage.writer.record(row())
+    async with asyncio.timeout(30):
+        while "db_write" not in stage.health.parts:
+            await asyncio.sleep(0.01)
+    assert stage.writer.waiting == 1
+    locked.set()
+    async with asyncio.timeout(30):
+        while stage.health.parts:
+            await asyncio.sleep(0.01)
+    assert (stage.writer.waiting, stage.writer.written) == (0, 1)
     await stage.writer.stop()
 
 

@@ -17,7 +17,7 @@ def read(made: Any) -> authfile.Login:
 
 
 def test_a_login_is_read_with_what_its_tokens_say() -> None:
-    login = read(document("acct-1"))
+    login = read(document("acct-1") | {"last_refresh": "2026-11-01T00:00:00Z"})
     assert login.account_id == "acct-1"
     assert login.refresh_token == "rt-acct-1"
     assert login.expires_at == FAR

@@ -122,3 +122,53 @@ async def test_a_cut_is_an_error_behind_what_came(late: bool) -> None:
         assert await read_some(response.content) == b"data: 1\n\n"
         with pytest.raises(aiohttp.ClientError):
             await read_some(response.content)
+
+
+@pytest.mark.parametrize("junk", [b"zz\r\n", b"HTTP/1.1 500 Oops\r\n\r\n"], ids=["no size", "another answer"])
+@pytest.mark.parametrize("open_", [False, True], ids=["and closed", "and left open"])
+async def test_broken_framing_is_an_error_behind_what_came(junk: bytes, open_: bool) -> None:
+    """It is found when it is read: nobody waits for the end of a body that has no end."""
+    left = asyncio.Event()
+
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunked(b"data: 1\n\n"))
+        await writer.drain()
+        await read.wait()
+        writer.write(junk)
+        await writer.drain()
+        if open_:
+            await left.wait()
+
+    read = asyncio.Event()
+    async with answer(script) as response, asyncio.timeout(60):
+        assert await read_some(response.content) == b"data: 1\n\n"
+        read.set()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await read_some(response.content)
+        left.set()
+
+
+async def test_the_end_of_a_whole_body_is_no_error_of_it() -> None:
+    """A body that only the end of its connection ends is whole then; junk behind a whole one is not its."""
+
+    async def closed(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"\r\n" + b"data: 1\n\n")
+        await writer.drain()
+
+    async def followed(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"content-length: 9\r\n\r\n" + b"data: 1\n\n")
+        await writer.drain()
+        await read.wait()
+        writer.write(b"zz\r\n")
+        await writer.drain()
+
+    for script in (closed, followed):
+        read = asyncio.Event()
+        async with answer(script) as response, asyncio.timeout(60):
+            assert await read_some(response.content) == b"data: 1\n\n"
+            read.set()
+            while response.connection is not None and response.connection.transport is not None:
+                if response.connection.transport.is_closing():
+                    break
+                await asyncio.sleep(0.01)
+            assert await read_some(response.content) == b""

@@ -460,6 +460,19 @@ async def test_it_looks_by_itself_once_started(monkeypatch: pytest.MonkeyPatch) 
     assert place.desk.asked == ["rt-0"]
 
 
+async def test_what_is_due_at_the_start_is_renewed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 3600.0)
+    place = Place()
+    keeper = place.keeper(login(ends=NOW + 300))
+    keeper.start()
+    async with asyncio.timeout(30):
+        while not place.desk.asked:
+            await asyncio.sleep(0.001)
+    await keeper.stop()
+    found = keeper.current("a")
+    assert found is not None and found.refresh_token == "rt-n1"
+
+
 async def test_nothing_secret_is_in_what_it_shows() -> None:
     place = Place()
     keeper = place.keeper(login(ends=NOW - 1))

@@ -158,6 +158,42 @@ async def test_who_can_wait_gets_the_exact_figure_from_the_first_call_on() -> No
     assert await counter.count_async(["x"]) == 1000
 
 
+async def test_it_is_loaded_when_nobody_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its library lets nothing else run meanwhile, so no stream may be under way."""
+    monkeypatch.setattr(tokens, "QUIET_SECONDS", 1e-9)
+    gate, busy, looked = threading.Event(), threading.Event(), threading.Event()
+    gate.set()
+    busy.set()
+
+    def quiet() -> bool:
+        looked.set()
+        return not busy.is_set()
+
+    loads: list[str] = []
+    counter = Lazy((lambda: Slow(gate, loads),), quiet=quiet)
+    assert counter.count(["x" * 37]) == 10
+    assert looked.wait(PATIENCE)
+    assert loads == []
+    busy.clear()
+    assert counter._loaded.wait(PATIENCE)
+    assert counter.exact
+
+
+async def test_who_waits_for_it_or_always_serves_gets_it_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = threading.Event()
+    gate.set()
+    waited = Lazy((lambda: Slow(gate, []),), load_seconds=PATIENCE, quiet=lambda: False)
+    assert waited.count(["x" * 37]) == 10
+    assert await waited.count_async(["x"]) == 1000
+    monkeypatch.setattr(tokens, "BUSY_SECONDS", 0.01)
+    busy = Lazy((lambda: Slow(gate, []),), quiet=lambda: False)
+    busy.warm()
+    assert busy._loaded.wait(PATIENCE)
+    assert busy.exact
+
+
 async def test_waiting_for_a_vocabulary_has_an_end() -> None:
     gate = threading.Event()
     counter = Lazy((lambda: Slow(gate, []),), load_seconds=0.01)

@@ -64,6 +64,7 @@ CODES: dict[str, Cause] = {
     "account_deactivated": Cause.DEAD,
     "account_suspended": Cause.DEAD,
     "account_deleted": Cause.DEAD,
+    "deactivated_workspace": Cause.DEAD,
     "model_not_found": Cause.MODEL,
     "model_not_available": Cause.MODEL,
     "cyber_policy": Cause.POLICY,
@@ -137,6 +138,8 @@ STATUSES: dict[int, Cause] = {
 
 _PLACE = re.compile(r"input(?:\[\d+\]|\.\d+)(?:\.type)?")
 
+_LIMITS = frozenset({Cause.RATE_LIMIT, Cause.QUOTA})
+
 # With these statuses a sentence says nothing more.
 _FIRM_STATUSES = frozenset({401, 413})
 
@@ -186,6 +189,8 @@ def _classify(
     seconds = wait(error, headers, text, now)
     if cause is Cause.BURST and seconds is not None:
         cause = Cause.RATE_LIMIT  # who names a wait means a limit
+    elif status == 429 and cause in _LIMITS and seconds is None and code not in CODES:
+        cause = Cause.BURST  # a sentence alone: nearly all such accounts serve again after seconds
     param = _string(error.get("param")) or _location(error)
     if named and (param is None or _PLACE.fullmatch(param)):
         param = named  # which kind of item was refused says more than where it stood

@@ -62,6 +62,43 @@ def test_a_403_without_a_page_is_about_the_account() -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": "Rate limit reached. Please slow down."},
+        {"message": "Rate limit exceeded"},
+        {"error": {"message": "You've hit your usage limit."}},
+        {"error": {"message": "Rate limit exceeded", "type": "requests", "code": "x_17"}},
+        "Rate limit exceeded",
+    ],
+)
+def test_a_429_of_a_sentence_alone_is_a_burst(body: Any) -> None:
+    """Whatever the sentence says: what names neither a code nor a wait is over in seconds."""
+    found = refuse(429, body)
+    assert (found.cause, found.retry_after) == (Cause.BURST, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "cause"),
+    [
+        (refuse(429, {"detail": "Rate limit reached. Please try again in 20s."}), Cause.RATE_LIMIT),
+        (refuse(429, {"detail": "Slow down."}, **{"retry-after": "20"}), Cause.RATE_LIMIT),
+        (refuse(429, {"detail": "You've hit your usage limit.", "resets_in_seconds": 20}), Cause.QUOTA),
+        (refuse(429, {"error": {"message": "x", "code": "rate_limit_exceeded"}}), Cause.RATE_LIMIT),
+        (refuse(429, {"error": {"message": "x", "type": "usage_limit_reached"}}), Cause.QUOTA),
+        (refuse(400, {"message": "You've hit your usage limit."}), Cause.QUOTA),
+        (refuse(429, {"detail": "Selected model is at capacity."}), Cause.OVERLOADED),
+    ],
+)
+def test_a_code_a_wait_or_another_status_says_more(found: Any, cause: Cause) -> None:
+    assert found.cause is cause
+
+
+def test_a_closed_workspace_is_no_spent_limit() -> None:
+    assert refuse(402, {"detail": {"code": "deactivated_workspace"}}).cause is Cause.DEAD
+    assert refuse(402, {"detail": {"code": "x_17"}}).cause is Cause.QUOTA
+
+
+@pytest.mark.parametrize(
     ("body", "message"),
     [
         ({"error": {"error": {"error": {"message": "deep"}}}}, "deep"),
