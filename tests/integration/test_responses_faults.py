@@ -212,6 +212,20 @@ async def test_sealed_reasoning_that_nobody_can_read_is_left_out(tmp_path: Path)
     assert [row.dropped_reasoning for row in rows] == [1, 1]
 
 
+async def test_a_compaction_that_cannot_be_read_goes_with_the_reasoning(tmp_path: Path) -> None:
+    """It holds what was said, so it goes only where it was refused."""
+    refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
+    compacted = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA-foreign"}
+    items = [compacted, {"role": "user", "content": "More"}]
+    async with upstream() as up:
+        up.play(status(400, refused), answer)
+        async with gateway(tmp_path, table(up)) as house:
+            assert (await ask(house, input=items)).status == 200
+            row = await house.row()
+    assert [compacted in seen.body["input"] for seen in up.seen] == [True, False]
+    assert row.dropped_reasoning == 1
+
+
 async def test_what_another_account_has_sealed_is_not_even_tried(tmp_path: Path) -> None:
     """prompt-cache: on a switch sealed reasoning goes; what is left of it stays in the history."""
     sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-of-the-first"}

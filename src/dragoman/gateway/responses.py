@@ -103,8 +103,16 @@ class ResponsesTurn(DialectTurn[Relay]):
         self._check_fit(account, target)
         self._moved = self._has_moved(account)
         bare = self._moved or self._bare(without_reasoning)
-        self.sealed = not bare and any(map(_is_sealed, _items(self._request)))
-        made = prepare(self._request, target, self._policy(), self._line.cache_key, without_reasoning=bare)
+        sealed = ("compaction",) if bare else ("compaction", "reasoning")
+        self.sealed = any(item.get("type") in sealed for item in _items(self._request))
+        made = prepare(
+            self._request,
+            target,
+            self._policy(),
+            self._line.cache_key,
+            without_reasoning=bare,
+            without_sealed=without_reasoning,
+        )
         self._account = account
         body = self._shaped(made.body)
         self._prefix = digest(prompt_of(body))
@@ -242,10 +250,6 @@ class ResponsesTurn(DialectTurn[Relay]):
 def _items(request: dict[str, Any]) -> list[dict[str, Any]]:
     items = request.get("input")
     return items if isinstance(items, list) else []
-
-
-def _is_sealed(item: dict[str, Any]) -> bool:
-    return item.get("type") in ("reasoning", "compaction") and bool(item.get("encrypted_content"))
 
 
 def _previous(why: str, code: str) -> Failure:

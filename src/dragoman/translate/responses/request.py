@@ -111,9 +111,19 @@ def _stored_file(item: Mapping[str, Any]) -> str | None:
 
 
 def prepare(
-    request: Request, target: Target, policy: Policy, key: str | None, *, without_reasoning: bool = False
+    request: Request,
+    target: Target,
+    policy: Policy,
+    key: str | None,
+    *,
+    without_reasoning: bool = False,
+    without_sealed: bool = False,
 ) -> Prepared:
-    """The body for this target; `key` is the `prompt_cache_key` to send. `request` was validated."""
+    """The body for this target; `key` is the `prompt_cache_key` to send. `request` was validated.
+
+    `without_sealed`: the account could not read what is sealed, so compactions go with the reasoning. They
+    hold what was said: that they may be unreadable is no reason yet.
+    """
     backend = target.kind == "chatgpt"
     capability = target.capability
     effort = _effort(request, target, policy)
@@ -142,7 +152,10 @@ def prepare(
     _set_tools(body, ignored)
     if backend:
         _for_backend(body, request, capability, ignored)
-    dropped = _set_items(body, target, ignored, without_reasoning=without_reasoning)
+    bare: list[Rule] = [_unreasoned] if without_reasoning else []
+    if without_sealed:
+        bare.append(_uncompacted)
+    dropped = _set_items(body, target, ignored, bare)
     return Prepared(body, tuple(sorted(ignored)), dropped)
 
 
@@ -245,6 +258,7 @@ def _for_backend(body: dict[str, Any], request: Request, capability: Capability,
     if request.get("store"):
         ignored.add("store")
     body["store"] = False
+    body.setdefault("parallel_tool_calls", True)  # said openly, whatever is its default there
     body["instructions"] = body.get("instructions") or ""
     if capability.include and capability.reasoning:
         include = body.get("include") or []
@@ -266,7 +280,7 @@ def _backend_tool(tool: dict[str, Any]) -> dict[str, Any]:
 Rule = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
-def _set_items(body: dict[str, Any], target: Target, ignored: set[str], *, without_reasoning: bool) -> int:
+def _set_items(body: dict[str, Any], target: Target, ignored: set[str], bare: list[Rule]) -> int:
     """The input as this kind takes it; how many items of sealed reasoning were left out."""
     items = body.get("input")
     if not isinstance(items, list):
@@ -275,7 +289,8 @@ def _set_items(body: dict[str, Any], target: Target, ignored: set[str], *, witho
     if _any_marked(items):
         marks = {_FOREIGN_MARK} if target.capability.breakpoints else {_FOREIGN_MARK, _BREAKPOINT}
         rules.append(partial(_unmarked, marks, ignored))
-    if without_reasoning or not target.capability.reasoning:
+    rules += bare
+    if not target.capability.reasoning:
         rules.append(_unreasoned)
     if not target.capability.item_ids:
         rules += [_readable, _without_id, _as_developer, _in_parts]
@@ -351,6 +366,10 @@ def _unreasoned(item: dict[str, Any]) -> dict[str, Any] | None:
             bare.pop("status", None)
             bare["content"] = "".join(map(str, words))
     return bare
+
+
+def _uncompacted(item: dict[str, Any]) -> dict[str, Any] | None:
+    return None if item.get("type") == "compaction" else item
 
 
 def _readable(item: dict[str, Any]) -> dict[str, Any] | None:
