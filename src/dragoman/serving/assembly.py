@@ -73,6 +73,10 @@ _STOCK = 4096
 _CHARACTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
 
+# While one of these is not well, a key that is not known may be one that could not be stored or read.
+_DOUBTFUL = frozenset({"db_read", "db_write", "journal"})
+DOUBT_SECONDS = 1.0
+
 # Counts on while the machine sleeps, where there is such a clock: quotas are reset all the same.
 _SLEEPLESS = getattr(time, "CLOCK_BOOTTIME", None)
 
@@ -426,6 +430,8 @@ async def _follow(
         keys.read()
         health.well("db_read")
 
+    # Reading goes on while a database is locked or a disk is full: that alone does not say that all is seen.
+    keys.unwell = lambda: health.any_ill(_DOUBTFUL) or store.writer.stuck(DOUBT_SECONDS)
     watch = Watch(
         store.database,
         now=time.time,

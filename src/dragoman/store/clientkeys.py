@@ -182,6 +182,13 @@ async def digests(connection: AsyncConnection, now: float) -> list[tuple[bytes, 
     return found
 
 
+async def ended(connection: AsyncConnection, now: float) -> list[bytes]:
+    """Digests that were good once: of revoked keys, and those that a rotation replaced."""
+    query = select(keys.c.digest).where(~keys.c.active)
+    query = query.union_all(select(keys.c.previous_digest).where(keys.c.previous_until <= now))
+    return [bytes(mark) for (mark,) in (await connection.execute(query)).all() if mark is not None]
+
+
 async def ever(connection: AsyncConnection) -> bool:
     """Whether any key was ever made; revoked ones are kept."""
     return await connection.scalar(select(keys.c.id).limit(1)) is not None

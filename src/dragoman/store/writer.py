@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from dragoman.gateway.beside import Beside
@@ -26,6 +26,7 @@ BATCH = 500
 PAUSE_SECONDS = 0.1
 FEW = 8
 SYNC_SECONDS = 1.0
+PROBE_SECONDS = 1.0
 USED_SECONDS = 60.0
 BOUND_ROWS = 50_000
 BOUND_BYTES = 64 * 1024 * 1024
@@ -69,6 +70,7 @@ class Writer(Beside):
         self._used: dict[str, float] = {}
         self._told: dict[str, float] = {}
         self._doubt = False
+        self._busy_since: float | None = None
         self.figures: StoreFigures | None = None
         self.witness: Witness | None = None
         self.written = 0
@@ -80,10 +82,16 @@ class Writer(Beside):
         """Rows that the database does not have yet."""
         return len(self._waiting)
 
+    def stuck(self, seconds: float) -> bool:
+        """Whether a batch has been on its way to the database for longer than so many seconds."""
+        return self._busy_since is not None and self._monotonic() - self._busy_since > seconds
+
     def begin(self, row: Row) -> None:
         """A request was accepted: from now on it has a row, whatever happens to this process."""
         row.uid = self._uid()
         self._journal.begin(row.uid, rows.begun(row))
+        if self._journal.fault is not None:
+            self._news.set()  # told and tried again at once, however long the request takes
 
     def record(self, row: Row) -> None:
         """A request ended."""
@@ -180,7 +188,10 @@ class Writer(Beside):
         """Until there is something to write, and then a moment more, so that a batch gathers."""
         if not self._waiting:
             self._news.clear()
-            await self._news.wait()
+            # A journal with a fault is looked after even where nothing comes.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if self._journal.fault is None else PROBE_SECONDS):
+                    await self._news.wait()
         if len(self._waiting) < BATCH:
             await asyncio.sleep(PAUSE_SECONDS)
         # A transaction costs as much as forty rows: where there are many, or others were written just now,
@@ -193,6 +204,7 @@ class Writer(Beside):
         if self._monotonic() - self._last_sync >= SYNC_SECONDS:
             self._last_sync = self._monotonic()
             await self._journal.sync()
+            await self._journal.probe()
         if self._journal.fault is None:
             self._health.well("journal")
         else:
@@ -204,6 +216,7 @@ class Writer(Beside):
         refused: list[dict[str, Any]] = []
         if not batch:
             return
+        self._busy_since = self._monotonic()
         try:
             async with self._database.write() as connection:
                 await rows.add(connection, batch, doubt=self._doubt)
@@ -216,6 +229,8 @@ class Writer(Beside):
         except Exception:
             self._doubt = True
             refused = await self._write_singly(batch)
+        finally:
+            self._busy_since = None
         for _ in batch:
             self._waiting.popleft()
         if self.witness is not None:
