@@ -124,6 +124,10 @@ class Exchange:
                     return await self._serve(turn, self._pacer)
                 finally:
                     await self._pacer.close()
+        except Refused:
+            if row.queue_ms is None:
+                row.queue_ms = self._since()  # it waited for a place and got none
+            raise
         except asyncio.CancelledError:
             if not self._left:
                 row.outcome = "aborted"

@@ -55,11 +55,17 @@ class GenerationDoor:
         exchange.row.route = self._surface.route
         try:
             await self._serve(incoming, exchange)
-        except Refused as refusal:
-            exchange.refuse(refusal.failure)
-            await self._refuse(incoming, refusal.failure)
+        except Refused as refused:
+            # What the client of a broken upload was told counts, whatever else was wrong.
+            failure = incoming.departure.refusal or refused.failure
+            exchange.refuse(failure)
+            await self._refuse(incoming, failure)
         except body.ClientGone:
-            exchange.leave()
+            # To whom the door closed in the middle of the upload, it has told why.
+            if (refusal := incoming.departure.refusal) is None:
+                exchange.leave()
+            else:
+                exchange.refuse(refusal)
         except asyncio.CancelledError:
             exchange.refuse(_ENDING)
             await self._last_word(incoming, exchange, _ENDING)
@@ -88,6 +94,7 @@ class GenerationDoor:
         size = len(content)
         del content
         exchange.row.requested_model = _name(request.get("model"))
+        exchange.row.stream = request.get("stream") is True
         surface = self._surface
         # Each pass over a large request is a turn of its own, so that streams get theirs in between.
         async with body.turn(size):
