@@ -28,7 +28,7 @@ from dragoman.gateway.ports import Accounts, Ledger, Upstream
 from dragoman.onboarding.intake import Configured
 from dragoman.onboarding.probe import Prober
 from dragoman.routing.pool import Pool
-from dragoman.serving import configured
+from dragoman.serving import configured, judged
 from dragoman.serving.configured import static_account
 from dragoman.serving.current import Current
 from dragoman.serving.fleet import Fleet
@@ -224,6 +224,7 @@ async def assemble(
         jobs += [mount, *together, watch, _sweep(store, settings, logger)]
         jobs += [await _state(start, store, house, fleet, health), *_verdicts(store, house, fleet, pool)]
     jobs.append(_poll(pool, fleet, house, logger))
+    judging = asyncio.ensure_future(_judge(warm, settings, house, prices, logger))
     app = App(
         house,
         logger,
@@ -237,8 +238,18 @@ async def assemble(
         is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
     return Assembly(
-        app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer, fleet, onboarding
+        app, house, upstream, simulator, store, jobs, judging, metrics, lag, tracer, fleet, onboarding
     )
+
+
+async def _judge(
+    warm: asyncio.Future[None], settings: Settings, house: House, prices: Prices, logger: logs.Logger
+) -> None:
+    """Warns of keys of the configuration file that mean nothing or cannot be kept, once prices are known."""
+    await asyncio.wait([warm])
+    offer = judged.Offer(tuple(house.aliases), house.accounts.listed(), prices.upstream)
+    for line in judged.unfit(settings.keys, offer):
+        logger.warning("configured_key", reason=line)
 
 
 async def _demonstration(settings: Settings, store: Store | None) -> Running | None:
