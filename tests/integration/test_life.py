@@ -132,8 +132,8 @@ async def test_an_upload_that_is_refused_in_the_middle_is_one_story(
         async with gateway(tmp_path, {"accounts": [account(up.url)]}, limits=limits) as house:
             port = int(house.url.rpartition(":")[2])
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{framing}\r\n\r\n"
-            writer.write(head.encode() + (sent if at_once else b""))
+            fields = f"host: 127.0.0.1\r\ncontent-type: application/json\r\n{framing}\r\n"
+            writer.write(f"POST {path} HTTP/1.1\r\n{fields}\r\n".encode() + (sent if at_once else b""))
             if not at_once:
                 await asyncio.sleep(0.05)
                 writer.write(sent)
@@ -201,6 +201,18 @@ async def test_without_keys_only_this_machine_may_ask(tmp_path: Path) -> None:
         assert "access-control-allow-origin" not in foreign.headers
         ours = await house.post("/v1/messages", QUESTION, {"origin": "http://localhost:3000"})
         assert ours.status == 200
+        told = [(row.status, row.outcome, row.error_type, row.route) for row in house.rows]
+        assert told == [
+            (421, "refused", "invalid_request_error", "messages"),
+            (403, "refused", "permission_error", "messages"),
+            (200, "ok", None, "messages"),
+        ]
+        assert house.rows[0].request_id == rebound.headers["request-id"]
+        for path in ("/v1/models", "/v1/messages/count_tokens", "/nowhere"):
+            assert (await house.post(path, QUESTION, {"host": "evil.example"})).status == 421
+        chat = await house.post("/v1/chat/completions", QUESTION, {"host": "evil.example"})
+        assert (chat.status, "code" in chat.json["error"]) == (421, True)
+        assert [row.route for row in house.rows[3:]] == ["chat"]
 
 
 async def test_the_model_list_wears_the_callers_shape(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_keys_of_the_file_that_cannot_be_kept_are_warned_of(tmp_path: Path) -> N
 
 def test_a_second_gateway_on_one_file_says_what_is_not_shared(tmp_path: Path) -> None:
     with gateway(tmp_path, "") as first:
-        command = [COMMAND, "serve", "--port", "0", "--data-dir", tmp_path / "data"]
+        command: list[str | Path] = [COMMAND, "serve", "--port", "0", "--data-dir", tmp_path / "data"]
         with spawned("second", command, tmp_path, bare_environment(tmp_path / "home")) as second:
             second.await_line(r"listening\s+(http://\S+)")
             assert complained(second, "not_alone")

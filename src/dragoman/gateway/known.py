@@ -26,8 +26,8 @@ class KnownKeys:
     """Implements the gateway's Keys port. `fixed` are pairs of key text and principal from the configuration.
 
     `now` is the wall clock (keys expire by date), `monotonic` times the age of what was read. Without a store
-    (`stored` false) nothing ages. `unwell` tells whether the store is in trouble; only keys that are not known
-    ask it.
+    (`stored` false) nothing ages. `unwell` tells whether the store is in trouble; it is asked only about keys
+    that are not known.
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class KnownKeys:
         monotonic: Callable[[], float],
         stored: bool = False,
         serve_known: bool = True,
-        unwell: Callable[[], bool] = lambda: False,
     ) -> None:
         self._pepper = pepper
         self._now = now
@@ -47,7 +46,7 @@ class KnownKeys:
         self._fixed = {digest(pepper, key): principal for key, principal in fixed}
         self._stored: dict[bytes, Principal] = {}
         self._ended: frozenset[bytes] = frozenset()
-        self.unwell = unwell
+        self.unwell: Callable[[], bool] = lambda: False
         self._keyed = bool(self._fixed)
         self._ages = stored
         self._patience = STALE_SECONDS if serve_known else DOUBT_SECONDS

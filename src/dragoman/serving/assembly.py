@@ -212,6 +212,9 @@ async def assemble(
     )
     house.simulated = simulator is not None
     metrics.watch(house)
+    metrics.samples["dragoman_oauth_refresh_total"] = lambda: [
+        ((outcome,), count) for outcome, count in pool.refreshes.items()
+    ]
     lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
     lag.start()
     health = health or Health()

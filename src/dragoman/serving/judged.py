@@ -1,4 +1,4 @@
-"""Whether the keys of the configuration file can mean what they say: their globs, their budgets, an open door.
+"""Whether the file's keys can mean what they say: their globs, their budgets, a door that stands open.
 
 The same questions as a key made by a verb or the admin API is asked, for keys that nobody is there to ask.
 It judges and says why; what is done about it is decided elsewhere. It never makes or changes anything.
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dragoman.budget.limits import Limit
 from dragoman.budget.pricing import Price, Prices
@@ -18,6 +19,9 @@ from dragoman.serving import configured, stored
 from dragoman.settings import Key, Settings, SettingsError
 from dragoman.translate import scope
 from dragoman.translate.models import Alias
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,14 @@ class Offer:
 
 
 def unfit(keys: Sequence[Key], offer: Offer) -> Iterator[str]:
-    """One line, beginning with the path, for everything in these keys that cannot be kept or means nothing."""
+    """One line, beginning with the path, for everything in the keys that cannot be kept or means nothing."""
     for row in keys:
         try:
             limits = configured.limits(row)
         except SettingsError:
             continue  # told already
         globs = [(f"models.{at}", glob) for at, glob in enumerate(row.models or ())]
-        globs += [(f"limits.{at}.models", one.models) for at, one in enumerate(limits) if one.models is not None]
+        globs += [(f"limits.{at}.models", one.models) for at, one in enumerate(limits) if one.models]
         for path, glob in globs:
             near = scope.nearest_instead(glob, offer.aliases, offer.listed)
             if near is not None:
@@ -59,8 +63,8 @@ def _unpriced(path: str, limit: Limit, models: Sequence[str] | None, offer: Offe
     for model, requested in sorted(scope.behind(models, limit.models, offer.aliases, offer.listed).items()):
         if offer.price(model) is None:
             yield (
-                f"{path}: {limit.describe()} cannot be kept: {requested!r} leads to {model!r}, whose price is "
-                "not known; set it in [prices] or with `dragoman price set`"
+                f"{path}: {limit.describe()} cannot be kept: {requested!r} leads to {model!r}, whose price "
+                "is not known; set it in [prices] or with `dragoman price set`"
             )
 
 
@@ -81,31 +85,33 @@ def problems(settings: Settings, data: Path) -> list[str]:
     Where there is a store, what it adds counts too: it is read as it is. One that cannot be read leaves open
     what it could have changed, and nothing is told.
     """
+    from dragoman.store.engine import StoreError, locate
+
     try:
-        offer = asyncio.run(_offer(settings, data))
-    except SettingsError:
-        return []  # told already
+        place = locate(settings.database.url, data)
+        there = place.get_backend_name() != "sqlite" or Path(place.database or "").exists()
+        offer = asyncio.run(_offer(settings, place if there else None))
+    except (SettingsError, StoreError):
+        return []  # told already, or by whatever opens the store
     if offer is None:
         return []
     door = open_door(settings, keyed=offer.keyed)
     return [*([] if door is None else [door]), *unfit(settings.keys, offer)]
 
 
-async def _offer(settings: Settings, data: Path) -> Offer | None:
+async def _offer(settings: Settings, store: URL | None) -> Offer | None:
     """What is served here. Raises SettingsError; None where the store does not say."""
     from dragoman.store import accounts, clientkeys, names
     from dragoman.store.catalogue import Catalogue
-    from dragoman.store.engine import Database, locate
+    from dragoman.store.engine import Database
 
     models: dict[str, Sequence[str] | None] = {row.name: row.models for row in settings.accounts}
     aliases: tuple[Alias, ...] = ()
     prices: Mapping[str, Price] = {}
     keyed = False
     try:
-        url = locate(settings.database.url, data)
-        there = url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
-        if there:
-            database = Database(url)
+        if store is not None:
+            database = Database(store)
             try:
                 async with database.read() as connection:
                     aliases = stored.aliases(await names.read_aliases(connection))

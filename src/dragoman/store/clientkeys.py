@@ -184,9 +184,10 @@ async def digests(connection: AsyncConnection, now: float) -> list[tuple[bytes, 
 
 async def ended(connection: AsyncConnection, now: float) -> list[bytes]:
     """Digests that were good once: of revoked keys, and those that a rotation replaced."""
-    query = select(keys.c.digest).where(~keys.c.active)
-    query = query.union_all(select(keys.c.previous_digest).where(keys.c.previous_until <= now))
-    return [bytes(mark) for (mark,) in (await connection.execute(query)).all() if mark is not None]
+    revoked = select(keys.c.digest).where(~keys.c.active)
+    replaced = select(keys.c.previous_digest).where(keys.c.previous_until <= now)
+    found = (await connection.execute(revoked.union_all(replaced))).all()
+    return [bytes(mark) for (mark,) in found if mark is not None]
 
 
 async def ever(connection: AsyncConnection) -> bool:

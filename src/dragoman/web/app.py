@@ -82,7 +82,11 @@ class App:
         request_id = self._request_id(scope, headers)
         incoming = Incoming(scope, receive, self._marking(send), path, scope["method"], headers, request_id)
         if self._keyless() and (refused := self._stranger(headers)) is not None:
-            await self._refuse(incoming, refused)
+            door = self.router.find(incoming.method, path)
+            if isinstance(door, GenerationDoor):
+                await door.turn_away(incoming, refused)
+            else:
+                await self._refuse(incoming, refused)
             return
         if self.admin is not None and mount.is_admin(path):
             await self.admin(incoming)

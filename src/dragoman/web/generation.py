@@ -50,9 +50,17 @@ class GenerationDoor:
         self._limit = limit
         self._surface = surface
 
+    async def turn_away(self, incoming: Incoming, failure: Failure) -> None:
+        """Refuses a request unread, whoever sent it. It has its row like any other."""
+        exchange = self._exchange(incoming)
+        exchange.refuse(failure)
+        try:
+            await self._refuse(incoming, failure)
+        finally:
+            exchange.settle()
+
     async def __call__(self, incoming: Incoming) -> None:
-        exchange = Exchange(self._house, incoming.request_id, client=incoming.client)
-        exchange.row.route = self._surface.route
+        exchange = self._exchange(incoming)
         try:
             await self._serve(incoming, exchange)
         except Refused as refused:
@@ -75,6 +83,11 @@ class GenerationDoor:
             await self._last_word(incoming, exchange, exchange.fault())
         finally:
             exchange.settle()
+
+    def _exchange(self, incoming: Incoming) -> Exchange:
+        exchange = Exchange(self._house, incoming.request_id, client=incoming.client)
+        exchange.row.route = self._surface.route
+        return exchange
 
     async def _refuse(self, incoming: Incoming, failure: Failure) -> None:
         await reply.send_failure(incoming.send, failure, incoming.request_id, self._surface.envelope)

@@ -1,4 +1,4 @@
-"""Makes upstream error text fit for clients and logs: no markup, keys, cookies, machines, account or request ids.
+"""Makes upstream error text fit for clients and logs: no markup, keys, cookies, machines, accounts or ids.
 
 Upstream sentences help the user ("Unsupported value: …"), but they may quote credentials, organisation
 ids or whole HTML pages. Only scrubbed text leaves the gateway. Names that clients choose are made fit to be
