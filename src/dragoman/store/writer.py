@@ -83,7 +83,7 @@ class Writer(Beside):
         return len(self._waiting)
 
     def stuck(self, seconds: float) -> bool:
-        """Whether a batch has been on its way to the database for longer than so many seconds."""
+        """Whether the database has not taken a batch, or let anybody write, for longer than so many seconds."""
         return self._busy_since is not None and self._monotonic() - self._busy_since > seconds
 
     def begin(self, row: Row) -> None:
@@ -117,6 +117,8 @@ class Writer(Beside):
         try:
             async with asyncio.timeout(seconds):
                 await self.flush()  # after the batch that is being written
+                if self._flushing is not None:
+                    await asyncio.wait([self._flushing])
         except (TimeoutError, StoreError):
             if self._flushing is not None:
                 self._flushing.cancel()
@@ -163,10 +165,12 @@ class Writer(Beside):
             await self._sync()
             try:
                 # To be told to stop is no reason to give up a batch in the middle.
-                self._flushing = asyncio.ensure_future(self.flush())
+                wrote = bool(self._waiting)
+                self._flushing = asyncio.ensure_future(self.flush() if wrote else self._try())
                 self._flushing.add_done_callback(_looked_at)
                 await asyncio.shield(self._flushing)
-                self._last_write = self._monotonic()
+                if wrote:
+                    self._last_write = self._monotonic()
                 await self._tell_used()
                 failures = 0
                 self._health.well("db_write")
@@ -188,10 +192,13 @@ class Writer(Beside):
         """Until there is something to write, and then a moment more, so that a batch gathers."""
         if not self._waiting:
             self._news.clear()
-            # A journal with a fault is looked after even where nothing comes.
+            # Of a file that is locked nothing else would tell while nothing comes, nor that a disk has room.
+            idle = self._journal.fault is None and self._database.shared
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if self._journal.fault is None else PROBE_SECONDS):
+                async with asyncio.timeout(None if idle else PROBE_SECONDS):
                     await self._news.wait()
+            if not self._waiting:
+                return
         if len(self._waiting) < BATCH:
             await asyncio.sleep(PAUSE_SECONDS)
         # A transaction costs as much as forty rows: where there are many, or others were written just now,
@@ -209,6 +216,18 @@ class Writer(Beside):
             self._health.well("journal")
         else:
             self._health.ill("journal", self._journal.fault)
+
+    async def _try(self) -> None:
+        """A transaction that changes nothing: whether SQLite's one place to write can be had."""
+        if self._database.shared:
+            return
+        async with self._lock:
+            self._busy_since = self._monotonic()
+            try:
+                async with self._database.write():
+                    pass
+            finally:
+                self._busy_since = None
 
     async def _write(self) -> None:
         """One batch; nothing where another has written it meanwhile."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +14,9 @@ import pytest
 from sqlalchemy import func, select
 
 from dragoman.gateway.ports import Row
-from dragoman.store import rows, writer
+from dragoman.store import migrate, rows, writer
 from dragoman.store.clientkeys import ClientKeys, KeySpec
-from dragoman.store.engine import Database, StoreDown
+from dragoman.store.engine import Database, StoreDown, locate
 from dragoman.store.health import Health
 from dragoman.store.journal import Journal
 from dragoman.store.tables import requests, usage_hours
@@ -249,6 +251,29 @@ async def test_a_batch_that_gets_no_answer_is_told_before_it_fails(stage: Stage)
         while stage.writer.stuck(1.0):
             await asyncio.sleep(0.01)
     await stage.writer.stop()
+
+
+async def test_a_file_that_is_locked_is_noticed_without_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """reliability S2: the first unknown key that comes is not judged, and readiness knows."""
+    monkeypatch.setattr(writer, "PROBE_SECONDS", 0.01)
+    database = Database(locate("sqlite:///some.db", tmp_path), busy_seconds=0.05)
+    await migrate.prepare(database, automatic=True)
+    stage = Stage(database, tmp_path)
+    stage.writer.start()
+    with contextlib.closing(sqlite3.connect(tmp_path / "some.db", check_same_thread=False)) as other:
+        other.isolation_level = None
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        async with asyncio.timeout(30):
+            while "db_write" not in stage.health.parts:
+                await asyncio.sleep(0.01)
+        other.execute("ROLLBACK")
+    async with asyncio.timeout(30):
+        while stage.health.parts:
+            await asyncio.sleep(0.01)
+    await stage.writer.stop()
+    await database.close()
 
 
 async def test_beyond_the_bound_only_words_are_dropped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
