@@ -1,7 +1,7 @@
 """`make bench-micro`: the pure functions alone, in microseconds of one core.
 
 Each row is the best of several rounds (noise only adds). The body is the 200 KB tool conversation of the big
-benchmark; an event is one text delta of 24 bytes.
+benchmark; an event is one text delta of 24 bytes, an argument delta has 4 characters of 10,000.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
 from dragoman.translate.messages.reasoning import Seal
 from dragoman.translate.messages.request import translate, validate
 from dragoman.translate.messages.stream import AnswerContext, ResponsesToMessages
+from dragoman.translate.messages.welljson import WellJson
 from dragoman.translate.models import profile
 from dragoman.wire import jsonio, sse
 
@@ -34,6 +35,7 @@ _ROUNDS = 5
 _MODEL = "gpt-5.1"
 _SEED = b"bench" * 8
 _EVENTS = 1000
+_DELTAS = 2500
 _NOW = 1_795_780_800.0
 
 
@@ -97,6 +99,14 @@ def _rows() -> Iterator[Row]:
     yield Row("  of it: translate", lambda: _translate_all(events), _EVENTS)
     answer = _translate_all(events)
     yield Row("  of it: write", lambda: sse.encode_all(answer), _EVENTS)
+    deltas = list(_argument_deltas(plain=True))
+    yield Row("argument delta in a plain text: translate", lambda: _translate_all(deltas), _DELTAS)
+    code = list(_argument_deltas(plain=False))
+    yield Row("argument delta of code in nested objects: translate", lambda: _translate_all(code), _DELTAS)
+    pieces = [str(event["delta"]) for event in deltas[-_DELTAS:]]
+    yield Row("  of it, in a plain text: the guard", lambda: _guard(pieces), _DELTAS)
+    pieces_of_code = [str(event["delta"]) for event in code[-_DELTAS:]]
+    yield Row("  of it, code: the guard", lambda: _guard(pieces_of_code), _DELTAS)
     meters = _meters()
     yield Row("reserve and settle under 4 limits", lambda: _settle(meters))
     price = Price(Rates(1_250_000, 125_000, 1_250_000, 10_000_000))
@@ -146,6 +156,30 @@ def _relay(chunks: list[bytes]) -> None:
 def _translate_all(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     answer = _answer()
     return [said for event in events for said in answer.feed(event)]
+
+
+def _guard(pieces: list[str]) -> None:
+    guard = WellJson({})
+    for piece in pieces:
+        guard.feed(piece)
+
+
+def _argument_deltas(*, plain: bool) -> Iterator[dict[str, Any]]:
+    """A call with arguments of 10,000 characters, four a delta: one long text, or edits of code."""
+    item = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "Edit", "arguments": ""}
+    response = {"id": "resp_1", "object": "response", "status": "in_progress", "model": _MODEL, "output": []}
+    yield {"type": "response.created", "response": response}
+    yield {"type": "response.output_item.added", "output_index": 0, "item": item}
+    edit = {"old": 'if x == "y":\n\treturn 1\n', "new": "if x:\n\treturn \\d\n", "line": 12, "all": True}
+    value: Any = {"text": "lorem ipsum dolor sit amet " * 400} if plain else {"edits": [edit] * 120}
+    text = jsonio.dump_text(value)[: _DELTAS * 4]
+    for at in range(0, _DELTAS * 4, 4):
+        yield {
+            "type": "response.function_call_arguments.delta",
+            "item_id": "fc_1",
+            "output_index": 0,
+            "delta": text[at : at + 4],
+        }
 
 
 def _pool(count: int) -> Pool:

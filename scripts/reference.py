@@ -58,6 +58,8 @@ HEADERS = {
     "x-dragoman-model": "the upstream model that served the request",
     "x-dragoman-attempts": "how many attempts it took",
     "x-dragoman-account": "opaque tag of the account",
+    "x-dragoman-overhead-ms": "from arrival to the first call of an upstream, a wait for a place included",
+    "x-dragoman-cache": "the verdict on the prompt cache, where the whole answer is known with its head",
     "x-dragoman-simulated": "`true` when the built-in simulator answered",
 }
 

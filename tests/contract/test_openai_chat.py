@@ -74,6 +74,12 @@ def shape(completion: ChatCompletion) -> dict[str, Any]:
     return made
 
 
+def spoilt(arguments: str) -> dict[str, Any]:
+    """A call with these arguments, told three characters at a time."""
+    split = list(range(3, len(arguments), 3))
+    return {"function_call": {"name": "weather", "arguments": arguments, "split": split}}
+
+
 CASES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
     "text": ([say("Only water, 水, and a gull 🕊.")], {}, "stop"),
     "long text": ([say("wave after wave, " * 150)], {}, "stop"),
@@ -85,6 +91,16 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
         "tool_calls",
     ),
     "a tool without arguments": ([call("weather")], {"tools": [WEATHER]}, "tool_calls"),
+    "arguments that are no JSON": (
+        [
+            spoilt('{"place":"Faro\n", "days":NaN,} I hope so.'),
+            spoilt("not json"),
+            spoilt('{"place":"\\d" 7'),
+            spoilt('{"place":"\\ud83d"'),
+        ],
+        {"tools": [WEATHER]},
+        "tool_calls",
+    ),
     "a refusal": ([{"refusal": "I would rather not."}], {}, "stop"),
 }
 
@@ -106,6 +122,29 @@ def test_a_streamed_completion_equals_a_plain_one(house: House, chatter: openai.
     if name == "a refusal":
         assert whole.choices[0].message.refusal == "I would rather not."
         assert whole.choices[0].message.content is None
+
+
+def test_arguments_that_are_no_json_are_mended(house: House, chatter: openai.OpenAI) -> None:
+    """D18: this dialect's clients parse arguments themselves."""
+    steps, more, _ = CASES["arguments that are no JSON"]
+    house.scenario(rule(*steps))
+    calls = plain(chatter, **more).choices[0].message.tool_calls
+    assert [json.loads(called.function.arguments) for called in calls or () if called.type == "function"] == [
+        {"place": "Faro\n", "days": None},
+        {},
+        {"place": "\\d"},
+        {"place": "\ufffd"},
+    ]
+
+
+def test_half_a_call_is_an_error_both_ways(house: House, chatter: openai.OpenAI) -> None:
+    """D20, reliability E3: a complete response whose call ends in the middle."""
+    house.scenario(rule(spoilt('{"place":"Faro", "da')))
+    with pytest.raises(openai.APIError):
+        streamed(chatter, tools=[WEATHER])
+    with pytest.raises(openai.InternalServerError) as refused:
+        plain(chatter, tools=[WEATHER])
+    assert refused.value.status_code == 502
 
 
 def test_chunks_come_in_the_order_the_sdk_documents(house: House, chatter: openai.OpenAI) -> None:

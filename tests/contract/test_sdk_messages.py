@@ -83,6 +83,52 @@ def test_streamed_message_equals_plain_message(house: House, client: anthropic.A
     assert names[0] == "message_start" and names[-1] == "message_stop"
 
 
+# What models write and is not JSON, and the input that both ways make of it.
+SPOILT: dict[str, tuple[str, dict[str, Any]]] = {
+    "not json": ("not json", {}),
+    "a comma at the end": ('{"place":"Faro",}', {"place": "Faro"}),
+    "a raw line end": ('{"place":"Faro\nPorto"}', {"place": "Faro\nPorto"}),
+    "half a character": ('{"place":"\\ud83d","days":1}', {"place": "\ufffd", "days": 1}),
+    "no number": ('{"place":"Faro","days":NaN}', {"place": "Faro", "days": None}),
+    "an odd escape": ('{"place":"\\d"}', {"place": "\\d"}),
+    "text behind": ('{"place":"Faro"} I hope so.', {"place": "Faro"}),
+    "no comma": ('{"place":"Faro" "days":1}', {"place": "Faro"}),
+    "no bracket": ('{"place":"Faro"', {"place": "Faro"}),
+}
+
+
+def spoilt(arguments: str) -> dict[str, Any]:
+    """A call with these arguments, told three characters at a time."""
+    split = list(range(3, len(arguments), 3))
+    return {"function_call": {"name": "weather", "arguments": arguments, "split": split}}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_arguments_that_are_no_json_never_break_an_answer(
+    house: House, client: anthropic.Anthropic, name: str
+) -> None:
+    """B72, B57, D18: the helper parses at every delta and raises where it cannot."""
+    arguments, expected = SPOILT[name]
+    house.scenario(rule(spoilt(arguments), call("weather", place="Porto")))
+    streamed, plain, _ = both(client, {**ASKED, "tools": [WEATHER]})
+    assert shape(streamed) == shape(plain)
+    assert plain.stop_reason == "tool_use"
+    inputs = [block.input for block in plain.content if block.type == "tool_use"]
+    assert inputs == [expected, {"place": "Porto"}]
+
+
+def test_half_a_call_is_an_error_both_ways(house: House, client: anthropic.Anthropic) -> None:
+    """D20, reliability E3: a complete response whose call ends in the middle."""
+    house.scenario(rule(spoilt('{"place":"Faro", "da')))
+    request = {**ASKED, "tools": [WEATHER]}
+    with pytest.raises(anthropic.APIStatusError) as told, client.messages.stream(**request) as stream:
+        stream.get_final_message()
+    assert "The upstream sent an answer that makes no sense." in str(told.value)
+    with pytest.raises(anthropic.InternalServerError) as refused:
+        client.messages.create(**request)
+    assert refused.value.status_code == 502
+
+
 def test_blocks_come_in_the_order_the_model_made_them(house: House, client: anthropic.Anthropic) -> None:
     """B57, B59: thinking, text, calls."""
     steps = [

@@ -249,6 +249,36 @@ def test_an_overflow_is_understood(house: House, codex: Open, preset: str) -> No
     assert len(house.bodies()) == 1
 
 
+@both_kinds
+def test_a_quota_that_is_spent_inside_the_answer(house: House, codex: Open) -> None:
+    """The code that ends the turn: no five reconnects, and no word of the account's plan."""
+    spent = {"code": "usage_limit_reached", "message": "The Plus plan is used up."}
+    house.scenario(rule(*half_a_message("Half an ans"), terminal={"failed": spent}))
+    done = codex().run("Go.")
+    assert done.code == 1 and "Quota exceeded" in done.problems, (done.problems, done.err)
+    assert "Plus" not in done.problems and "Reconnecting" not in done.problems
+    assert len(house.bodies()) == 1
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        ({"code": "context_length_exceeded", "message": "Too long."}, "ran out of room"),
+        ({"code": "usage_limit_reached", "message": "The Plus plan is used up."}, "Quota exceeded"),
+        ({"code": "invalid_prompt", "message": "Not this."}, "Not this."),
+    ],
+    ids=["overflow", "quota", "prompt"],
+)
+def test_a_failure_behind_a_head_that_is_out(tmp_path: Path, failed: dict[str, Any], said: str) -> None:
+    """After a long silence the status is spent: the failure is an event, and Codex understands it."""
+    with started(tmp_path / "house", server="hold_seconds = 0.2") as slow:
+        slow.scenario(rule({"sleep_ms": 3000}, terminal={"failed": failed}))
+        done = Codex(f"{slow.url}/v1", KEY, tmp_path / "codex").run("Go.")
+        assert done.code == 1 and said in done.problems, (done.problems, done.err)
+        assert "Plus" not in done.problems and "Reconnecting" not in done.problems
+        assert len(slow.bodies()) == 1
+
+
 def test_the_pools_credentials_are_nobodys_business(house: House, codex: Open) -> None:
     """A refused account is a fault of the gateway's side, never a 401 that the client takes for its own."""
     house.scenario(rule(preset="401_revoked"))

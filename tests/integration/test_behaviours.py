@@ -15,7 +15,7 @@ from dragoman.upstream.accounts import StaticAccount
 from tests.support import conversation
 from tests.support.inprocess import gateway
 from tests.support.simulated import answered
-from tests.support.upstream import Seen, Talk, answer, completed, created, delta, status, upstream
+from tests.support.upstream import Seen, Talk, answer, completed, created, delta, frame, status, upstream
 
 TURNS = 10
 
@@ -132,6 +132,31 @@ async def test_an_answer_cut_by_its_limit_is_logged_as_an_answer(tmp_path: Path)
     assert (row.status, row.outcome, row.stop_reason) == (200, "ok", "max_tokens")
     assert (row.input_tokens, row.output_tokens, row.usage_source) == (30, 7, "measured")
     assert '"level":"info"' in house.log.getvalue()
+
+
+@pytest.mark.parametrize("cut", [{"stop_sequences": ["END"]}, {"max_tokens": 5}], ids=["stop", "limit"])
+async def test_an_answer_that_is_cut_here_tells_the_figures_that_have_come(
+    tmp_path: Path, cut: dict[str, Any]
+) -> None:
+    """B36, B37: client and row say the same, and the connection serves the next request."""
+    connections: set[Any] = set()
+
+    async def at_once(talk: Talk) -> None:
+        connections.add(talk.writer)
+        await talk.head()
+        text = delta("Of all the ships at sea this one END is the one that we saw last.")
+        await talk.chunk(frame(created()) + frame(text) + frame(completed(output=21, total=30)))
+        await talk.end()
+
+    async with upstream(at_once) as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        for stream in (True, False):
+            reply = await house.ask(stream=stream, **cut)
+            told = reply.events[-2]["usage"] if stream else reply.json["usage"]
+            row = await house.row(2 - stream)
+            assert (told["input_tokens"], told["output_tokens"]) == (30, 21)
+            assert (row.input_tokens, row.output_tokens, row.usage_source) == (30, 21, "measured")
+            assert row.stop_reason == ("max_tokens" if "max_tokens" in cut else "stop_sequence")
+    assert len(connections) == 1
 
 
 SCHEMAS: list[dict[str, Any]] = [

@@ -94,7 +94,7 @@ async def test_the_key_is_checked_before_the_body(tmp_path: Path) -> None:
         assert (await house.post("/v1/chat/completions", QUESTION, BEARER)).status == 200
         assert (await house.post("/v1/chat/completions", QUESTION, {"x-api-key": KEY})).status == 200
         direct = await house.post("/v1/chat/completions", {**QUESTION, "model": "gpt-5.5"}, BEARER)
-        assert failure(direct) == (403, "invalid_request_error", None, "model_not_allowed")
+        assert failure(direct) == (403, "invalid_request_error", "model", "model_not_allowed")
         assert len(up.seen) == 2
         rows = house.rows
         assert [(row.key, row.outcome) for row in rows[2:]] == [
@@ -112,7 +112,7 @@ async def test_an_unknown_model_names_the_nearest(tmp_path: Path) -> None:
         made["accounts"][0]["models"] = ["gpt-5.5"]
         async with gateway(tmp_path, made) as house:
             reply = await house.post("/v1/chat/completions", {**QUESTION, "model": "claude-sonet"})
-            assert failure(reply) == (404, "invalid_request_error", None, "model_not_found")
+            assert failure(reply) == (404, "invalid_request_error", "model", "model_not_found")
             assert "claude-sonnet" in reply.json["error"]["message"]
 
 

@@ -18,6 +18,11 @@ from dragoman.simulator.state import State
 from tests.support import conversation, logins
 from tests.support.inprocess import Gateway, Reply, gateway
 
+# What a turn goes on with: the model's call and its result.
+_RESULT: list[dict[str, Any]] = [
+    {"type": "function_call", "name": "look", "call_id": "call_1", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "call_1", "output": "seen"},
+]
 LANE = ("session-id", "thread-id", "x-client-request-id")
 
 
@@ -403,7 +408,7 @@ async def test_a_login_that_is_over_waits_for_a_new_one_in_the_file(
 
 async def test_a_responses_request_is_made_fit_for_the_backend(tmp_path: Path) -> None:
     """Ids, store, limits and the system role go; the lane's headers and the turn's state come."""
-    request = {
+    request: dict[str, Any] = {
         "model": "gpt-5.5",
         "stream": True,
         "store": True,
@@ -415,10 +420,12 @@ async def test_a_responses_request_is_made_fit_for_the_backend(tmp_path: Path) -
             {"type": "message", "id": "msg_2", "role": "user", "content": "Hello there"},
         ],
     }
+    items = request["input"]
     async with simulated(turn_state_affinity=True) as up:
         async with gateway(tmp_path, table(up, logins.account(up, tmp_path, "one"))) as house:
-            for _ in range(2):
-                reply = await house.post("/v1/responses", request, {"session-id": "mine"})
+            for more in ([], _RESULT):
+                asked = {**request, "input": items + more}
+                reply = await house.post("/v1/responses", asked, {"session-id": "mine"})
                 assert reply.status == 200, reply.body
             refused = await house.post("/v1/responses", {**request, "previous_response_id": "resp_1"})
             tool = await house.post("/v1/responses", {**request, "tools": [{"type": "file_search"}]})
@@ -435,3 +442,15 @@ async def test_a_responses_request_is_made_fit_for_the_backend(tmp_path: Path) -
     assert "x-codex-turn-state" not in fields(first) and fields(second)["x-codex-turn-state"]
     assert (refused.status, refused.json["error"]["param"]) == (400, "previous_response_id")
     assert (tool.status, tool.json["error"]["param"]) == (400, "tools.0.type")
+
+
+async def test_the_turns_state_goes_back_inside_a_turn_alone(tmp_path: Path) -> None:
+    """prompt-cache, lever 1c: with the results of tools, whatever the client; not into another turn."""
+    async with simulated(turn_state_affinity=True) as up:
+        async with gateway(tmp_path, table(up, logins.account(up, tmp_path, "one"))) as house:
+            for number in range(4):
+                assert (await turn(house, number)).status == 200
+            assert (await turn(house, 0)).status == 200
+        well(up)
+        told = [fields(record).get("x-codex-turn-state") for record in seen(up)]
+    assert told[0] is None and all(told[1:4]) and told[4] is None

@@ -140,6 +140,7 @@ async def test_a_failure_after_content_ends_in_exactly_one_error_event(houses: A
     assert reply.text == "Hello"
     assert reply.types.count("error") == 1
     assert reply.types[-1] == "error"
+    assert reply.events[-1]["request_id"] == reply.headers["request-id"]
     assert "message_stop" not in reply.types
     assert "message_delta" not in reply.types
     assert house.second.seen == []
@@ -149,11 +150,26 @@ async def test_a_failure_after_content_ends_in_exactly_one_error_event(houses: A
 
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_a_whole_answer_that_breaks_is_a_status(houses: Any, ending: str) -> None:
+    """Also half a call in a complete response (reliability E3): it never gets to be run."""
     house = await houses()
     house.first.play(stream_then(ending))
     reply = await house.gateway.ask(stream=False)
     assert reply.status in (429, 502)
     assert reply.json["type"] == "error"
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_a_whole_answer_that_breaks_is_asked_for_elsewhere(houses: Any, ending: str) -> None:
+    """D12, reliability E1: nothing of it had reached the client."""
+    house = await houses(2)
+    house.first.play(stream_then(ending))
+    reply = await house.gateway.ask(stream=False)
+    assert (reply.status, reply.json["content"]) == (200, [{"type": "text", "text": "Hello there"}])
+    assert reply.headers["x-dragoman-attempts"] == str(len(house.first.seen) + 1)
+    assert len(house.second.seen) == 1
+    row = await house.gateway.row()
+    assert (row.outcome, row.usage_source) == ("ok", "measured")
+    assert {attempt["account"] for attempt in row.attempts} == {"a0"}
 
 
 async def test_silence_after_content_ends_at_the_idle_limit(houses: Any) -> None:
@@ -235,7 +251,8 @@ async def test_a_client_that_leaves_cancels_the_upstream(houses: Any, stream: bo
     async with asyncio.timeout(30):
         await left.wait()
     row = await house.gateway.row()
-    assert (row.status, row.outcome) == (499, "client_gone")
+    assert (row.status, row.outcome, row.usage_source) == (499, "client_gone", "estimated")
+    assert row.input_tokens > 0 and bool(row.output_tokens) is (phase == "after content")
     assert house.second.seen == []
     assert house.gateway.assembly.house.gate.in_flight == 0
 

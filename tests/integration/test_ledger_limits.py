@@ -250,6 +250,19 @@ async def test_the_answer_tells_what_is_left(tmp_path: Path) -> None:
     assert "anthropic-ratelimit-requests-reset" not in second.headers
 
 
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/responses"])
+async def test_a_stream_tells_it_too(tmp_path: Path, path: str) -> None:
+    """What it holds itself is not free any more."""
+    body = {"input": "Hi"} if path == "/v1/responses" else {"max_tokens": 100, "messages": _hi()}
+    async with upstream(using(60, 40)) as up:
+        limits = [limit("tokens", 100_000), limit("requests", 5, per="total")]
+        async with gateway(tmp_path, table(up.url, *limits), stored=True) as house:
+            reply = await house.post(path, {"model": "claude-test", "stream": True, **body}, KEY)
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert reply.headers["anthropic-ratelimit-tokens-limit"] == "100000"
+    assert reply.headers["anthropic-ratelimit-requests-remaining"] == "4"
+
+
 async def test_requests_in_flight_are_bounded_by_key(tmp_path: Path) -> None:
     gate = asyncio.Event()
 

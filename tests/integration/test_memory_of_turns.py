@@ -115,6 +115,94 @@ async def test_a_turns_body_extends_the_one_before(pair: tuple[Gateway, Upstream
     assert up.seen[0].body["prompt_cache_key"] == up.seen[1].body["prompt_cache_key"]
 
 
+def said(text: str, phase: str) -> Any:
+    """An answer of one message, in a phase."""
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "content": [], "phase": phase}
+    whole = {**item, "content": [{"type": "output_text", "text": text, "annotations": []}]}
+
+    async def script(talk: Talk) -> None:
+        await talk.head()
+        await talk.events(
+            created(),
+            {"type": "response.output_item.added", "output_index": 0, "item": item},
+            delta(text),
+            {"type": "response.output_item.done", "output_index": 0, "item": whole},
+            completed(total=5000, cached=2048),
+        )
+        await talk.end()
+
+    return script
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("door", ["messages", "chat"])
+async def test_a_text_comes_back_in_the_phase_it_was_said_in(
+    pair: tuple[Gateway, Upstream], door: str, stream: bool
+) -> None:
+    """B103: in both dialects, which have no word for it."""
+    house, up = pair
+    up.play(said("On my way.", "commentary"), said("Done.", "final_answer"))
+    first, more = {"role": "user", "content": "Go"}, {"role": "user", "content": "Well?"}
+    answer = {"role": "assistant", "content": "On my way."}
+    for messages in ([first], [first, answer, more]):
+        if door == "messages":
+            reply = await house.post("/v1/messages", question(*messages, stream=stream), SESSION)
+        else:
+            asked = {"model": "claude-x", "messages": messages, "stream": stream}
+            reply = await house.post("/v1/chat/completions", asked, SESSION)
+        assert reply.status == 200
+    before, now = (seen.body["input"] for seen in up.seen)
+    assert now[: len(before)] == before
+    assert now[len(before)] == {
+        "type": "message",
+        "role": "assistant",
+        "content": "On my way.",
+        "phase": "commentary",
+    }
+
+
+async def test_a_restart_forgets_phases_and_guesses_them_from_then_on(tmp_path: Path) -> None:
+    """B103: one step in the history, and none after it, although the model says the same once more."""
+    history = [
+        {"role": "user", "content": "Go"},
+        {"role": "assistant", "content": "On my way."},
+        {"role": "user", "content": "Well?"},
+    ]
+    async with upstream(said("On my way.", "commentary")) as up:
+        table = {"accounts": [{"name": "a", "kind": "openai", "base_url": up.url, "api_key": "sk-one"}]}
+        async with gateway(tmp_path, table) as house:
+            await house.post("/v1/messages", question(history[0]), SESSION)
+            await house.post("/v1/messages", question(*history), SESSION)
+        async with gateway(tmp_path, table) as house:
+            await house.post("/v1/messages", question(*history), SESSION)
+            await house.post("/v1/messages", question(*history, *history[1:]), SESSION)
+    sent = [seen.body["input"] for seen in up.seen]
+    assert [item["phase"] for item in sent[1] if item["role"] == "assistant"] == ["commentary"]
+    assert [item["phase"] for item in sent[2] if item["role"] == "assistant"] == ["final_answer"]
+    assert sent[3][: len(sent[2])] == sent[2]
+
+
+async def test_a_search_without_a_status_comes_back_with_one(pair: tuple[Gateway, Upstream]) -> None:
+    """B30: the API requires what some servers leave out."""
+    house, up = pair
+    action = {"type": "search", "query": "q", "sources": [{"type": "url", "url": "https://example.com"}]}
+    item = {"type": "web_search_call", "id": "ws_1", "action": action}
+    found = {"type": "response.output_item.done", "output_index": 1, "item": item}
+    up.play(reasoning_then(found), reasoning_then(delta("Done", "msg_2")))
+    first = {"role": "user", "content": "Look it up"}
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    answer = (await house.post("/v1/messages", question(first, tools=[search]), SESSION)).json
+    again = [first, {"role": "assistant", "content": answer["content"]}, {"role": "user", "content": "And?"}]
+    assert (await house.post("/v1/messages", question(*again, tools=[search]), SESSION)).status == 200
+    [replayed] = [item for item in up.seen[1].body["input"] if item["type"] == "web_search_call"]
+    assert list(replayed.items()) == [
+        ("type", "web_search_call"),
+        ("id", "ws_1"),
+        ("status", "completed"),
+        ("action", action),
+    ]
+
+
 async def test_refused_reasoning_is_left_out_once_and_for_all(pair: tuple[Gateway, Upstream]) -> None:
     """behaviours C19: one retry without it, and the conversation stays without it."""
     house, up = pair
@@ -240,3 +328,18 @@ async def test_an_exact_count_is_asked_once(pair: tuple[Gateway, Upstream]) -> N
         assert (await house.post("/v1/messages/count_tokens", request)).json == {"input_tokens": 1234}
     assert len(up.seen) == 1
     assert "prompt_cache_key" not in up.seen[0].body
+
+
+async def test_counting_tells_what_stands_there_without_edits(pair: tuple[Gateway, Upstream]) -> None:
+    """No edit is ever applied, so both figures are the same; who asks for none is told of none."""
+    house, up = pair
+    up.play(status(200, {"object": "response.input_tokens", "input_tokens": 1234}))
+    request = question({"role": "user", "content": "Hello world"})
+    del request["max_tokens"]
+    edits = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    for asked, told in (
+        (edits, {"input_tokens": 1234, "context_management": {"original_input_tokens": 1234}}),
+        (None, {"input_tokens": 1234}),
+    ):
+        reply = await house.post("/v1/messages/count_tokens", {**request, "context_management": asked})
+        assert reply.json == told

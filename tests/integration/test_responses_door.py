@@ -194,6 +194,30 @@ async def test_silence_is_filled_with_comments(tmp_path: Path) -> None:
     )  # name, type
 
 
+@pytest.mark.parametrize("kind", ["openai", "responses"])
+async def test_marks_of_the_cache_that_are_refused_stay_here(tmp_path: Path, kind: str) -> None:
+    """In items, parts and outputs; what is taken off stands in the log."""
+    mark, point = {"cache_control": {"type": "ephemeral"}}, {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    said = {"type": "input_text", "text": "Hi"}
+    items: list[dict[str, Any]] = [
+        {"type": "message", "role": "user", "content": [{**said, **mark}, {**said, **point}]},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": [{**said, **point}], **mark},
+    ]
+    async with upstream() as up, gateway(tmp_path, table(up, kind)) as house:
+        assert (await ask(house, input=items)).status == 200
+        row = await house.row()
+    sent = jsonio.dump(up.seen[0].body)
+    assert b"cache_control" not in sent and b"prompt_cache_breakpoint" not in sent
+    assert sent.count(b'"Hi"') == 3
+    assert row.ignored_fields == [
+        "input.cache_control",
+        "input.content.cache_control",
+        "input.content.prompt_cache_breakpoint",
+        "input.output.prompt_cache_breakpoint",
+    ]
+
+
 # -- what is kept, and by whom ----------------------------------------------------------------------------
 
 
@@ -218,6 +242,29 @@ async def test_a_response_is_continued_by_who_keeps_it(tmp_path: Path) -> None:
         assert refused.status == 400
         assert (error["param"], error["code"]) == ("previous_response_id", "previous_response_not_found")
     assert len(up.seen) == 2
+
+
+async def test_what_continues_a_response_is_the_same_conversation(tmp_path: Path) -> None:
+    """D5: the cache key does not move from turn to turn, though each brings nothing but its own words."""
+
+    async def script(talk: Talk) -> None:
+        name = f"resp_{len(up.seen)}"
+        last = completed()
+        await talk.head()
+        await talk.events(created(), delta("Hello"), {**last, "response": {**last["response"], "id": name}})
+        await talk.end()
+
+    async with upstream(script) as up, gateway(tmp_path, table(up)) as house:
+        assert (await ask(house, input="One")).status == 200
+        assert (await ask(house, input="Two", previous_response_id="resp_1")).status == 200
+        assert (await ask(house, input="Three", previous_response_id="resp_2")).status == 200
+        own = await ask(house, input="Four", previous_response_id="resp_3", headers={"session-id": "named"})
+        assert own.status == 200
+        rows = house.rows
+    keys = [seen.body["prompt_cache_key"] for seen in up.seen]
+    assert len(set(keys[:3])) == 1 and keys[3] != keys[0]
+    assert len({row.conversation_hash for row in rows[:3]}) == 1
+    assert rows[3].session_hash != rows[0].session_hash
 
 
 async def test_what_was_not_to_be_stored_cannot_be_continued(tmp_path: Path) -> None:
@@ -266,10 +313,12 @@ async def test_input_is_counted_by_the_upstream_or_here(tmp_path: Path) -> None:
             assert not house.rows
         async with gateway(tmp_path, table(up, "responses")) as house:
             near = await ask(house, "/v1/responses/input_tokens", input="one two three four")
+            bare = await ask(house, "/v1/responses/input_tokens", input=None, instructions="one two three")
             bad = await ask(house, "/v1/responses/input_tokens", previous_response_id="resp_1")
     assert exact.json == {"object": "response.input_tokens", "input_tokens": 77}
     assert up.seen[0].path == "/v1/responses/input_tokens" and "stream" not in up.seen[0].body
     assert 4 <= near.json["input_tokens"] < 40
+    assert 3 <= bare.json["input_tokens"] < 40
     assert bad.status == 400 and bad.json["error"]["param"] == "previous_response_id"
 
 
@@ -393,6 +442,7 @@ async def test_other_refusals_wear_it_too(tmp_path: Path) -> None:
         "path": (404, "not_found"),
         "type": (400, None),
     }
+    assert answers["model"].json["error"]["param"] == "model"
     assert answers["method"].headers["allow"] == "POST"
     assert "keeps no responses" in answers["path"].json["error"]["message"]
     assert not up.seen

@@ -6,21 +6,42 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 
-from tests.integration.test_responses_door import ask, events, table
+from tests.integration.test_responses_door import AUTH, KEY, ask, events, table
 from tests.support.inprocess import gateway
-from tests.support.upstream import Script, Talk, answer, created, delta, failed, frame, status, upstream
+from tests.support.upstream import (
+    Script,
+    Talk,
+    answer,
+    completed,
+    created,
+    delta,
+    failed,
+    frame,
+    status,
+    upstream,
+)
 
+ADDED = {
+    "type": "response.output_item.added",
+    "output_index": 0,
+    "item": {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []},
+}
+FIELDS = {"account", "cause", "status", "code"}
 ERROR = {"type": "error", "code": "server_is_overloaded", "message": "Busy."}
 
 
-def told(*said: dict[str, Any], cut: bool = False) -> Script:
-    """A stream of these events."""
+def told(*said: dict[str, Any], cut: bool = False, raw: bytes = b"") -> Script:
+    """A stream of these events, and of these bytes."""
 
     async def script(talk: Talk) -> None:
         await talk.head()
         await talk.events(*said)
+        if raw:
+            await talk.chunk(raw)
         if cut:
             await talk.reset()
         else:
@@ -42,6 +63,8 @@ FAILURES: dict[str, Script] = {
     "wrapped error": told(created(), {"type": "error", "error": {"code": "server_error", "message": "No."}}),
     "nothing": told(created()),
     "reset": told(created(), cut=True),
+    "a place for an item": told(created(), ADDED, cut=True),
+    "done": told(created(), raw=b"data: [DONE]\n\n"),
     "garbage": told({"type": "response.completed", "response": 7}),
 }
 
@@ -94,7 +117,22 @@ TOLD: dict[str, tuple[Script, int, str]] = {
             {"error": {"code": "unknown_parameter", "message": "Unknown parameter: 'zap'.", "param": "zap"}},
         ),
         400,
-        "unsupported_parameter",
+        "unknown_parameter",
+    ),
+    "prompt": (
+        status(400, {"error": {"code": "invalid_prompt", "message": "Not this."}}),
+        400,
+        "invalid_prompt",
+    ),
+    "value": (
+        status(400, {"error": {"code": "invalid_value", "message": "Bad.", "param": "input[0].image_url"}}),
+        400,
+        "invalid_value",
+    ),
+    "image": (
+        told(created(), failed("invalid_image", "No image.")),
+        400,
+        "invalid_image",
     ),
 }
 
@@ -110,12 +148,13 @@ async def test_a_failure_that_stays_is_told_as_a_status(tmp_path: Path, name: st
             row = await house.row()
     error = reply.json["error"]
     assert (reply.status, row.status, row.outcome) == (code, code, "upstream_error")
-    if word != "cyber_policy":
-        assert error["code"] == word
+    assert error["code"] == word
     for secret in ("Plus", "API key", "Not here"):
         assert secret not in reply.body.decode()
     if name == "parameter":
         assert error["param"] == "zap"
+    if name == "model":
+        assert error["param"] == "model"
     if name == "quota":
         assert error["type"] == "usage_limit_reached"
 
@@ -125,31 +164,34 @@ async def test_a_failure_that_stays_is_told_as_a_status(tmp_path: Path, name: st
     ("last", "word"),
     [
         (failed("server_error", "It broke."), "server_error"),
-        (failed("usage_limit_reached", "Plus is used up."), "rate_limit_exceeded"),
-        ({"type": "error", "code": "invalid_api_key", "message": "Incorrect API key."}, "upstream_error"),
-        (None, "upstream_error"),
+        (failed("usage_limit_reached", "Plus is used up."), "insufficient_quota"),
+        ({"type": "error", "code": "invalid_api_key", "message": "Incorrect API key."}, "server_error"),
+        (None, "server_error"),
     ],
 )
 async def test_after_content_the_failure_ends_the_stream(
     tmp_path: Path, last: dict[str, Any] | None, word: str, stream: bool
 ) -> None:
-    """Nothing is repeated; the upstream's own event where it is fit to be seen, else a clean one."""
+    """Nothing that the client has is repeated; the upstream's own event where it is fit to be seen, else a
+    clean one."""
     said = [created(), delta("Hi")]
     async with upstream() as up:
         up.play(told(*said, *([last] if last else []), cut=last is None))
         async with gateway(tmp_path, table(up, "openai", "openai")) as house:
             reply = await ask(house, stream=stream)
             row = await house.row()
-    assert len(up.seen) == 1
     assert row.outcome == "upstream_error" and row.usage_source == "estimated"
+    assert [attempt.keys() for attempt in row.attempts] == [FIELDS] * len(up.seen)
     if not stream:
+        assert len(up.seen) > 1  # none of it went out
         assert reply.status in (429, 502) and "Plus" not in reply.body.decode()
         return
+    assert len(up.seen) == 1
     assert reply.status == 200 and reply.body.startswith(events(*said))
     final = reply.events[-1]
     assert final["type"] == "response.failed" and final["response"]["error"]["code"] == word
     assert final["response"]["id"] == "resp_1"
-    if word == "server_error" and last is not None:
+    if last is not None and last.get("response", {}).get("error", {}).get("code") == "server_error":
         assert reply.body.endswith(frame(last))
     for secret in ("Plus", "API key"):
         assert secret not in reply.body.decode()
@@ -168,6 +210,40 @@ async def test_sealed_reasoning_that_nobody_can_read_is_left_out(tmp_path: Path)
             rows = [await house.row(1), await house.row(2)]
     assert [sealed in seen.body["input"] for seen in up.seen] == [True, False, False]
     assert [row.dropped_reasoning for row in rows] == [1, 1]
+
+
+async def test_what_another_account_has_sealed_is_not_even_tried(tmp_path: Path) -> None:
+    """prompt-cache: on a switch sealed reasoning goes; what is left of it stays in the history."""
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-of-the-first"}
+    items = [{"role": "user", "content": "Hi"}, sealed, {"role": "user", "content": "More"}]
+    spent = status(429, {"error": {"type": "usage_limit_reached", "message": "Used up."}})
+    session = {"session-id": "one-session"}
+    async with upstream() as up:
+        up.play(answer, spent, answer, answer)
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            for _ in range(3):
+                assert (await ask(house, input=items, headers=session)).status == 200
+            rows = [await house.row(number) for number in (1, 2, 3)]
+    assert [sealed in seen.body["input"] for seen in up.seen] == [True, True, False, False]
+    assert len({seen.headers["authorization"] for seen in up.seen[2:]}) == 1
+    assert [row.dropped_reasoning for row in rows] == [0, 1, 1]
+
+
+async def test_a_request_without_sealed_reasoning_is_not_repeated_for_it(tmp_path: Path) -> None:
+    refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
+    async with upstream() as up:
+        up.play(status(400, refused))
+        async with gateway(tmp_path, table(up)) as house:
+            assert (await ask(house)).status == 400
+    assert len(up.seen) == 1
+
+
+async def test_what_no_account_can_do_was_asked_of_none(tmp_path: Path) -> None:
+    async with upstream() as up, gateway(tmp_path, table(up, "responses")) as house:
+        assert (await ask(house, "/v1/responses/compact")).status == 400
+        row = await house.row()
+    assert (row.outcome, row.status, up.seen) == ("refused", 400, [])
+    assert [attempt["cause"] for attempt in row.attempts] == ["unfit"]
 
 
 async def test_a_parameter_that_is_refused_is_learnt(tmp_path: Path) -> None:
@@ -209,3 +285,109 @@ async def test_a_slow_upstream_is_a_timeout(tmp_path: Path) -> None:
         async with gateway(tmp_path, settings) as house:
             reply = await ask(house, stream=True)
     assert (reply.status, reply.json["error"]["code"]) == (504, "upstream_timeout")
+
+
+async def test_done_in_the_middle_of_an_answer_is_a_failure(tmp_path: Path) -> None:
+    """B69: SDKs stop at it: half an answer would pass for a whole one."""
+    said = [created(), delta("Hi")]
+    async with upstream() as up:
+        up.play(told(*said, raw=b": alive\n\ndata: [DONE]\n\n"))
+        async with gateway(tmp_path, table(up)) as house:
+            reply = await ask(house, stream=True)
+            row = await house.row()
+    assert reply.body.startswith(events(*said)) and b"[DONE]" not in reply.body
+    assert reply.types[-1] == "response.failed" and row.outcome == "upstream_error"
+
+
+HELD: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "overflow": (failed("context_length_exceeded", "Too long."), "context_length_exceeded"),
+    "quota": (failed("usage_limit_reached", "Plus is used up."), "insufficient_quota"),
+    "policy": (failed("cyber_policy", "Not this."), "cyber_policy"),
+    "cut": (None, "server_error"),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+async def test_a_failure_behind_a_head_that_is_out_is_one_that_clients_understand(
+    tmp_path: Path, name: str
+) -> None:
+    """Codex passes an `error` event over and connects again; the SDK's helper wants a beginning first."""
+    last, word = HELD[name]
+    release = asyncio.Event()
+
+    async def slow(talk: Talk) -> None:
+        await talk.head()
+        await talk.events(created(), ADDED)
+        await release.wait()
+        await talk.events(*([last] if last else []))
+        await talk.end()
+
+    async with upstream() as up:
+        up.play(slow, slow)
+        settings = {**table(up), "server": {"hold_seconds": 0.1, "ping_seconds": 0.1}}
+        async with gateway(tmp_path, settings) as house:
+            body = {"model": "gpt-5.5", "input": "Hi", "stream": True}
+            async with house.session.post(house.url + "/v1/responses", json=body, headers=AUTH) as response:
+                stream = await response.content.readany()
+                release.set()
+                stream += await response.content.read()
+            row = await house.row()
+    begun, told = heard(stream)
+    assert (begun.type, told.type) == ("response.created", "response.failed")
+    assert begun.sequence_number == 0 and told.sequence_number == 1
+    assert begun.response.id == told.response.id == f"resp_{row.request_id.removeprefix('req_')}"
+    assert told.response.status == "failed" and told.response.error.code == word
+    assert "Plus" not in told.response.error.message
+    assert (row.outcome, row.usage_source) == ("upstream_error", "none")
+
+
+async def test_the_backends_last_event_is_a_whole_response_to_a_client(tmp_path: Path) -> None:
+    """B72: nothing but id, usage and `end_turn` came; the SDK's final response has a status and its items."""
+    item = {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+    }
+    done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+    whole = completed()["response"]
+    begun = {
+        **created(),
+        "response": {**whole, "status": "in_progress", "usage": None, "metadata": {"a": "b"}},
+    }
+    bare = {"id": "resp_1", "usage": whole["usage"], "end_turn": True}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    said = [begun, ADDED, {"type": "response.content_part.added", **place, "part": part}, delta("Hi"), done]
+    script = told(*said, {"type": "response.completed", "sequence_number": 7, "response": bare})
+    async with upstream() as up:
+        up.play(script, script)
+        async with gateway(tmp_path, table(up)) as house:
+            plain = await ask(house)
+            streamed = await ask(house, stream=True)
+            rows = [await house.row(1), await house.row(2)]
+    expected = {**whole, "metadata": {"a": "b"}, "output": [item], "end_turn": True}
+    assert {**plain.json, "completed_at": 0} == {**expected, "completed_at": 0}
+    assert streamed.body.startswith(events(*said))
+    with sdk(streamed.body).responses.stream(model="gpt-5.5", input="Hi") as stream:
+        final = stream.get_final_response()
+    assert (final.status, final.output_text, final.metadata) == ("completed", "Hi", {"a": "b"})
+    assert final.completed_at is not None and final.usage is not None
+    assert [row.stop_reason for row in rows] == ["completed", "completed"]
+
+
+def sdk(stream: bytes) -> openai.OpenAI:
+    """The official client, which hears this stream."""
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=stream)
+
+    heard = httpx2.Client(transport=httpx2.MockTransport(answer))
+    return openai.OpenAI(base_url="http://gateway/v1", api_key=KEY, http_client=heard, max_retries=0)
+
+
+def heard(stream: bytes) -> list[Any]:
+    """The events of a stream as the SDK's helper hands them out."""
+    with sdk(stream).responses.stream(model="gpt-5.5", input="Hi") as told:
+        return list(told)

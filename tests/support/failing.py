@@ -18,6 +18,7 @@ from tests.support.upstream import (
     Script,
     Talk,
     Upstream,
+    completed,
     created,
     delta,
     failed,
@@ -82,6 +83,19 @@ async def clean_end(talk: Talk) -> None:
     await talk.end()
 
 
+HALF = '{"command":"rm -rf /tmp/x", "descr'
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "Bash", "arguments": HALF}
+
+
+async def half_a_call(talk: Talk) -> None:
+    """A complete response, nothing of it before its end, whose only call ends in the middle."""
+    await talk.head()
+    whole = completed()
+    whole["response"]["output"] = [CALL]
+    await talk.events(created(), whole)
+    await talk.end()
+
+
 def fails(code: str, message: str = "it failed") -> Script:
     async def script(talk: Talk) -> None:
         await talk.head()
@@ -97,6 +111,7 @@ BEFORE: list[tuple[str, Script, int, str]] = [
     ("reset", reset_before_content, 502, "api_error"),
     ("clean end", clean_end, 502, "api_error"),
     ("garbage", garbage, 502, "api_error"),
+    ("half a call", half_a_call, 502, "api_error"),
     ("500", status(500), 502, "api_error"),
     ("html 502", status(502, b"<html><body>Bad gateway 1234</body></html>"), 502, "api_error"),
     (
@@ -138,6 +153,16 @@ def stream_then(ending: str) -> Script:
         elif ending == "flat error":
             await talk.events({"type": "error", "code": "rate_limit_exceeded", "message": "slow"})
             await talk.end()
+        elif ending == "half a call":
+            piece = {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 1}
+            begun = {
+                "type": "response.output_item.added",
+                "output_index": 1,
+                "item": CALL | {"arguments": ""},
+            }
+            over = {"type": "response.output_item.done", "output_index": 1, "item": CALL}
+            await talk.events(begun, piece | {"delta": HALF}, over, completed())
+            await talk.end()
         elif ending == "not an object":
             await talk.chunk(b"data: 7\n\n")
             await talk.until_gone()
@@ -147,4 +172,7 @@ def stream_then(ending: str) -> Script:
     return script
 
 
-ENDINGS = ["eof", "clean", "reset", "garbage", "half event", "failed", "flat error", "not an object"]
+ENDINGS = [
+    *("eof", "clean", "reset", "garbage", "half event", "failed", "flat error", "not an object"),
+    "half a call",
+]

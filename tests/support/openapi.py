@@ -23,11 +23,16 @@ from dragoman.wire import jsonio
 _FILE = Path(__file__).parents[2] / "src" / "dragoman" / "simulator" / "openapi.json"
 
 
-@cache
 def create_response() -> Draft202012Validator:
     """A validator for bodies of `POST /responses`."""
+    return described("CreateResponse")
+
+
+@cache
+def described(name: str) -> Draft202012Validator:
+    """A validator for what has this name in the description."""
     description = jsonio.parse(_FILE.read_bytes())
-    schema = {"$ref": "#/components/schemas/CreateResponse", "components": _any_of(description["components"])}
+    schema = {"$ref": f"#/components/schemas/{name}", "components": _any_of(description["components"])}
     return Draft202012Validator(schema)
 
 

@@ -108,23 +108,29 @@ def run(
 
 
 def run_bytes(
-    chunks: Iterable[bytes], frame: AnswerContext | None = None, *, started: bool = False
+    chunks: Iterable[bytes],
+    frame: AnswerContext | None = None,
+    *,
+    started: bool = False,
+    foreseen: bool = False,
 ) -> Answer:
-    """The same from the upstream's bytes, as a gateway does it."""
+    """The same from the upstream's bytes; `foreseen`: each read is looked at first, as a gateway does."""
     decoder = sse.Decoder()
     answer = Answer(ResponsesToMessages(frame or context(), started=started))
     for chunk in chunks:
-        _feed(answer, decoder.feed(chunk))
+        _feed(answer, decoder.feed(chunk), foreseen=foreseen)
     with contextlib.suppress(jsonio.InvalidJson):  # several data lines, cut between two of them
         _feed(answer, decoder.flush())
     answer.events += answer.automaton.close()
     return answer
 
 
-def _feed(answer: Answer, found: list[sse.Event]) -> None:
-    for event in found:
-        if event.data != b"[DONE]":
-            answer.events += answer.automaton.feed(jsonio.parse_event(event.data))
+def _feed(answer: Answer, found: list[sse.Event], *, foreseen: bool = False) -> None:
+    events = [jsonio.parse_event(event.data) for event in found if event.data != b"[DONE]"]
+    if foreseen:
+        answer.automaton.foresee(events)
+    for event in events:
+        answer.events += answer.automaton.feed(event)
 
 
 # -- events ----------------------------------------------------------------------------------------------
@@ -275,6 +281,9 @@ _JSON = st.dictionaries(
 )
 
 
+_ARGUMENTS = _JSON.map(jsonio.dump_text)
+
+
 @st.composite
 def _cut(draw: st.DrawFn, text: str) -> list[str]:
     """A text in pieces."""
@@ -283,22 +292,22 @@ def _cut(draw: st.DrawFn, text: str) -> list[str]:
 
 
 @st.composite
-def _item(draw: st.DrawFn, index: int) -> list[Event]:
+def _item(draw: st.DrawFn, index: int, arguments: st.SearchStrategy[str]) -> list[Event]:
     kind = draw(st.sampled_from(["text", "text", "call", "call", "reasoning", "search"]))
     if kind == "text":
         return text_events(index, f"msg_{index}", *draw(_cut(draw(TEXTS))))
     if kind == "call":
-        arguments = jsonio.dump_text(draw(_JSON))
-        return call_events(index, index, draw(st.sampled_from(["Read", "Bash"])), *draw(_cut(arguments)))
+        name = draw(st.sampled_from(["Read", "Bash"]))
+        return call_events(index, index, name, *draw(_cut(draw(arguments))))
     if kind == "reasoning":
         return reasoning_events(index, f"rs_{index}", *draw(st.lists(TEXTS, max_size=3)))
     return search_events(index, f"ws_{index}", *draw(st.lists(st.just("https://example.com/a"), max_size=2)))
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> list[Event]:
+def answers(draw: st.DrawFn, arguments: st.SearchStrategy[str] = _ARGUMENTS) -> list[Event]:
     """A whole answer of a well-behaved server, its items possibly interleaved, with its end."""
-    items = [draw(_item(index)) for index in range(draw(st.integers(0, 5)))]
+    items = [draw(_item(index, arguments)) for index in range(draw(st.integers(0, 5)))]
     events = [created()]
     if draw(st.booleans()):
         waiting = [list(item) for item in items]

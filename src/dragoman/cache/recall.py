@@ -1,8 +1,9 @@
-"""The argument strings that models wrote, by call id, so that they can be sent back letter for letter.
+"""What models said and no client sends back as it was, so that the upstream gets its own bytes again.
 
-A client parses arguments and writes them anew (1.0 becomes 1, escapes change); only the model's own spelling
-matches what the upstream has cached. Bounded in entries and bytes, per tenant, gone with the process: what is
-missing is spelled from the client's JSON, always in the same way.
+One memory holds argument strings by call id: a client parses them and writes them anew (1.0 becomes 1,
+escapes change). Another holds the phases of texts by their hash, for which clients have no word. Only the
+model's own way matches what the upstream has cached. Bounded in entries and bytes, per tenant, gone with the
+process: what is missing is made from the client's request, always in the same way.
 """
 
 from __future__ import annotations
@@ -30,23 +31,28 @@ class Recall:
         """Bytes in use, roughly."""
         return self._held
 
-    def remember(self, tenant: str, arguments: Mapping[str, str]) -> None:
-        """Keeps the argument strings of one answer, by call id; the longest unused ones go."""
-        for call_id, text in arguments.items():
-            key = (tenant, call_id)
+    def remember(self, tenant: str, strings: Mapping[str, str]) -> None:
+        """Keeps the strings of one answer, by name; the longest unused ones go."""
+        for name, text in strings.items():
+            key = (tenant, name)
             if (old := self._kept.pop(key, None)) is not None:
-                self._held -= _weight(call_id, old)
-            weight = _weight(call_id, text)
+                self._held -= _weight(name, old)
+            weight = _weight(name, text)
             if weight > self._size // 16:
                 continue
             self._kept[key] = text
             self._held += weight
         while self._kept and (len(self._kept) > self._entries or self._held > self._size):
-            (_, call_id), text = self._kept.popitem(last=False)
-            self._held -= _weight(call_id, text)
+            (_, name), text = self._kept.popitem(last=False)
+            self._held -= _weight(name, text)
+
+    def learn(self, tenant: str, strings: Mapping[str, str]) -> None:
+        """Keeps those strings whose names are new: what was sent once is sent like that again."""
+        known = self._kept
+        self.remember(tenant, {name: text for name, text in strings.items() if (tenant, name) not in known})
 
     def of(self, tenant: str) -> Mapping[str, str]:
-        """What is remembered for a tenant, call id -> argument string; reading renews an entry."""
+        """What is remembered for a tenant, name -> string; reading renews an entry."""
         return _OfTenant(self._kept, tenant)
 
 
@@ -59,21 +65,21 @@ class _OfTenant(Mapping[str, str]):
         self._kept = kept
         self._tenant = tenant
 
-    def __getitem__(self, call_id: str) -> str:
-        text = self._kept[self._tenant, call_id]
-        self._kept.move_to_end((self._tenant, call_id))
+    def __getitem__(self, name: str) -> str:
+        text = self._kept[self._tenant, name]
+        self._kept.move_to_end((self._tenant, name))
         return text
 
     def __iter__(self) -> Iterator[str]:
-        return iter([call_id for tenant, call_id in self._kept if tenant == self._tenant])
+        return iter([name for tenant, name in self._kept if tenant == self._tenant])
 
     def __len__(self) -> int:
         return sum(tenant == self._tenant for tenant, _ in self._kept)
 
-    def __contains__(self, call_id: object) -> bool:
-        return (self._tenant, call_id) in self._kept
+    def __contains__(self, name: object) -> bool:
+        return (self._tenant, name) in self._kept
 
 
-def _weight(call_id: str, text: str) -> int:
+def _weight(name: str, text: str) -> int:
     # A character may take four bytes in memory; one is typical of arguments.
-    return len(call_id) + len(text) + _OVERHEAD
+    return len(name) + len(text) + _OVERHEAD

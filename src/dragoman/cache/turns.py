@@ -16,6 +16,8 @@ from dragoman.cache.prefix import Divergence, Prefix, compare
 # A session's lanes can share one conversation key (sub-agents of clients that do not name them), and a user
 # may rewind: the turn to compare with is then not the very last one.
 RECENT = 4
+# Older turns of all conversations may still be asked for by name; they have this share of entries and bytes.
+PAST = 8
 
 
 class Thread(NamedTuple):
@@ -62,6 +64,8 @@ class Turns:
         self._count = 0
         self._threads: OrderedDict[Thread, list[Turn]] = OrderedDict()
         self._named: dict[tuple[str, str], Turn] = {}
+        self._past: OrderedDict[tuple[str, str], Turn] = OrderedDict()
+        self._past_held = 0
 
     def __len__(self) -> int:
         return self._count
@@ -76,7 +80,7 @@ class Turns:
         self._count += 1
         self._held += turn.prefix.weight
         if len(recent) > RECENT:
-            self._drop(thread, recent.pop(0))
+            self._set_aside(thread, recent.pop(0))
         while len(self._threads) > 1 and (self._count > self._entries or self._held > self._size):
             oldest, turns = self._threads.popitem(last=False)
             for old in turns:
@@ -111,7 +115,11 @@ class Turns:
 
     def named(self, tenant: str, message_id: str) -> Turn | None:
         """The turn that was answered under a message id, in any lane of the tenant."""
-        return self._named.get((tenant, message_id))
+        name = tenant, message_id
+        found = self._named.get(name)
+        if found is None and (found := self._past.get(name)) is not None:
+            self._past.move_to_end(name)
+        return found
 
     def _recent(self, thread: Thread | tuple[str, str]) -> list[Turn]:
         thread = Thread(*thread)
@@ -120,6 +128,19 @@ class Turns:
             return []
         self._threads.move_to_end(thread)
         return recent
+
+    def _set_aside(self, thread: Thread, turn: Turn) -> None:
+        """Its conversation goes on from later turns; by name it is still known for a while."""
+        self._drop(thread, turn)
+        name = thread.tenant, turn.message_id
+        if name in self._named:
+            return
+        if (before := self._past.pop(name, None)) is not None:
+            self._past_held -= before.prefix.weight
+        self._past[name] = turn
+        self._past_held += turn.prefix.weight
+        while len(self._past) > self._entries // PAST or self._past_held > self._size // PAST:
+            self._past_held -= self._past.popitem(last=False)[1].prefix.weight
 
     def _drop(self, thread: Thread, turn: Turn) -> None:
         self._count -= 1

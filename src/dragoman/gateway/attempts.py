@@ -15,7 +15,7 @@ from typing import Any
 from dragoman.gateway.ports import Account
 from dragoman.translate.capability import learnable
 from dragoman.translate.messages.causes import ROAD
-from dragoman.translate.messages.failure import ADVICE, Cause, UpstreamFailure, wait
+from dragoman.translate.messages.failure import ADVICE, PATIENCE, Cause, UpstreamFailure, wait
 
 PER_ACCOUNT = 2
 # A failing road is tried so often in all: what three accounts cannot reach, a fourth cannot either.
@@ -124,15 +124,18 @@ class Attempts:
     def _pause(self) -> float:
         return BACKOFF_SECONDS * (1 + self._jitter())
 
-    def failed(self, failure: UpstreamFailure) -> str | None:
-        """Takes the end of the last step into account; returns a parameter that was learnt, if any."""
+    def failed(self, failure: UpstreamFailure, *, sealed: bool = True) -> str | None:
+        """Takes the end of the last step into account; returns a parameter that was learnt, if any.
+
+        `sealed`: the step had sent sealed reasoning, which may be left out.
+        """
         account = self._last
         if account is None:
             raise RuntimeError("failed() before next()")
         self.failures.append((account, failure))
         advice = ADVICE[failure.cause]
         self._again.discard(account.name)
-        if advice.strip_reasoning and not self.without_reasoning:
+        if advice.strip_reasoning and sealed and not self.without_reasoning:
             self.without_reasoning = True
             self._repeat = account
             return None
@@ -155,7 +158,10 @@ class Attempts:
         """The failure that the client is told about."""
         telling = [failure for _, failure in self.failures if failure.cause in _TELLING]
         if telling and not self._final:
-            return min(telling, key=_passing)
+            soonest = min(telling, key=_passing)
+            roads = [failure for _, failure in self.failures if failure.cause in ROAD]
+            # A road is mostly free again in a moment: nobody is sent away for hours for another account.
+            return roads[-1] if roads and _passing(soonest)[0] > PATIENCE else soonest
         asked = [failure for _, failure in self.failures if failure.cause is not Cause.UNFIT]
         return (asked or [self.failures[-1][1]])[-1]
 
@@ -166,16 +172,18 @@ class Attempts:
         return not advice.another_account and not advice.same_account
 
     def told(self) -> list[dict[str, Any]]:
-        """The failed attempts for the log row: account, cause, status, upstream code."""
-        return [
-            {
-                "account": account.name,
-                "cause": str(failure.cause),
-                "status": failure.status,
-                "code": failure.code,
-            }
-            for account, failure in self.failures
-        ]
+        """The failed attempts for the log row."""
+        return [failed_attempt(account.name, failure) for account, failure in self.failures]
+
+
+def failed_attempt(account: str, failure: UpstreamFailure) -> dict[str, Any]:
+    """A failed attempt as the log row has it: account, cause, status, upstream code."""
+    return {
+        "account": account,
+        "cause": str(failure.cause),
+        "status": failure.status,
+        "code": failure.code,
+    }
 
 
 def _passing(failure: UpstreamFailure) -> tuple[float, int]:

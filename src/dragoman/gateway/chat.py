@@ -85,15 +85,26 @@ class ChatTurn(TranslatedTurn[ChatPlan]):
         limit: int | None = self._request.get("max_completion_tokens")
         return self._request.get("max_tokens") if limit is None else limit
 
+    def _goes_on(self) -> bool:
+        return self._request["messages"][-1]["role"] in ("tool", "function")
+
     def _tool_names(self) -> list[str]:
         functions = [tool["function"] for tool in self._request.get("tools") or ()]
         return [function["name"] for function in functions or self._request.get("functions") or ()]
 
     def _translated(self, target: Target, tool_order: Sequence[str], *, bare: bool) -> ChatPlan:
-        return translate(self._request, target, self._policy(), self._identity, tool_order=tool_order)
+        return translate(
+            self._request,
+            target,
+            self._policy(),
+            self._identity,
+            phases=self._phases,
+            tool_order=tool_order,
+        )
 
     def _reader(self, plan: ChatPlan, account: Account, *, started: bool) -> ResponsesToChat:
         house = self._house
+        self._fold = ChatFold()  # what another attempt left is of no use
         context = ChatContext(
             message_id=self._message_id,
             model=self.requested,

@@ -53,6 +53,7 @@ class CompactionTurn(ResponsesTurn):
     """One compaction on its way."""
 
     suffix = "/compact"
+    completes = False  # a short form is no response
 
     def _output_limit(self) -> int | None:
         return None  # how much comes back is the upstream's to say

@@ -30,7 +30,10 @@ _NOTHING: Mapping[str, str] = {}
 async def count_tokens(
     house: House, principal: Principal, headers: Mapping[str, str], request: dict[str, Any]
 ) -> dict[str, Any]:
-    """`{"input_tokens": N}` for a validated request. Raises Refused for a model the key may not use."""
+    """`{"input_tokens": N}` for a validated request. Raises Refused for a model the key may not use.
+
+    With `context_management` it is told what it counts without edits, too: the same, as none is applied.
+    """
     resolution = choose_model(house, principal, request["model"])
     account = who_counts(house, principal, resolution.model)
     if account is None:
@@ -48,9 +51,12 @@ async def count_tokens(
             house.counts.put(key, tokens)
     if tokens is None:
         found = measure(body)
-        counted = found.fixed + await house.counter.count_async(found.texts)
-        tokens = house.calibration.apply(resolution.model, counted)
-    return {"input_tokens": tokens}
+        estimate = found.fixed + await house.counter.count_async(found.texts)
+        tokens = house.calibration.apply(resolution.model, estimate)
+    counted: dict[str, Any] = {"input_tokens": tokens}
+    if request.get("context_management") is not None:
+        counted["context_management"] = {"original_input_tokens": tokens}
+    return counted
 
 
 def _body(house: House, account: Account, model: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -23,13 +23,15 @@ class Turn(Protocol):
     """One request of a dialect on its way through the gateway.
 
     What it calls events is its own affair: it says how an answer is read (`read`), and encodes them itself.
-    `suffix` is the operation below the upstream's path, mostly "".
+    `suffix` is the operation below the upstream's path, mostly ""; `sealed` says whether the last attempt
+    sent sealed reasoning.
     """
 
     requested: str
     model: str
     ping: bytes
     suffix: str
+    sealed: bool
 
     @property
     def affinity(self) -> str | None:
@@ -102,7 +104,8 @@ def who_counts(house: House, principal: Principal, model: str) -> Account | None
 def choose_model(house: House, principal: Principal, requested: str) -> Resolution:
     """Access on the requested name first, then the upstream model. Raises Refused (403, 404)."""
     if not may_use(principal, requested):
-        raise Refused(Failure(Kind.PERMISSION, f"This key may not use the model {requested!r}."))
+        sentence = f"This key may not use the model {requested!r}."
+        raise Refused(Failure(Kind.PERMISSION, sentence, param="model"))
     accounts = house.accounts
     passes = accounts.listed() is None
     return resolve(requested, house.aliases, accounts.offered(), passes=passes)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dragoman.gateway.admission import Pass
-from dragoman.gateway.attempts import Attempts, Step
+from dragoman.gateway.attempts import Attempts, Step, failed_attempt
 from dragoman.gateway.dialects import Dialect, Turn
 from dragoman.gateway.house import House
 from dragoman.gateway.pacing import Expired, Pacer
@@ -44,7 +44,9 @@ class Exchange:
         self._task: asyncio.Task[Any] | None = None
         self._sink: Sink | None = None
         self._started = False
-        self._content = False
+        self._content = False  # something of the answer is with the client
+        self._answering = False  # the attempt under way has brought content
+        self._overhead_ms = 0.0
         self._left = False
         self._settled = False
         self._pass: Pass | None = None
@@ -64,6 +66,9 @@ class Exchange:
     def head(self) -> dict[str, str]:
         """Header fields of the answer: what served the request, and what is left of the key's limits."""
         told = {} if self._turn is None else self._turn.head()
+        told["x-dragoman-overhead-ms"] = str(self._overhead_ms)
+        if self.row.cache_verdict is not None:
+            told["x-dragoman-cache"] = self.row.cache_verdict
         return told if self._pass is None else told | self._pass.headers(self._clock.now())
 
     @property
@@ -164,7 +169,7 @@ class Exchange:
             finally:
                 route.end()
             pacer.rest()
-            param = attempts.failed(failure)
+            param = attempts.failed(failure, sealed=turn.sealed)
             self.row.attempts = attempts.told()
             if param is not None:
                 self._house.learnt.add(step.account.name, turn.model, param, self._clock.monotonic())
@@ -189,6 +194,8 @@ class Exchange:
         except UpstreamError as error:  # not for this account, whatever it would answer
             return error.failure
         pacer.attempt()
+        self._overhead_ms = self._overhead_ms or self._since()
+        self._answering, self.row.first_byte_ms, self.row.first_token_ms = False, None, None
         sent = self._clock.monotonic()
         self._house.took(_TRANSLATE, sent - began)
         try:
@@ -219,18 +226,28 @@ class Exchange:
         if self.row.first_byte_ms is None:
             self.row.first_byte_ms = self._since()
         if events:
-            if not self._content:
-                self._content = True
-                turn.commit()
+            if not self._answering:
+                self._answering = True
                 if self._route is not None and turn.failure is None:
                     self._route.answered()
                 self.row.first_token_ms = self._since()
+            if self._sink is None and turn.failure is not None:
+                return True  # nothing of it went out: somebody else may still answer
+            if not self._content and (self._sink is not None or turn.over):
+                self._content = True
+                turn.commit()
             if turn.over:
                 # What a client has seen the end of is counted and in the ledger, whatever happens next.
+                if turn.failure is not None:
+                    self._tell_broken(turn.failure)
                 self._conclude(turn)
                 self.settle()
             await self._write(turn, events)
         return turn.over
+
+    def _tell_broken(self, failure: UpstreamFailure) -> None:
+        """An attempt that broke off behind its content stands in the row like any other that failed."""
+        self.row.attempts.append(failed_attempt(self.row.account, failure))
 
     async def _broken(self, turn: Turn, failure: UpstreamFailure) -> UpstreamFailure | None:
         """A stream that broke: before content the failure goes back to the attempts, later it is an event."""
@@ -238,7 +255,7 @@ class Exchange:
             return failure
         if self._route is not None:
             self._route.failed(failure)
-        self.row.attempts.append({"account": self.row.account, "cause": str(failure.cause)})
+        self._tell_broken(failure)
         await self._write(turn, turn.break_off(failure))
         return None
 
@@ -264,7 +281,7 @@ class Exchange:
         if self._pacer is not None:
             self._pacer.held()
         if self._sink is not None:
-            await self._sink.start(turn.head())
+            await self._sink.start(self.head())
         self._started = True
 
     async def _commit(self) -> None:
@@ -307,7 +324,7 @@ class Exchange:
             return  # the ledger has the row as it was
         row.status = failure.status
         row.error_type = TABLE[failure.kind].anthropic
-        row.outcome = "upstream_error" if row.account else "refused"
+        row.outcome = "upstream_error" if row.account and not _asked_nobody(row) else "refused"
 
     def refuse(self, failure: Failure) -> None:
         """Notes why the request got no answer; the door sends the failure itself."""
@@ -338,6 +355,11 @@ class Exchange:
 
     def _since(self) -> float:
         return _ms(self._clock.monotonic() - self._born)
+
+
+def _asked_nobody(row: Row) -> bool:
+    """Whether every account was found unfit before anything was sent."""
+    return bool(row.attempts) and all(attempt["cause"] == Cause.UNFIT for attempt in row.attempts)
 
 
 def _ms(seconds: float) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from dragoman.cache.lineage import Lineage
 from dragoman.cache.recall import Recall
 from dragoman.cache.turns import Turns
 from dragoman.gateway.admission import Admission
@@ -27,12 +29,20 @@ def _unheard(phase: tuple[str, ...], seconds: float) -> None:
     """Nobody counts."""
 
 
+class Kept(NamedTuple):
+    """A stored response: the account that keeps it, and whose it is."""
+
+    account: str
+    line: Lineage
+
+
 @dataclass(slots=True)
 class House:
     """One value, handed to every exchange. The memories are bounded and may be lost at any time.
 
-    `unknown_events` counts upstream events of types that no table names. `took` is told how many seconds a
-    phase of a request took here, by its label.
+    `recall` holds arguments by call id, `phases` those of texts by their mark. `unknown_events` counts
+    upstream events of types that no table names. `took` is told how many seconds a phase of a request took
+    here, by its label.
     """
 
     clock: Clock
@@ -56,11 +66,12 @@ class House:
     learnt: Learnt = field(default_factory=Learnt)
     turns: Turns = field(default_factory=Turns)
     recall: Recall = field(default_factory=Recall)
+    phases: Recall = field(default_factory=Recall)
     calibration: Calibration = field(default_factory=Calibration)
     counts: Counts = field(default_factory=Counts)
     journal: Opening = field(default_factory=Unwritten)
     # Who keeps a stored response, by tenant and id; the turn state of a lane, by account and lane.
-    kept_responses: Keeping[tuple[str, str], str] = field(default_factory=lambda: Keeping(16384, _MONTH))
+    kept_responses: Keeping[tuple[str, str], Kept] = field(default_factory=lambda: Keeping(16384, _MONTH))
     turn_states: Keeping[tuple[str, str], str] = field(default_factory=lambda: Keeping(4096, 300.0))
     without_reasoning: dict[str, None] = field(default_factory=dict)
     unknown_events: int = 0

@@ -10,6 +10,8 @@ from dragoman.translate.messages.plan import Policy
 
 # Where an upstream routes by headers, all of them carry the value of the lane.
 LANE_HEADERS: Mapping[str, tuple[str, ...]] = {"chatgpt": ("session-id", "thread-id", "x-client-request-id")}
+# What the ChatGPT backend says with an answer, to hear it again with the next request of the same turn.
+TURN_STATE = "x-codex-turn-state"
 
 
 def key_policy(policy: Policy, key: Principal) -> Policy:

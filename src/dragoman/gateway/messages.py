@@ -77,14 +77,18 @@ class MessagesTurn(TranslatedTurn[Plan]):
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
+            "stop_details": None,
+            "container": None,
             "usage": usage,
+            "context_management": None,
+            "diagnostics": None,
         }
-        self._row.stop_reason, self._row.usage_source = "max_tokens", "estimated"
+        self._row.stop_reason = "max_tokens"  # nobody was asked, so nothing was used
         return [
             {"type": "message_start", "message": message},
             {
                 "type": "message_delta",
-                "delta": {"stop_reason": "max_tokens", "stop_sequence": None},
+                "delta": {"stop_reason": "max_tokens", "stop_sequence": None, "stop_details": None},
                 "usage": usage,
             },
             {"type": "message_stop"},
@@ -119,6 +123,11 @@ class MessagesTurn(TranslatedTurn[Plan]):
         limit: int | None = self._request.get("max_tokens")
         return limit
 
+    def _goes_on(self) -> bool:
+        said = (one["content"] for one in reversed(self._request["messages"]) if one["role"] != "system")
+        content = next(said, "")
+        return isinstance(content, list) and any(block["type"] == "tool_result" for block in content)
+
     def _tool_names(self) -> list[str]:
         return [str(tool.get("name")) for tool in self._request.get("tools") or ()]
 
@@ -129,11 +138,13 @@ class MessagesTurn(TranslatedTurn[Plan]):
             self._policy(),
             self._identity,
             self._house.recall.of(self._principal.tenant),
+            phases=self._phases,
             without_reasoning=bare,
             tool_order=tool_order,
         )
 
     def _reader(self, plan: Plan, account: Account, *, started: bool) -> ResponsesToMessages:
+        self._fold = Fold()  # what another attempt left is of no use
         return ResponsesToMessages(self._context(plan, account), started=started)
 
     def _context(self, plan: Plan, account: Account) -> AnswerContext:
@@ -157,4 +168,5 @@ class MessagesTurn(TranslatedTurn[Plan]):
             window=self._profile.context_window,
             now=house.clock.now(),
             edits_asked="context_management" in self._request,
+            request_id=self._row.request_id,
         )

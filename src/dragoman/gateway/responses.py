@@ -12,8 +12,7 @@ from typing import Any
 
 from dragoman.cache.lineage import item_lineage
 from dragoman.cache.prefix import Prefix, digest
-from dragoman.gateway.house import House
-from dragoman.gateway.identity import LANE_HEADERS
+from dragoman.gateway.house import House, Kept
 from dragoman.gateway.ports import Account, Answer, Principal, Row, UpstreamError
 from dragoman.gateway.turn import DialectTurn, admitted
 from dragoman.translate.messages import usage as usages
@@ -26,7 +25,10 @@ from dragoman.translate.responses.request import prepare, prompt_of, unfit
 from dragoman.wire import jsonio, sse
 from dragoman.wire.errors import Failure, Kind, Refused
 
-TURN_STATE = "x-codex-turn-state"
+# What a response says of its request, where the upstream's own does not; small, for it is kept to the end.
+_ECHOED = ("parallel_tool_calls", "tool_choice")
+# Sessions that no client has named.
+_GUESSED = ("anchor", "none")
 _UNKNOWN_RESPONSE = (
     "no response of this id is known here: it was not made through this gateway with this key, was not "
     "stored, or is too old; send the whole conversation as input"
@@ -53,6 +55,7 @@ class ResponsesTurn(DialectTurn[Relay]):
     """One Responses request on its way. Its events are frames: bytes as the upstream sent them."""
 
     ping = sse.COMMENT
+    completes = True  # an answer that lacks something of a response is given it
 
     def __init__(
         self,
@@ -71,10 +74,16 @@ class ResponsesTurn(DialectTurn[Relay]):
             model=resolution.model,
             per_lane_key=house.key_per_lane,
         )
+        kept = house.kept_responses.get(
+            (principal.tenant, request.get("previous_response_id") or ""), house.clock.monotonic()
+        )
+        if kept is not None and line.source in _GUESSED:
+            line = kept.line  # what it continues knows better than its few words
         super().__init__(house, principal, request, row, resolution, line)
-        self._keeper = self._kept_by()
+        self._keeper = self._kept_by(kept)
         self._stores = request.get("store") is not False
         self._unfit: Failure | None = None
+        self._moved = False
 
     # -- what the exchange asks ----------------------------------------------------------------------
 
@@ -92,20 +101,20 @@ class ResponsesTurn(DialectTurn[Relay]):
         """
         target = self._target(account, learnt)
         self._check_fit(account, target)
-        bare = self._bare(without_reasoning)
+        self._moved = self._has_moved(account)
+        bare = self._moved or self._bare(without_reasoning)
+        self.sealed = not bare and any(map(_is_sealed, _items(self._request)))
         made = prepare(self._request, target, self._policy(), self._line.cache_key, without_reasoning=bare)
         self._account = account
         body = self._shaped(made.body)
         self._prefix = digest(prompt_of(body))
         self._note_sent(body, made.ignored, made.dropped_reasoning)
         self._answer = self._relay(self._estimate())
-        return jsonio.dump(body), self._headers(account)
+        return jsonio.dump(body), self._lane_headers(account)
 
     def read(self, answer: Answer) -> AsyncIterator[list[Any]]:
         """The answer's frames as they came."""
-        state = answer.headers.get(TURN_STATE)
-        if state and self._account is not None and self._account.kind == "chatgpt":
-            self._house.turn_states.put(self._state_key(self._account), state, self._house.clock.monotonic())
+        self._note_state(answer)
         return answer.frames()
 
     def feed(self, events: list[Any]) -> list[Any]:
@@ -167,22 +176,31 @@ class ResponsesTurn(DialectTurn[Relay]):
 
     def _relay(self, tokens: int) -> Relay:
         """The automaton for an answer to a prompt of so many tokens."""
+        request = self._request
         return Relay(
-            self.model, tokens=tokens, window=self._profile.context_window, now=self._house.clock.now()
+            self.model,
+            identity="resp_" + self._row.request_id.removeprefix("req_"),
+            tokens=tokens,
+            window=self._profile.context_window,
+            now=self._house.clock.now,
+            asked={name: request[name] for name in _ECHOED if request.get(name) is not None},
+            completes=self.completes,
         )
 
-    def _kept_by(self) -> str | None:
+    def _kept_by(self, kept: Kept | None) -> str | None:
         """The account that keeps the response which this request continues. Raises Refused."""
-        previous = self._request.get("previous_response_id")
-        if not previous:
-            return None
-        keeper = self._house.kept_responses.get(
-            (self._principal.tenant, previous), self._house.clock.monotonic()
-        )
-        kinds = {account.kind for account in self._house.accounts.candidates(self.model)}
-        if keeper is None and kinds - {"chatgpt"}:
-            raise Refused(_previous(_UNKNOWN_RESPONSE, "previous_response_not_found"))
-        return keeper
+        if kept is not None:
+            return kept.account
+        if self._request.get("previous_response_id"):
+            kinds = {account.kind for account in self._house.accounts.candidates(self.model)}
+            if kinds - {"chatgpt"}:
+                raise Refused(_previous(_UNKNOWN_RESPONSE, "previous_response_not_found"))
+        return None
+
+    def _has_moved(self, account: Account) -> bool:
+        """Whether another account answered the last turn, whose sealed reasoning this one cannot read."""
+        before = self._house.turns.last(self._thread)
+        return before is not None and before.account != account.tag
 
     def _shaped(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body as the operation takes it."""
@@ -206,26 +224,28 @@ class ResponsesTurn(DialectTurn[Relay]):
         )
         raise UpstreamError(UpstreamFailure(Cause.UNFIT, self._unfit.message, param=path))
 
-    def _headers(self, account: Account) -> dict[str, str]:
-        lane = self._line.lane_key
-        if lane is None:
-            return {}
-        told = dict.fromkeys(LANE_HEADERS.get(account.kind, ()), lane)
-        if account.kind == "chatgpt":
-            state = self._house.turn_states.get(self._state_key(account), self._house.clock.monotonic())
-            if state is not None:
-                told[TURN_STATE] = state
-        return told
-
-    def _state_key(self, account: Account) -> tuple[str, str]:
-        return account.name, self._line.lane_key or self._row.request_id
+    def _goes_on(self) -> bool:
+        items = _items(self._request)
+        return bool(items) and str(items[-1].get("type")).endswith("_output")
 
     def _remember(self, prefix: Prefix, account: Account, row: Row, usage: usages.Usage, name: str) -> None:
         """Keeps too which account has the response: what continues it must go there."""
         super()._remember(prefix, account, row, usage, name or row.request_id)
+        if self._moved:
+            self.distrust_reasoning()  # what earlier turns sealed stays in the history
         if name and self._stores and account.kind != "chatgpt":
             house = self._house
-            house.kept_responses.put((self._principal.tenant, name), account.name, house.clock.monotonic())
+            kept = Kept(account.name, self._line)
+            house.kept_responses.put((self._principal.tenant, name), kept, house.clock.monotonic())
+
+
+def _items(request: dict[str, Any]) -> list[dict[str, Any]]:
+    items = request.get("input")
+    return items if isinstance(items, list) else []
+
+
+def _is_sealed(item: dict[str, Any]) -> bool:
+    return item.get("type") in ("reasoning", "compaction") and bool(item.get("encrypted_content"))
 
 
 def _previous(why: str, code: str) -> Failure:

@@ -8,6 +8,7 @@ has one owner: who takes it with `begin` gives it back with `end` on every way o
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 
 from dragoman.gateway.attempts import Attempts, Step
@@ -117,12 +118,13 @@ class Route:
         failure = attempts.verdict()
         if over is None or over.cause != "quota" or over.until is None or failure.cause not in _QUOTA_TOLD:
             return failure
-        # Of all accounts the one that is back first says how long it takes, whoever was asked; where the
-        # upstream named no wait, only a short one is worth more than its own words.
+        # Of all accounts the one that is back first says how long it takes, whoever was asked. Where the
+        # upstream named no wait, it is when the account is asked again; an overload passes sooner than that.
         left, own = over.until - now, wait(failure)
-        if left > (PATIENCE if own is None else own):
+        overloaded = failure.cause is Cause.OVERLOADED
+        if left > (own if own is not None else PATIENCE if overloaded else math.inf):
             return failure
-        if failure.cause is Cause.OVERLOADED:
+        if overloaded:
             return _nobody(over, self._turn.requested, now)
         return replace(failure, retry_after=left, resets_at=over.until)
 
@@ -204,7 +206,8 @@ class Route:
 def _nobody(over: Wait | None, requested: str, now: float) -> Failure:
     """What a client is told when no account can be asked at all."""
     if over is None or over.cause == "none":
-        return Failure(Kind.MODEL_NOT_FOUND, f"model: no account serves {requested[:128]!r}.")
+        sentence = f"model: no account serves {requested[:128]!r}."
+        return Failure(Kind.MODEL_NOT_FOUND, sentence, param="model")
     if over.cause == "login":
         told = TOLD[Cause.LOGIN]
         return Failure(told.kind, told.sentence, should_retry=told.should_retry)
@@ -212,5 +215,5 @@ def _nobody(over: Wait | None, requested: str, now: float) -> Failure:
     if over.cause == "overload":
         return Failure(Kind.OVERLOADED, "Every account is busy or resting.", min(seconds or 10.0, 60.0))
     long = seconds is None or seconds > 60.0
-    message = "The usage limit of every account is reached."
+    message = "Every account has reached its usage or rate limit."
     return Failure(Kind.RATE_LIMIT, message, seconds, should_retry=False if long else None)

@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar
 from dragoman.cache.lineage import lineage
 from dragoman.cache.prefix import digest
 from dragoman.gateway.house import House
-from dragoman.gateway.identity import LANE_HEADERS
 from dragoman.gateway.ports import Account, Answer, Counter, Principal, Row
 from dragoman.gateway.turn import DialectTurn
 from dragoman.translate.messages.count import estimate
@@ -93,26 +92,29 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         house = self._house
         target = self._target(account, learnt)
         plan = self._translated(target, self._tool_order(), bare=self._bare(without_reasoning))
+        # What is sent once stays: a text that is said again in another phase must not change the history.
+        house.phases.learn(self._principal.tenant, plan.phases)
         self._account = account
+        self.sealed = plan.replayed_reasoning > 0
         self._prefix = digest(plan.body)
         if house.counter.exact and house.calibration.wants(self.model):
             self._tokens = estimate(plan.body, house.counter.count)
         self._note_sent(plan.body, plan.ignored, plan.dropped_reasoning)
         self._row.repaired = list(plan.repaired)
         self._answer = self._reader(plan, account, started=started)
-        lane = self._line.lane_key
-        names = LANE_HEADERS.get(account.kind, ()) if lane is not None else ()
         body = jsonio.dump(plan.body)
         plan.body.clear()  # the automaton has the plan for as long as the answer lasts
-        return body, dict.fromkeys(names, lane or "")
+        return body, self._lane_headers(account)
 
     def read(self, answer: Answer) -> AsyncIterator[list[dict[str, Any]]]:
         """The answer's events, parsed."""
+        self._note_state(answer)
         return answer.events()
 
     def feed(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The client's events that these upstream events become."""
         answer = self._automaton()
+        answer.foresee(events)
         out: list[dict[str, Any]] = []
         for event in events if self._row.stream else joined(events):
             out += answer.feed(event)
@@ -142,10 +144,17 @@ class TranslatedTurn(DialectTurn[ResponsesToMessages], Generic[P]):
         if answer is None:
             return
         outcome = answer.outcome
+        self._house.phases.learn(self._principal.tenant, outcome.phases)
         self._house.unknown_events += sum(outcome.ignored.values())
+        row.repaired += outcome.repaired
         self._note_answer(row, outcome.usage, outcome.stop_reason, outcome.service_tier, self._message_id)
 
     # -- inside --------------------------------------------------------------------------------------
+
+    @property
+    def _phases(self) -> Mapping[str, str]:
+        """The phases of texts that the tenant's models said."""
+        return self._house.phases.of(self._principal.tenant)
 
     @property
     def _identity(self) -> Identity:

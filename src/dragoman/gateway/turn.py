@@ -16,8 +16,8 @@ from dragoman.cache.prefix import Prefix
 from dragoman.cache.turns import Thread, Turn
 from dragoman.gateway.dialects import choose_model
 from dragoman.gateway.house import House
-from dragoman.gateway.identity import key_policy
-from dragoman.gateway.ports import Account, Principal, Row
+from dragoman.gateway.identity import LANE_HEADERS, TURN_STATE, key_policy
+from dragoman.gateway.ports import Account, Answer, Principal, Row
 from dragoman.translate.capability import capability
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.failure import UpstreamFailure
@@ -61,6 +61,7 @@ class DialectTurn(ABC, Generic[R]):
 
     ping: bytes
     suffix = ""
+    sealed = False
 
     def __init__(
         self,
@@ -105,6 +106,10 @@ class DialectTurn(ABC, Generic[R]):
     @abstractmethod
     def _output_limit(self) -> int | None:
         """Tokens of output that the client allows."""
+
+    @abstractmethod
+    def _goes_on(self) -> bool:
+        """Whether the request brings results of tools: the user's turn is the one before."""
 
     def immediate(self) -> list[Any] | None:
         """The answer to a request that needs no generation."""
@@ -151,7 +156,8 @@ class DialectTurn(ABC, Generic[R]):
 
     def head(self) -> dict[str, str]:
         """Response headers that tell what served the request; opaque names only."""
-        told = {"x-dragoman-model": self.model, "x-dragoman-attempts": str(len(self._row.attempts) + 1)}
+        tried = len(self._row.attempts) + (self._account is not None)
+        told = {"x-dragoman-model": self.model, "x-dragoman-attempts": str(tried)}
         if self._account is not None:
             told["x-dragoman-account"] = self._account.tag
         return told
@@ -181,6 +187,29 @@ class DialectTurn(ABC, Generic[R]):
         """Whether sealed reasoning stays out of this attempt."""
         return without_reasoning or self._thread.conversation in self._house.without_reasoning
 
+    def _lane_headers(self, account: Account) -> dict[str, str]:
+        """Who is speaking, where an upstream routes by header fields, and what it said in this turn."""
+        lane = self._line.lane_key
+        names = LANE_HEADERS.get(account.kind, ())
+        if lane is None or not names:
+            return {}
+        told = dict.fromkeys(names, lane)
+        house = self._house
+        if self._goes_on():
+            state = house.turn_states.get((account.name, lane), house.clock.monotonic())
+            if state is not None:
+                told[TURN_STATE] = state
+        return told
+
+    def _note_state(self, answer: Answer) -> None:
+        """Keeps what the upstream wants to hear again inside this turn."""
+        account, lane = self._account, self._line.lane_key
+        if account is not None and lane is not None and LANE_HEADERS.get(account.kind):
+            state = answer.headers.get(TURN_STATE)
+            if state:
+                house = self._house
+                house.turn_states.put((account.name, lane), state, house.clock.monotonic())
+
     def _note_sent(self, body: dict[str, Any], ignored: Sequence[str], dropped_reasoning: int) -> None:
         """Notes in the row what was made of the request."""
         row = self._row
@@ -193,6 +222,8 @@ class DialectTurn(ABC, Generic[R]):
     ) -> None:
         """Notes in the row how the answer called `name` ended and what it used; keeps the turn."""
         row.stop_reason = stop_reason
+        if row.outcome == "client_gone" and usage.source == "none" and row.first_byte_ms is not None:
+            usage = usages.estimated(self._estimate(), 0)  # the upstream had begun on the prompt
         row.input_tokens, row.cached_tokens = usage.total_input, usage.cached
         row.written_tokens, row.output_tokens = usage.written, usage.output
         row.reasoning_tokens, row.usage_source = usage.reasoning, usage.source

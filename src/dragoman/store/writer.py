@@ -83,7 +83,7 @@ class Writer(Beside):
         return len(self._waiting)
 
     def stuck(self, seconds: float) -> bool:
-        """Whether the database has not taken a batch, or let anybody write, for longer than so many seconds."""
+        """Whether the database has taken nothing, or let nobody write, for longer than so many seconds."""
         return self._busy_since is not None and self._monotonic() - self._busy_since > seconds
 
     def begin(self, row: Row) -> None:

@@ -317,9 +317,11 @@ class Metrics:
         if not row.attempts:
             return
         after = [*(attempt["account"] for attempt in row.attempts[1:]), row.account]
+        # The last one, where it broke off behind its content, was a 200, which is counted above.
+        counted = row.attempts[-1] if row.outcome != "ok" and row.first_token_ms is not None else None
         for attempt, next_account in zip(row.attempts, after, strict=True):
             account: str = attempt["account"]
-            if "status" in attempt:  # one that broke off behind its content was a 200, counted above
+            if attempt is not counted:
                 answers.add((kinds.get(account, OTHER), _status_label(attempt["status"])))
             if account != next_account:
                 cause = attempt["cause"]

@@ -264,7 +264,8 @@ def resolve(
         return Resolution(bare, None, "listed")
     if listed is None or passes:
         return Resolution(bare, None, "pass-through")
-    raise Refused(Failure(Kind.MODEL_NOT_FOUND, _not_found(requested, bare, aliases, listed)))
+    sentence = _not_found(requested, bare, aliases, listed)
+    raise Refused(Failure(Kind.MODEL_NOT_FOUND, sentence, param="model"))
 
 
 def _bare(requested: str) -> str:

@@ -114,6 +114,9 @@ def envelope(failure: Failure, request_id: str, dialect: Dialect = "anthropic") 
     return told
 
 
+_SPENT = (Kind.RATE_LIMIT, Kind.BILLING)
+
+
 def _is_spent(failure: Failure) -> bool:
     return failure.kind is Kind.RATE_LIMIT and failure.should_retry is False
 
@@ -126,10 +129,11 @@ def id_fields(request_id: str, dialect: Dialect) -> dict[str, str]:
 def failure_headers(failure: Failure, request_id: str, dialect: Dialect = "anthropic") -> dict[str, str]:
     """The request's id under both names, and what was decided about a retry.
 
-    Codex sits out any wait that it is told of, hours too: a limit that is spent names none in the header.
+    Codex sits out any wait that it is told of, hours too: what is spent, a limit or money, names none in the
+    header.
     """
     fields = failure.headers()
-    if dialect == "openai" and _is_spent(failure):
+    if dialect == "openai" and failure.should_retry is False and failure.kind in _SPENT:
         fields.pop("retry-after", None)
     return {"request-id": request_id, "x-request-id": request_id, **fields}
 

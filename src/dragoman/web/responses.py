@@ -15,7 +15,7 @@ from dragoman.gateway.responses import Responses
 from dragoman.telemetry.logs import Logger
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.responses import validate
-from dragoman.translate.responses.failure import error_frame
+from dragoman.translate.responses.frames import error_frame
 from dragoman.web import body, reply
 from dragoman.web.generation import Surface
 from dragoman.web.incoming import Incoming
@@ -52,7 +52,8 @@ class InputTokensDoor:
         try:
             principal = self._house.keys.authenticate(incoming.headers)
             content = await body.read(incoming.scope, incoming.receive, limit=self._limit)
-            request = validate.read(await body.json_object(incoming.scope, content))
+            asked = await body.json_object(incoming.scope, content)
+            request = validate.read(asked, needs_input=False)
             answer = await count_input(self._house, principal, request)
             told = reply.id_fields(incoming.request_id, "openai")
             await reply.send_json(incoming.send, 200, answer, told)

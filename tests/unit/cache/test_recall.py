@@ -68,3 +68,14 @@ def test_one_huge_string_does_not_push_out_all_others() -> None:
     recall.remember("laptop", {"small": "x" * 50_000})
     assert len(recall) == 0
     assert recall.held == 0
+
+
+def test_what_is_learnt_once_stays() -> None:
+    """The same text may be said again in another phase: what was sent is sent like that again."""
+    recall = Recall()
+    recall.learn("laptop", {"a": "commentary", "b": ""})
+    recall.learn("laptop", {"a": "final_answer", "b": "final_answer", "c": "final_answer"})
+    recall.learn("desktop", {"a": "final_answer"})
+    assert dict(recall.of("laptop")) == {"a": "commentary", "b": "", "c": "final_answer"}
+    assert dict(recall.of("desktop")) == {"a": "final_answer"}
+    assert len(recall) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman.cache.prefix import digest
-from dragoman.cache.turns import RECENT, Thread, Turn, Turns
+from dragoman.cache.turns import PAST, RECENT, Thread, Turn, Turns
 from tests.support.bodies import body, tool
 
 THREAD = Thread("laptop", "conversation")
@@ -80,8 +80,43 @@ def test_a_conversation_keeps_its_few_latest_turns() -> None:
     for number in range(RECENT + 2):
         turns.remember(THREAD, turn(f"msg_{number}"))
     assert len(turns) == RECENT
-    assert turns.named("laptop", "msg_1") is None
-    assert turns.named("laptop", "msg_2") is not None
+
+
+def test_a_turn_is_known_by_name_long_after_its_conversation_went_on() -> None:
+    """decisions: a diagnosis compares with the very turn that is named, however many came after it."""
+    turns = Turns()
+    for number in range(20):
+        turns.remember(THREAD, turn(f"msg_{number}", at=float(number)))
+    for number in range(20):
+        found = turns.named("laptop", f"msg_{number}")
+        assert found is not None and found.at == number
+    assert turns.named("desktop", "msg_0") is None
+
+
+def test_older_turns_are_bounded_and_the_longest_unused_go_first() -> None:
+    turns = Turns(entries=8 * PAST // 2)  # room for four of them
+    for number in range(RECENT + 4):
+        turns.remember(THREAD, turn(f"msg_{number}"))
+    assert turns.named("laptop", "msg_0") is not None  # used just now
+    turns.remember(THREAD, turn("next"))
+    assert [turns.named("laptop", f"msg_{number}") is not None for number in range(3)] == [True, False, True]
+    weight = digest(body(1)).weight
+    small = Turns(size=2 * PAST * weight)
+    for number in range(RECENT + 4):
+        small.remember(THREAD, turn(f"msg_{number}"))
+    assert [small.named("laptop", f"msg_{number}") is not None for number in range(4)] == [False] * 2 + [
+        True
+    ] * 2
+
+
+def test_an_older_turn_whose_name_comes_again_is_replaced() -> None:
+    turns = Turns()
+    for at in (1.0, 2.0):
+        turns.remember(THREAD, turn("msg", at=at))
+        for number in range(RECENT):
+            turns.remember(THREAD, turn(f"msg_{number}"))
+    found = turns.named("laptop", "msg")
+    assert found is not None and found.at == 2.0
 
 
 def test_the_longest_unused_conversation_goes_first() -> None:

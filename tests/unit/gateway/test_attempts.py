@@ -111,6 +111,13 @@ def test_sealed_reasoning_is_stripped_once_on_the_same_account() -> None:
     assert tries.next(anybody) is None
 
 
+def test_without_sealed_reasoning_there_is_nothing_to_strip() -> None:
+    tries = attempts(ONE, TWO)
+    assert tries.next(anybody) is not None
+    tries.failed(UpstreamFailure(Cause.SEALED), sealed=False)
+    assert tries.next(anybody) is None
+
+
 def test_a_refused_parameter_is_learnt_once_per_account() -> None:
     tries = attempts(ONE)
     refusal = UpstreamFailure(Cause.PARAMETER, param="temperature")
@@ -157,6 +164,10 @@ def test_of_several_waits_the_shortest_is_told() -> None:
         ((UpstreamFailure(Cause.OVERLOADED), UpstreamFailure(Cause.QUOTA)), 0),
         ((UpstreamFailure(Cause.OVERLOADED, retry_after=30), UpstreamFailure(Cause.RATE_LIMIT)), 1),
         ((UpstreamFailure(Cause.OVERLOADED), UpstreamFailure(Cause.QUOTA, retry_after=5)), 1),
+        # A road that failed once may be free in a moment.
+        ((UpstreamFailure(Cause.QUOTA, retry_after=7200), UpstreamFailure(Cause.SERVER)), 1),
+        ((UpstreamFailure(Cause.TIMEOUT), UpstreamFailure(Cause.QUOTA)), 0),
+        ((UpstreamFailure(Cause.CUT), UpstreamFailure(Cause.RATE_LIMIT, retry_after=20)), 1),
     ],
 )
 def test_of_several_limits_the_one_that_passes_first_is_told(

@@ -113,20 +113,26 @@ class _Headed:
 
 def test_the_backends_turn_state_comes_back_to_the_account_that_gave_it() -> None:
     made = house()
-    turn = admit(RESPONSES, made, request())
+    asked = request(tools=[{"type": "function", "name": "look", "parameters": {}}])
+    turn = admit(RESPONSES, made, asked)
     turn.prepare(CHATGPT, frozenset(), False, started=False)
     turn.read(cast("Answer", _Headed("pin-1")))
-    again = admit(RESPONSES, made, request("Hello"))
+    results = [*asked["input"], {"type": "function_call_output", "call_id": "call_1", "output": "done"}]
+    again = admit(RESPONSES, made, {**asked, "input": results})
     _, headers = again.prepare(CHATGPT, frozenset(), False, started=False)
     assert headers["x-codex-turn-state"] == "pin-1"
     for account in (ACCOUNT, Account("c", "chatgpt", "tag-c")):
         assert "x-codex-turn-state" not in again.prepare(account, frozenset(), False, started=False)[1]
+    other_turn = admit(RESPONSES, made, asked)
+    assert "x-codex-turn-state" not in other_turn.prepare(CHATGPT, frozenset(), False, started=False)[1]
 
 
-def test_a_refusal_before_any_attempt_is_an_error_event() -> None:
+def test_a_refusal_before_any_attempt_is_a_response_that_failed() -> None:
     turn = admit(RESPONSES, house(), request())
     told = turn.encode(turn.refuse(Failure(Kind.OVERLOADED, "No capacity.")))
-    assert told.startswith(b"event: error\n") and told.endswith(b"\n\n")
+    begun, failed, rest = told.split(b"\n\n")
+    assert begun.startswith(b"event: response.created\n") and failed.startswith(b"event: response.failed\n")
+    assert rest == b"" and b'"id":"resp_test"' in begun and b'"id":"resp_test"' in failed
     assert turn.client_failure is not None and turn.over and not turn.complete
     assert turn.begin() == [] and turn.encode([]) == b"" and turn.immediate() is None
 

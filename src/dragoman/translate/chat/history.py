@@ -15,6 +15,7 @@ from dragoman.translate.capability import Capability
 from dragoman.translate.chat.content import ChatContent
 from dragoman.translate.messages.answers import RENAMED, spoken
 from dragoman.translate.messages.content import ORPHAN, Part, text_part
+from dragoman.translate.messages.phases import Phases
 from dragoman.translate.messages.plan import Policy, Target
 from dragoman.translate.messages.questions import KEPT_ORPHAN, upstream_call_id
 from dragoman.translate.messages.tools import Offer
@@ -44,7 +45,9 @@ class History:
     instructions: list[str]
 
 
-def read_history(messages: Sequence[Message], target: Target, policy: Policy, offer: Offer) -> History:
+def read_history(
+    messages: Sequence[Message], target: Target, policy: Policy, offer: Offer, phases: Phases
+) -> History:
     """Reads all messages. Raises Refused where the operator wants no history mended."""
     capability = target.capability
     calls = [_calls(message, number) for number, message in enumerate(messages)]
@@ -54,7 +57,7 @@ def read_history(messages: Sequence[Message], target: Target, policy: Policy, of
         _refuse(messages, pairs)
     content = ChatContent(capability, offer.names.of)
     transcript = Transcript(content, offer, capability.instruction_role)
-    talk = _Talk(transcript, content, pairs, calls, results, capability)
+    talk = _Talk(transcript, content, pairs, calls, results, capability, phases)
     first = 0
     texts: list[str] = []
     if capability.system == "instructions":
@@ -73,7 +76,16 @@ def read_history(messages: Sequence[Message], target: Target, policy: Policy, of
 class _Talk:
     """Reads messages into a transcript, one by one."""
 
-    __slots__ = ("_beside", "_calls", "_capability", "_content", "_pairs", "_results", "_transcript")
+    __slots__ = (
+        "_beside",
+        "_calls",
+        "_capability",
+        "_content",
+        "_pairs",
+        "_phases",
+        "_results",
+        "_transcript",
+    )
 
     def __init__(
         self,
@@ -83,12 +95,14 @@ class _Talk:
         calls: Sequence[Sequence[Called]],
         results: Mapping[int, str],
         capability: Capability,
+        phases: Phases,
     ) -> None:
         self._transcript = transcript
         self._pairs = pairs
         self._calls = calls
         self._results = results
         self._capability = capability
+        self._phases = phases
         self._content = content
         self._beside: list[Part] = []  # images of outputs that need a message of their own
 
@@ -120,7 +134,7 @@ class _Talk:
     def _answer(self, message: Message, number: int) -> None:
         transcript, calls = self._transcript, self._calls[number]
         for text in _texts(message):
-            transcript.produce(spoken(text, self._capability, is_commentary=bool(calls)))
+            transcript.produce(spoken(text, self._capability, self._phases, before_call=bool(calls)))
         for place, call in enumerate(calls):
             renamed = self._pairs.renamed.get((number, place))
             if renamed is not None:

@@ -1,7 +1,7 @@
 """The upstream's items as a client of Chat Completions sees them.
 
 Messages, calls and reasoning are written as everywhere; here stands what differs: citations keep the
-upstream's own places, arguments are passed on untouched, and searches are counted, not shown.
+upstream's own places, no argument is left out, and searches are counted, not shown.
 """
 
 from __future__ import annotations
@@ -33,9 +33,16 @@ class ChatMessage(Message):
             "url": url,
         }
 
+    def _calls_before(self) -> int:
+        """None: a message of this dialect has its calls behind its text."""
+        return 0
+
 
 class ChatCall(FunctionCall):
-    """A call whose arguments reach the client as the model wrote them, so that it can replay them."""
+    """A call whose arguments reach the client as the model wrote them, so that it can replay them.
+
+    Only what is no JSON is mended here too: these clients parse arguments themselves, and raise.
+    """
 
     __slots__ = ()
 
@@ -44,7 +51,8 @@ class ChatCall(FunctionCall):
 
     def _tail(self) -> None:
         """A call that ended without a word of arguments has none; clients parse what they get."""
-        if (self._ended or self.done) and not self._arguments.pieces:
+        super()._tail()
+        if (self._ended or self.done or self.complete) and self._guard.blank:
             self.blocks.json("{}")
 
 

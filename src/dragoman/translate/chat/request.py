@@ -18,7 +18,8 @@ from dragoman.translate.chat.validate import validate
 from dragoman.translate.messages import breakpoints
 from dragoman.translate.messages.content import text_part
 from dragoman.translate.messages.effort import SUMMARIES, Limits, limits, samples, wanted_effort
-from dragoman.translate.messages.plan import Identity, Policy, Target
+from dragoman.translate.messages.phases import Phases
+from dragoman.translate.messages.plan import NOTHING, Identity, Policy, Target
 from dragoman.translate.messages.request import retention, schema_hint
 from dragoman.translate.messages.tool_choice import Choice
 from dragoman.translate.messages.tools import Offer
@@ -38,17 +39,20 @@ def translate(
     policy: Policy,
     identity: Identity,
     *,
+    phases: Mapping[str, str] = NOTHING,
     tool_order: Sequence[str] = (),
 ) -> ChatPlan:
     """Translates a request that `validate` let pass.
 
-    `tool_order` are the names of the tools of the previous turn, as sent. Raises Refused, with the path, for
-    what this target cannot do.
+    `phases` maps the mark of a text to the phase it was said in (see messages/phases); `tool_order` are the
+    names of the tools of the previous turn, as sent. Raises Refused, with the path, for what this target
+    cannot do.
     """
     capability = target.capability
     offer = Offer(target, policy)
     offer_tools(request, offer, capability)
-    history = read_history(request["messages"], target, policy, offer)
+    spoken = Phases(phases)
+    history = read_history(request["messages"], target, policy, offer, spoken)
     transcript, items = history.transcript, history.transcript.items
     tools = offer.finish(tool_order)
     choice = choose(request, tools, offer, capability)
@@ -74,6 +78,7 @@ def translate(
         ignored=tuple(sorted(_ignored(request, body) | set(transcript.content.ignored))),
         repaired=tuple(transcript.repaired),
         dropped_reasoning=transcript.dropped,
+        phases=spoken.guessed,
         include_usage=not request.get("stream")
         or (request.get("stream_options") or {}).get("include_usage") is True,
         legacy=_is_legacy(request),
@@ -124,10 +129,12 @@ def _body(
 
 def _limits(request: Mapping[str, Any], target: Target, policy: Policy) -> Limits:
     asked = request.get("max_completion_tokens")
+    efforts = {name: request[name] for name in _EFFORTS if request.get(name) is not None}
+    both = bool(efforts) and asked is not None
     if asked is None:
         asked = request.get("max_tokens")
-    efforts = {name: request[name] for name in _EFFORTS if request.get(name) is not None}
-    return limits({"max_tokens": asked}, wanted_effort(efforts, target, policy), target)
+    wanted = wanted_effort(efforts, target, policy)
+    return limits({"max_tokens": asked}, wanted, target, thought_included=both)
 
 
 def _reasoning(request: Mapping[str, Any], limit: Limits, capability: Capability) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dragoman.translate.messages import search
 from dragoman.translate.messages.arguments import trimmed
 from dragoman.translate.messages.content import text_part
 from dragoman.translate.messages.notes import SILENT, note
+from dragoman.translate.messages.phases import Phases
 from dragoman.translate.messages.plan import Policy, Target
 from dragoman.translate.messages.questions import TOOL_CHANGES, upstream_call_id
 from dragoman.translate.messages.reasoning import Opened, open_item
@@ -33,7 +34,17 @@ _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 class Answers:
     """Reads assistant messages into a transcript. `prefill` is how the client itself began the answer."""
 
-    __slots__ = ("_key", "_pairs", "_queries", "_recall", "_target", "_transcript", "_without", "prefill")
+    __slots__ = (
+        "_key",
+        "_pairs",
+        "_phases",
+        "_queries",
+        "_recall",
+        "_target",
+        "_transcript",
+        "_without",
+        "prefill",
+    )
 
     def __init__(
         self,
@@ -42,6 +53,7 @@ class Answers:
         target: Target,
         policy: Policy,
         recall: Mapping[str, str],
+        phases: Phases,
         *,
         without_reasoning: bool,
     ) -> None:
@@ -50,6 +62,7 @@ class Answers:
         self._target = target
         self._key = policy.seal_key
         self._recall = recall
+        self._phases = phases
         self._without = without_reasoning
         self._queries: dict[str, Any] = {}  # web searches whose results have not come yet
         self.prefill = ""
@@ -66,7 +79,7 @@ class Answers:
             block = blocks[place]
             kind = block["type"]
             if kind == "text":
-                self._say(block["text"], is_commentary=place < last_call)
+                self._say(block["text"], before_call=place < last_call)
             elif kind == "tool_use":
                 self._call(block, number, place)
             elif kind not in SILENT:
@@ -75,10 +88,11 @@ class Answers:
             self._transcript.instruct([text_part(search.told(query, []))])
         self._queries = {}
 
-    def _say(self, text: str, *, is_commentary: bool) -> None:
+    def _say(self, text: str, *, before_call: bool) -> None:
         if not text:
             return
-        self._transcript.produce(spoken(text, self._target.capability, is_commentary=is_commentary))
+        item = spoken(text, self._target.capability, self._phases, before_call=before_call)
+        self._transcript.produce(item)
 
     def _call(self, block: Block, number: int, place: int) -> None:
         transcript, call_id = self._transcript, block["id"]
@@ -186,13 +200,13 @@ _HANDLERS: dict[str, Callable[[Answers, Block, str], None]] = {
 }
 
 
-def spoken(text: str, capability: Capability, *, is_commentary: bool) -> Item:
-    """A text that the model said, as the upstream takes it back."""
+def spoken(text: str, capability: Capability, phases: Phases, *, before_call: bool) -> Item:
+    """A text that the model said, as the upstream takes it back. `before_call`: a call follows it."""
     item: AssistantMessage = {"type": "message", "role": "assistant", "content": text}
     if capability.assistant_parts:
         item["content"] = [{"type": "output_text", "text": text}]
-    if capability.phase:
-        item["phase"] = "commentary" if is_commentary else "final_answer"
+    if capability.phase and (phase := phases.of(text, before_call=before_call)):
+        item["phase"] = phase
     return {**item}
 
 

@@ -1,19 +1,22 @@
 """Calls of the client's tools: tool_use blocks whose arguments are passed on as they come.
 
 A block opens once it is its turn and it is known whose call it is. Arguments reach the client as the model
-wrote them, also where they are no JSON: closing a broken object by guess would run half a command. What
-the model wrote is remembered by call id, because later turns must replay it byte by byte.
+wrote them as long as they are JSON (see welljson). Where they end in the middle the call is not ended before
+the upstream's last word: in a complete answer that is a fault, because closing the object by guess would run
+half a command. What the model wrote is remembered by call id: later turns must replay it byte by byte.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from dragoman.translate.messages.arguments import EMPTY_OPTIONAL, Trimmer, client_call_id
 from dragoman.translate.messages.blocks import Blocks
 from dragoman.translate.messages.context import AnswerContext
-from dragoman.translate.messages.items import Item, Text
+from dragoman.translate.messages.items import Item, PeerError, Text
 from dragoman.translate.messages.outcome import Outcome, tally
+from dragoman.translate.messages.welljson import WellJson
 from dragoman.wire import jsonio
 
 
@@ -71,15 +74,14 @@ class Call(Item):
             self.added(item)
             self.snapshot(item.get(self.field))
         super().finish(item)
+        self._begin()
 
     def show(self) -> None:
         super().show()
         self._begin()
 
     def close(self) -> None:
-        if self.call_id is None and self.name is not None:
-            self.call_id = f"call_{self.context.message_id}_{self.order[1]}"
-            self._begin()
+        self._begin(last=True)
         if self._started:
             if rest := self._arguments.end():
                 self._put(rest)
@@ -93,8 +95,10 @@ class Call(Item):
         self._arguments, self._waiting = Text(), []
         super().close()
 
-    def _begin(self) -> None:
+    def _begin(self, *, last: bool = False) -> None:
         """Opens the block as soon as it is its turn and it is known whose call it is."""
+        if self.call_id is None and self.name is not None and (self.done or last):
+            self.call_id = f"call_{self.context.message_id}_{self.order[1]}"
         if not self.live or self._started or self.call_id is None or self.name is None or self._hidden():
             return
         self._started = True
@@ -122,9 +126,9 @@ class Call(Item):
     def _head(self, name: str) -> None:
         """What comes before the arguments. `name` is the client's name of the tool."""
 
+    @abstractmethod
     def _shape(self, piece: str) -> str:
         """A piece of the arguments as the client gets it."""
-        return piece
 
     def _tail(self) -> None:
         """What comes after the arguments."""
@@ -138,35 +142,44 @@ class FunctionCall(Call):
 
     kind = "function_call"
     field = "arguments"
-    __slots__ = ("_trimmer",)
+    __slots__ = ("_guard", "_trimmer")
 
     def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
         super().__init__(context, blocks, outcome)
+        self._guard = WellJson(outcome.repaired)
         self._trimmer: Trimmer | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        return self._guard.unfinished
 
     def _head(self, name: str) -> None:
         if keys := EMPTY_OPTIONAL.get(name):
             self._trimmer = Trimmer(keys)
 
     def _shape(self, piece: str) -> str:
-        return super()._shape(piece) if self._trimmer is None else self._trimmer.feed(piece)
+        piece = self._guard.feed(piece)
+        return piece if self._trimmer is None else self._trimmer.feed(piece)
 
     def _tail(self) -> None:
+        if self.complete and not self.blocks.over:
+            self._complete()
+        self.outcome.broken_off += self.unfinished
         if self._trimmer is not None and (rest := self._trimmer.flush()):
             self.blocks.json(rest)
 
+    def _complete(self) -> None:
+        """The response is complete, so the arguments must be; brackets alone may be missing."""
+        rest = self._guard.finish()
+        if rest is None:
+            raise PeerError("a complete response with a call whose arguments end in the middle")
+        if rest := rest if self._trimmer is None else self._trimmer.feed(rest):
+            self.blocks.json(rest)
+
     def _remember(self, arguments: str) -> None:
-        """Keeps the model's own spelling for later turns; notes a call whose input is no object."""
-        if not arguments:
-            return
-        try:
-            valid = isinstance(jsonio.parse(arguments.encode()), dict)
-        except jsonio.InvalidJson:
-            valid = False
-        if valid:
+        """Keeps the model's own spelling for later turns, where it is the object that the client got."""
+        if self._guard.sound:
             self.outcome.arguments[self.client_id] = arguments
-        else:
-            self.outcome.invalid_arguments.append(self.client_id)
 
 
 class CustomCall(Call):

@@ -31,6 +31,7 @@ class AnswerContext:
     diagnostics_asked  whether the client asked for it; else it is told null
     window             the model's context window, for the wording of an overflow
     now                epoch seconds, for reset times that an upstream names; None: unknown
+    request_id         stands in an `error` event, as in any other error
     edits_asked        the client sent `context_management`: it is told that no edit was applied
     """
 
@@ -46,3 +47,4 @@ class AnswerContext:
     window: int | None = None
     now: float | None = None
     edits_asked: bool = False
+    request_id: str | None = None

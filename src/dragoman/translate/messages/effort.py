@@ -81,11 +81,14 @@ class Limits:
     visible_cap: int | None
 
 
-def limits(request: Mapping[str, Any], effort: str | None, target: Target) -> Limits:
+def limits(
+    request: Mapping[str, Any], effort: str | None, target: Target, *, thought_included: bool = False
+) -> Limits:
     """What becomes of `max_tokens` (absent when only counting) at the wanted effort.
 
     A limit too small for the effort lowers the effort; at the lowest one it raises the upstream's limit,
-    and visible output is cut here at what was asked.
+    and visible output is cut here at what was asked. With `thought_included` the client knows that its limit
+    covers the reasoning of the effort that it named: both stay as they are.
     """
     asked: int | None = request.get("max_tokens")
     if asked is None:
@@ -94,7 +97,7 @@ def limits(request: Mapping[str, Any], effort: str | None, target: Target) -> Li
         return Limits(effort, None, asked)
     limit = min(asked, target.profile.max_output_tokens)
     efforts = target.capability.efforts
-    if efforts and limit < _floor(effort or target.profile.default_effort):
+    if efforts and not thought_included and limit < _floor(effort or target.profile.default_effort):
         effort = next((level for level in reversed(efforts) if _floor(level) <= limit), efforts[0])
         limit += _floor(effort) if _floor(effort) > limit else 0
     limit = max(_LEAST, limit)

@@ -23,6 +23,7 @@ __all__ = [
     "UpstreamFailure",
     "from_event",
     "from_http",
+    "own_code",
     "to_client",
     "wait",
 ]
@@ -101,8 +102,23 @@ def _troubled(status: int | None) -> bool:
     return status is not None and (status in (402, 429) or status >= 500)
 
 
+# Whose words about the request are told by their code too, to who reads codes.
+_CODED = frozenset({Cause.REQUEST, Cause.POLICY, Cause.SEALED, Cause.PARAMETER})
+_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_TYPE = "invalid_request_error"  # stands for the code where there is none
+
+
+def own_code(failure: UpstreamFailure) -> str | None:
+    """The upstream's own code for what is wrong with the request; None where it has none fit to be shown."""
+    code = failure.code
+    if failure.cause in _CODED and code is not None and code != _TYPE and _CODE.fullmatch(code):
+        return code
+    return "unsupported_parameter" if failure.cause is Cause.PARAMETER else None
+
+
 # -- the overflow sentence -------------------------------------------------------------------------------
 
+_MAXIMUM = re.compile(r"maximum context length is (\d[\d,]*)")
 _FIGURE = re.compile(r"(?<![\w.\-])(\d{1,3}(?:,\d{3})+|\d{4,})(?![\w\-]|[.,]\d)")
 
 
@@ -122,7 +138,9 @@ def figures(text: str, tokens: int | None, window: int | None) -> tuple[int, int
     """
     named = [n for n in (int(found.replace(",", "")) for found in _FIGURE.findall(text)) if n >= 1000]
     if len(named) >= 2 and max(named) > min(named):
-        tokens, window = max(named), min(named)
+        said = _MAXIMUM.search(text)
+        least = min(named) if said is None else int(said[1].replace(",", ""))
+        tokens, window = max(named), least if least in named and least < max(named) else min(named)
     elif len(named) == 1 and window is None:
         window = named[0]
     return None if window is None else (max(tokens or 0, window + 1), window)

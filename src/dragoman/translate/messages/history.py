@@ -12,6 +12,7 @@ from typing import Any
 
 from dragoman.translate.messages.answers import Answers, compaction_of
 from dragoman.translate.messages.content import Content, text_part
+from dragoman.translate.messages.phases import Phases
 from dragoman.translate.messages.plan import Policy, Target
 from dragoman.translate.messages.questions import Questions
 from dragoman.translate.messages.tools import Offer
@@ -37,6 +38,7 @@ def read_history(
     policy: Policy,
     offer: Offer,
     recall: Mapping[str, str],
+    phases: Phases,
     *,
     without_reasoning: bool,
 ) -> History:
@@ -55,7 +57,7 @@ def read_history(
     content = Content(capability, offer.names.of)
     transcript = Transcript(content, offer, capability.instruction_role)
     questions = Questions(transcript, pairs)
-    answers = Answers(transcript, pairs, target, policy, recall, without_reasoning=bare)
+    answers = Answers(transcript, pairs, target, policy, recall, phases, without_reasoning=bare)
     first, skipped = pairs.start
     final = len(messages) - 1
     for number in range(first, len(messages)):

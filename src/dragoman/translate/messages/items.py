@@ -60,7 +60,18 @@ class Item:
     """What all items have in common. `order` is their place; `done` once the upstream finished them."""
 
     kind = ""
-    __slots__ = ("announced", "blocks", "closed", "context", "done", "item_id", "live", "order", "outcome")
+    __slots__ = (
+        "announced",
+        "blocks",
+        "closed",
+        "complete",
+        "context",
+        "done",
+        "item_id",
+        "live",
+        "order",
+        "outcome",
+    )
 
     def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
         self.context = context
@@ -72,11 +83,17 @@ class Item:
         self.live = False
         self.done = False
         self.closed = False
+        self.complete = False  # the response is complete, so the item must be
 
     @property
     def yields(self) -> bool:
         """Nothing more is expected, although the upstream did not say so: a waiting item may go on."""
         return self.done
+
+    @property
+    def unfinished(self) -> bool:
+        """What was shown of it breaks off: it stays open until the upstream's last word says why."""
+        return False
 
     @property
     def waits(self) -> bool:

@@ -147,15 +147,21 @@ class Lineup:
                 self.head.show()
             if not (self.head.done or (self._queue and self.head.yields)):
                 return
+            if self.head.unfinished:
+                return
             self.head.close()
             self.head = None
 
-    def drain(self) -> None:
-        """The upstream is through: everybody ends, in order."""
+    def drain(self, *, whole: bool = False) -> None:
+        """The upstream is through: everybody ends, in order. `whole` when the response is complete.
+
+        Raises PeerError for an item that then is not.
+        """
         while self.head is not None or self._queue:
             if self.head is None:
                 self.head = self._queue.pop(0)
                 self.head.show()
+            self.head.complete = whole
             self.head.close()
             self.head = None
         self._blocks.settle()

@@ -13,6 +13,7 @@ from dragoman.translate.messages.citations import citation
 from dragoman.translate.messages.context import AnswerContext
 from dragoman.translate.messages.items import Item, Text
 from dragoman.translate.messages.outcome import Outcome
+from dragoman.translate.messages.phases import NONE, Said, hashed, told
 
 
 class Part:
@@ -31,13 +32,15 @@ class Message(Item):
     """Visible text: each part is a text block of its own, a refusal too."""
 
     kind = "message"
-    __slots__ = ("_current", "_parts", "_waiting")
+    __slots__ = ("_current", "_parts", "_phase", "_said", "_waiting")
 
     def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
         super().__init__(context, blocks, outcome)
         self._parts: dict[int, Part] = {}
         self._current: int | None = None
         self._waiting: list[tuple[int, str | dict[str, Any]]] = []
+        self._phase: str | None = NONE
+        self._said: list[Said] = []
 
     @property
     def yields(self) -> bool:
@@ -95,7 +98,13 @@ class Message(Item):
         """An annotation of a part with this text in the client's words; None where it has none."""
         return citation(annotation, text, self.context)
 
+    def added(self, item: dict[str, Any]) -> None:
+        self._phase = told(item)
+
     def finish(self, item: dict[str, Any]) -> None:
+        self._phase = told(item, self._phase)
+        for said in self._said:  # it had given way before its end
+            said.phase = self._phase
         content = item.get("content")
         for index, part in enumerate(content if isinstance(content, list) else ()):
             if isinstance(part, dict):
@@ -122,6 +131,7 @@ class Message(Item):
                 self._put(index, rest)
             if part.text.pieces:
                 self.outcome.spoke = True
+                self._note(str(part.text))
             if part.refusal:
                 self.outcome.refusal = str(part.text)
         if self._current is not None:
@@ -130,6 +140,19 @@ class Message(Item):
             self._parts = {}
         self._current = None
         super().close()
+
+    def _note(self, text: str) -> None:
+        """Notes the phase of a text. The client may have less of one that was cut here: that is not known."""
+        if not self.blocks.over:
+            # Without a phase it may still be told, with the item's last shape.
+            phase = self._phase if self.done else self._phase or None
+            said = Said(hashed(text), self._calls_before(), phase)
+            self._said.append(said)
+            self.outcome.said.append(said)
+
+    def _calls_before(self) -> int:
+        """How many calls stand before it in the client's message."""
+        return self.outcome.calls
 
     def _put(self, index: int, piece: str | dict[str, Any]) -> None:
         if not self.live:

@@ -18,7 +18,7 @@ from dragoman.translate.models import ModelProfile
 UpstreamKind = Literal["openai", "responses", "chatgpt"]
 Thinking = Literal["shown", "omitted", "unasked", "off"]
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +73,23 @@ class Plan:
     repaired         what was mended in the history, one short constant phrase each
     dropped_reasoning  thinking blocks that could not be replayed (foreign, broken, other account)
     replayed_reasoning number of reasoning items that are in `body`
+    phases           marks of texts in the history whose phase is not known -> how they are sent (see phases)
     prefill          text with which the client began the answer itself; if the answer repeats it, it is cut
     """
 
     body: dict[str, Any]
-    tool_names: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    tool_names: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     custom_tools: frozenset[str] = frozenset()
     stop_sequences: tuple[str, ...] = ()
     visible_cap: int | None = None
     thinking: Thinking = "unasked"
     web_search_max: int | None = None
     blocked_domains: tuple[str, ...] = ()
-    mcp_servers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    mcp_servers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     structured: bool = False
     ignored: tuple[str, ...] = ()
     repaired: tuple[str, ...] = ()
     dropped_reasoning: int = 0
     replayed_reasoning: int = 0
+    phases: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     prefill: str = ""

@@ -22,7 +22,8 @@ from dragoman.translate.messages.effort import (
     wanted_effort,
 )
 from dragoman.translate.messages.history import read_history
-from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
+from dragoman.translate.messages.phases import Phases
+from dragoman.translate.messages.plan import NOTHING, Identity, Plan, Policy, Target
 from dragoman.translate.messages.structured import text_format
 from dragoman.translate.messages.system import system_texts
 from dragoman.translate.messages.tool_choice import Choice, choose
@@ -45,19 +46,22 @@ def translate(
     identity: Identity,
     recall: Mapping[str, str],
     *,
+    phases: Mapping[str, str] = NOTHING,
     without_reasoning: bool = False,
     tool_order: Sequence[str] = (),
 ) -> Plan:
     """Translates a request that `validate` let pass. `recall` maps a call's id to the arguments as written.
 
-    `tool_order` are the names of the tools of the previous turn, as sent. Raises Refused, with the path, for
-    what this target cannot do.
+    `phases` maps the mark of a text to the phase it was said in (see messages/phases); `tool_order` are the
+    names of the tools of the previous turn, as sent. Raises Refused, with the path, for what this target
+    cannot do.
     """
     capability = target.capability
     offer = Offer(target, policy)
     offer.read(request)
+    spoken = Phases(phases)
     history = read_history(
-        request["messages"], target, policy, offer, recall, without_reasoning=without_reasoning
+        request["messages"], target, policy, offer, recall, spoken, without_reasoning=without_reasoning
     )
     transcript, items = history.transcript, history.transcript.items
     wanted = request.get("tool_choice")
@@ -92,6 +96,7 @@ def translate(
         repaired=tuple(transcript.repaired),
         dropped_reasoning=transcript.dropped,
         replayed_reasoning=transcript.replayed,
+        phases=spoken.guessed,
         prefill=history.prefill,
     )
 

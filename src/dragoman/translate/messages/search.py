@@ -13,6 +13,7 @@ from dragoman.translate.capability import Capability
 from dragoman.translate.messages.reasoning import open_search
 
 INCLUDE = "web_search_call.action.sources"
+_CALL = ("type", "id", "status", "action")
 _PLACE = ("country", "region", "city", "timezone")
 
 
@@ -35,8 +36,14 @@ def replayed(results: Any, key: bytes, account_tag: str) -> dict[str, Any] | Non
     for result in results if isinstance(results, list) else ():
         opened = open_search(result.get("encrypted_content"), key)
         if opened is not None and opened.item["type"] == "web_search_call":
-            return opened.item if opened.account_tag == account_tag else None
+            return _whole(opened.item) if opened.account_tag == account_tag else None
     return None
+
+
+def _whole(item: dict[str, Any]) -> dict[str, Any]:
+    """The call in its fixed order of keys, with the status that is required and some servers leave out."""
+    complete = {"status": "completed", **item}
+    return {name: complete[name] for name in _CALL if name in complete}
 
 
 def told(query: Any, results: Any) -> str:

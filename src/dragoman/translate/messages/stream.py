@@ -78,6 +78,7 @@ class ResponsesToMessages:
         self._blocks = self._writer()
         self._content = False  # something of the answer itself was written
         self._final = False  # the upstream's terminal event is in hand
+        self._ahead: Event | None = None  # that event, where it was seen before its turn
         self._lineup = Lineup(context, self._blocks, self._outcome, self.kinds)
 
     # -- the client's dialect: what another one says in its own words ---------------------------------
@@ -99,9 +100,15 @@ class ResponsesToMessages:
         return to_client(failure, tokens=self.context.input_estimate, window=self.context.window)
 
     def _error(self, failure: Failure) -> Event:
-        return failure.anthropic()
+        return failure.anthropic(self.context.request_id)
 
-    # -- the four doors ------------------------------------------------------------------------------
+    # -- the five doors ------------------------------------------------------------------------------
+
+    def foresee(self, events: Sequence[Event]) -> None:
+        """The batch that is fed next: an answer that is ended in it has its figures, if they are in it."""
+        plan = self.context.plan
+        if plan.stop_sequences or plan.visible_cap is not None:
+            self._ahead = next((event for event in reversed(events) if event.get("type") in _LAST), None)
 
     def feed(self, event: Event) -> list[Event]:
         """What an upstream event becomes; [] until there is content or an end."""
@@ -256,7 +263,7 @@ class ResponsesToMessages:
         else:
             self._read(response)
             self._lineup.fill(response.get("output"), whole=True)
-            self._lineup.drain()
+            self._lineup.drain(whole=True)
             self._conclude(response)
 
     def _conclude(self, response: Event) -> None:
@@ -341,10 +348,14 @@ class ResponsesToMessages:
 
     def _cut_short(self) -> None:
         """Visible output reached a stop sequence or the cap: the answer ends here, whatever comes."""
-        sequence = self._blocks.stop_sequence
+        # Behind a call that broke off it is no good end: clients would take the call for a whole one.
+        sequence = None if self._outcome.broken_off else self._blocks.stop_sequence
+        after = State.ENDED if self._final else State.STOPPED
+        if self._ahead is not None:
+            self._late(self._ahead)
         self.wants_cancel = not self._final
         self._end("max_tokens" if sequence is None else "stop_sequence", sequence)
-        self._enter(State.ENDED if self._final else State.STOPPED)
+        self._enter(after)
 
     def _end(self, reason: str, sequence: str | None = None, details: str | None = None) -> None:
         outcome = self._outcome
@@ -359,9 +370,11 @@ class ResponsesToMessages:
         self.failure = failure
         self.finished = True
         self._enter(State.ENDED)
-        if self._content or self._blocks.out:
-            self.told = self._tell(failure)
-            self._blocks.out.append(self._error(self.told))
+        if not self._content:
+            self._blocks.out.clear()
+            return
+        self.told = self._tell(failure)
+        self._blocks.out.append(self._error(self.told))
 
     def _enter(self, state: State) -> None:
         self.state = state
@@ -394,6 +407,7 @@ _NEW = (State.WAITING,)
 _LIVE = (State.WAITING, State.OPENED, State.ANSWERING)
 _ANY = (State.WAITING, State.OPENED, State.ANSWERING, State.STOPPED)
 _TO = ResponsesToMessages
+_LAST = ("response.completed", "response.incomplete", "response.failed")  # a tuple: a type may be anything
 
 ROWS: tuple[Row, ...] = (
     Row("response.created", _TO._created, _NEW, State.OPENED),

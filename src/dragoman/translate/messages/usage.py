@@ -7,7 +7,7 @@ older servers leave them out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Source = Literal["measured", "estimated", "none"]
@@ -20,7 +20,10 @@ _TIERS = {"priority": "priority", "fast": "priority", "ultrafast": "priority", "
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Totals of one answer: `total_input` includes cached and written, `output` includes reasoning."""
+    """Totals of one answer: `total_input` includes cached and written, `output` includes reasoning.
+
+    `writes_told`: the upstream told of what it wrote, be it 0.
+    """
 
     total_input: int = 0
     cached: int = 0
@@ -28,6 +31,7 @@ class Usage:
     output: int = 0
     reasoning: int = 0
     source: Source = "none"
+    writes_told: bool = field(default=False, compare=False)
 
     @property
     def fresh(self) -> int:
@@ -43,11 +47,13 @@ def measured(usage: Any) -> Usage | None:
     if not isinstance(usage, dict) or not ({"input_tokens", "output_tokens"} & usage.keys()):
         return None
     total = _count(usage, "input_tokens")
-    cached = min(_count(usage.get("input_tokens_details"), "cached_tokens"), total)
-    written = min(_count(usage.get("input_tokens_details"), "cache_write_tokens"), total - cached)
+    details = usage.get("input_tokens_details")
+    cached = min(_count(details, "cached_tokens"), total)
+    written = min(_count(details, "cache_write_tokens"), total - cached)
+    writes_told = isinstance(details, dict) and "cache_write_tokens" in details
     output = _count(usage, "output_tokens")
     reasoning = min(_count(usage.get("output_tokens_details"), "reasoning_tokens"), output)
-    return Usage(total, cached, written, output, reasoning, "measured")
+    return Usage(total, cached, written, output, reasoning, "measured", writes_told)
 
 
 def estimated(total_input: int, output_bytes: int) -> Usage:

@@ -3,19 +3,21 @@
 A frame is what stands between two blank lines. Its name decides what is done with it, by one table; frames
 are parsed only where something of them is needed: the end of the answer, and failures. All others go on
 byte for byte, also those of types that no table knows. Nothing goes on before the first content, so that a
-failure before it leaves no trace.
+failure before it leaves no trace. A last event that lacks something of a response is given it.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.failure import Cause, UpstreamFailure, from_event
-from dragoman.translate.responses.failure import PRIVATE, error_frame, failed_frame, to_client
+from dragoman.translate.responses.failure import PRIVATE, to_client
+from dragoman.translate.responses.frames import REQUIRED, created_frame, failed_frame, shell
 from dragoman.wire import jsonio, sse
 from dragoman.wire.errors import Failure
 from dragoman.wire.scrub import scrub
@@ -31,6 +33,7 @@ class _What(Enum):
     ITEM = 3
     END = 4
     FAILURE = 5
+    DONE = 6
 
 
 # What is done with a frame, by its name as the first line has it. A name that is missing here is content.
@@ -39,6 +42,10 @@ _FRAMES: dict[bytes, _What] = {
     b"response.queued\n": _What.PREAMBLE,
     b"response.in_progress\n": _What.PREAMBLE,
     b"codex.response.metadata\n": _What.PREAMBLE,
+    # Something is to come; there is nothing of it yet.
+    b"response.output_item.added\n": _What.PREAMBLE,
+    b"response.content_part.added\n": _What.PREAMBLE,
+    b"response.reasoning_summary_part.added\n": _What.PREAMBLE,
     # The account's own quota: the client's limits are others.
     b"codex.rate_limits\n": _What.PRIVATE,
     b"response.output_item.done\n": _What.ITEM,
@@ -49,19 +56,28 @@ _FRAMES: dict[bytes, _What] = {
 }
 _EVENT = b"event: "
 _OURS = b"response."
-_ID = re.compile(rb'"id":\s*"([A-Za-z0-9_.:-]{1,128})"')
-_CREATED = re.compile(rb'"created_at":\s*(\d{1,12})')
+_RESPONSE = b'"response":'
+_NUMBER = b'"sequence_number":'
 _SEQUENCE = re.compile(rb'"sequence_number":\s*(\d{1,9})')
+# By which SDKs know the end of any stream; OpenAI's own ends with its last event.
+_DONE = b"[DONE]"
+# What of a response is not true any more when it ends.
+_PASSING = frozenset({"status", "output", "usage", "completed_at", "service_tier"})
 
 
 class Relay:
     """Takes the frames of one attempt and gives back those that go to the client.
 
-    `tokens` is the estimate of the prompt, `window` the model's maximum, `now` epoch seconds.
+    `tokens` is the estimate of the prompt, `window` the model's maximum, `now` a clock of epoch seconds.
+    `identity` is the id of the response where the upstream has told none, `asked` what the request said of
+    the fields of a response; `completes`: an answer that lacks some of them gets them.
     """
 
     __slots__ = (
-        "_created_at",
+        "_asked",
+        "_born",
+        "_completes",
+        "_first",
         "_held",
         "_identity",
         "_items",
@@ -81,17 +97,30 @@ class Relay:
         "unknown",
     )
 
-    def __init__(self, model: str, *, tokens: int, window: int, now: float) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        identity: str,
+        tokens: int,
+        window: int,
+        now: Callable[[], float],
+        asked: Mapping[str, Any] | None = None,
+        completes: bool = True,
+    ) -> None:
         self._model = model
+        self._identity = identity
+        self._asked = asked or {}
+        self._completes = completes
         self._tokens = tokens
         self._window = window
         self._now = now
         self._held: list[bytes] = []
         self._items: list[bytes] = []
         self._kept = 0
-        self._last = b""
-        self._identity = ""
-        self._created_at = int(now)
+        self._born = int(now())
+        self._first = b""  # the frame that told of the response
+        self._last = b""  # the last one with a number
         self.answering = False  # something of this attempt went to the client
         self.finished = False
         self.terminal = False  # the upstream said its last word
@@ -125,12 +154,11 @@ class Relay:
                 out += self._released()
                 out.append(frame)
             elif what is not _What.PRIVATE:
-                if out:
-                    self._last = out[-1]
-                out += self._end(frame, failed=what is _What.FAILURE)
+                self._note_number(out)
+                out += self.close() if what is _What.DONE else self._end(frame, what)
                 break
         if out:
-            self._last = out[-1]
+            self._note_number(out)
             self.frames += len(out)
         return out
 
@@ -139,14 +167,19 @@ class Relay:
         return self._broken(UpstreamFailure(Cause.CUT))
 
     def fail(self, failure: Failure) -> list[bytes]:
-        """The frame behind which nothing follows."""
+        """The frames behind which nothing follows: a response that failed, and was told of for that."""
         self.finished = True
         self.told = failure
-        found = _SEQUENCE.search(self._last)
-        sequence = int(found[1]) + 1 if found else 0
         if not self.answering:
-            return [error_frame(failure, sequence)]
-        return [failed_frame(failure, sequence, self._identity, self._created_at, self._model)]
+            begun = self._shell("in_progress")
+            return [created_frame(begun, 0), failed_frame(failure, begun, 1)]
+        told = self._told_first()
+        begun = self._shell("failed")
+        for name in ("id", "created_at"):
+            if isinstance(told.get(name), type(begun[name])):
+                begun[name] = told[name]
+        found = _SEQUENCE.search(self._last)
+        return [failed_frame(failure, begun, int(found[1]) + 1 if found else 0)]
 
     # -- what the answer came to ---------------------------------------------------------------------
 
@@ -182,6 +215,8 @@ class Relay:
         data = sse.data_of(frame)
         if data is None:  # a comment: a sign of life
             return None if self.answering else _What.PREAMBLE
+        if data.startswith(_DONE):
+            return _What.DONE
         try:
             event = jsonio.parse_event(data)
         except jsonio.InvalidJson:
@@ -209,20 +244,22 @@ class Relay:
             return []
         self.answering = True
         held, self._held = self._held, []
-        for frame in held:
-            if (found := _ID.search(frame)) is not None:
-                self._identity = found[1].decode()
-                if (at := _CREATED.search(frame)) is not None:
-                    self._created_at = int(at[1])
-                break
+        self._first = next((frame for frame in held if _RESPONSE in frame), b"")
         return held
+
+    def _note_number(self, out: list[bytes]) -> None:
+        """Remembers the last frame with a number: one of ours behind it goes on counting."""
+        for frame in reversed(out):
+            if _NUMBER in frame:
+                self._last = frame
+                return
 
     def _keep(self, frame: bytes) -> None:
         self._kept += len(frame)
         if self._kept <= KEPT_BYTES:
             self._items.append(frame)
 
-    def _end(self, frame: bytes, *, failed: bool) -> list[bytes]:
+    def _end(self, frame: bytes, what: _What) -> list[bytes]:
         """The last frame: parsed, and whole."""
         self.finished = self.terminal = True
         event = _parsed(frame)
@@ -231,26 +268,59 @@ class Relay:
         response = event.get("response")
         if isinstance(response, dict):
             self.response = response
-        if failed:
+        if what is _What.FAILURE:
             return self._refused(event, frame)
         if self.response is None:
             return self._broken(UpstreamFailure(Cause.PROTOCOL, "a last event without a response"))
         out = self._released()
-        if not self.response.get("output") and self._items:
-            self.response["output"] = [item for kept in self._items if (item := _item(kept)) is not None]
-            frame = sse.encode(event).removesuffix(b"\n\n")
+        early = event.get("type") == "response.incomplete" or frame.startswith(
+            _EVENT + b"response.incomplete\n"
+        )
+        status = "incomplete" if early else "completed"
+        whole = self._whole(self.response, status)
+        if whole is not self.response:
+            self.response = whole
+            frame = sse.encode({**event, "type": f"response.{status}", "response": whole}).removesuffix(
+                b"\n\n"
+            )
         out.append(frame)
         return out
 
+    def _whole(self, response: dict[str, Any], status: str) -> dict[str, Any]:
+        """The response with what it lacks, itself where it lacks nothing: the ChatGPT backend's last event
+        has neither the items nor what was told of the response when it began."""
+        whole = response
+        output = response.get("output")
+        if not output and (self._items or output is None):
+            whole = {**whole, "output": [item for kept in self._items if (item := _item(kept)) is not None]}
+        stated = isinstance(response.get("status"), str)
+        if self._completes and not (stated and response.keys() >= REQUIRED):
+            told = {name: value for name, value in self._told_first().items() if name not in _PASSING}
+            whole = {**self._shell(status), **told, **whole}
+            if not stated:
+                whole["status"] = status
+                if status == "completed":
+                    whole.setdefault("completed_at", int(self._now()))
+        return whole
+
+    def _shell(self, status: str) -> dict[str, Any]:
+        return shell(self._identity, self._born, self._model, status, self._asked)
+
+    def _told_first(self) -> dict[str, Any]:
+        """The response as the upstream told of it when it began, as far as it did."""
+        event = _parsed(self._first)
+        response = None if event is None else event.get("response")
+        return response if isinstance(response, dict) else {}
+
     def _refused(self, event: dict[str, Any], frame: bytes) -> list[bytes]:
         """A failure that the upstream tells of itself: before content it is nobody's business but ours."""
-        failure = from_event(event, now=self._now)
+        failure = from_event(event, now=self._now())
         self.failure = failure
         if not self.answering:
             return []
         self.told = to_client(failure, tokens=self._tokens, window=self._window)
         if failure.cause in PRIVATE or not _clean(event):
-            return self.fail(self.told)
+            return self.fail(self.told)  # among them a spent quota, in the word that ends Codex's turn
         return [frame]
 
     def _broken(self, failure: UpstreamFailure) -> list[bytes]:

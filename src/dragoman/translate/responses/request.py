@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dragoman.translate.capability import Capability
@@ -60,6 +61,10 @@ _NOT_ON_BACKEND = frozenset(
     {"file_search", "code_interpreter", "computer", "computer_use", "computer_use_preview", "mcp"}
 )
 _UNREAD = frozenset({"id", "status"})
+# Marks of the prompt cache inside items and their parts: one that newer models take, and one of another API.
+_BREAKPOINT = "prompt_cache_breakpoint"
+_FOREIGN_MARK = "cache_control"
+_WITH_PARTS = ("content", "output")
 _REPLAYED = frozenset({"function_call", "custom_tool_call", "message"})
 
 
@@ -134,9 +139,10 @@ def prepare(
     _set_reasoning(body, request, effort, capability, ignored)
     _set_text(body, capability, ignored)
     _set_tier(body, target, ignored)
+    _set_tools(body, ignored)
     if backend:
         _for_backend(body, request, capability, ignored)
-    dropped = _set_items(body, target, without_reasoning=without_reasoning)
+    dropped = _set_items(body, target, ignored, without_reasoning=without_reasoning)
     return Prepared(body, tuple(sorted(ignored)), dropped)
 
 
@@ -225,6 +231,15 @@ def _set_tier(body: dict[str, Any], target: Target, ignored: set[str]) -> None:
     ignored.add("service_tier")
 
 
+def _set_tools(body: dict[str, Any], ignored: set[str]) -> None:
+    tools = body.get("tools") or ()
+    if any(_FOREIGN_MARK in tool for tool in tools):
+        body["tools"] = [
+            {name: value for name, value in tool.items() if name != _FOREIGN_MARK} for tool in tools
+        ]
+        ignored.add(f"tools.{_FOREIGN_MARK}")
+
+
 def _for_backend(body: dict[str, Any], request: Request, capability: Capability, ignored: set[str]) -> None:
     """What the ChatGPT backend insists on."""
     if request.get("store"):
@@ -251,12 +266,15 @@ def _backend_tool(tool: dict[str, Any]) -> dict[str, Any]:
 Rule = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
-def _set_items(body: dict[str, Any], target: Target, *, without_reasoning: bool) -> int:
+def _set_items(body: dict[str, Any], target: Target, ignored: set[str], *, without_reasoning: bool) -> int:
     """The input as this kind takes it; how many items of sealed reasoning were left out."""
     items = body.get("input")
     if not isinstance(items, list):
         return 0
     rules: list[Rule] = [_without_null]
+    if _any_marked(items):
+        marks = {_FOREIGN_MARK} if target.capability.breakpoints else {_FOREIGN_MARK, _BREAKPOINT}
+        rules.append(partial(_unmarked, marks, ignored))
     if without_reasoning or not target.capability.reasoning:
         rules.append(_unreasoned)
     if not target.capability.item_ids:
@@ -287,6 +305,36 @@ def _without_null(item: dict[str, Any]) -> dict[str, Any]:
     if item.get("type") == "reasoning" and "content" in item and item["content"] is None:
         return {name: value for name, value in item.items() if name != "content"}
     return item
+
+
+def _any_marked(items: list[dict[str, Any]]) -> bool:
+    """Whether there is any mark at all: hardly any request has one, and looking for it costs little."""
+    for item in items:
+        if _FOREIGN_MARK in item or _BREAKPOINT in item:
+            return True
+        for field in _WITH_PARTS:
+            parts = item.get(field)
+            if isinstance(parts, list):
+                for part in parts:
+                    if _FOREIGN_MARK in part or _BREAKPOINT in part:
+                        return True
+    return False
+
+
+def _unmarked(marks: set[str], ignored: set[str], item: dict[str, Any]) -> dict[str, Any]:
+    """Without marks of the prompt cache that would be refused; they say where to store, not what to read."""
+    changed = item if marks.isdisjoint(item) else _bare(item, marks, "input", ignored)
+    for field in _WITH_PARTS:
+        parts = item.get(field)
+        if isinstance(parts, list) and not all(map(marks.isdisjoint, parts)):
+            bare = [_bare(part, marks, f"input.{field}", ignored) for part in parts]
+            changed = {**changed, field: bare}
+    return changed
+
+
+def _bare(holder: dict[str, Any], marks: set[str], place: str, ignored: set[str]) -> dict[str, Any]:
+    ignored.update(f"{place}.{name}" for name in marks if name in holder)
+    return {name: value for name, value in holder.items() if name not in marks}
 
 
 def _unreasoned(item: dict[str, Any]) -> dict[str, Any] | None:

@@ -42,8 +42,11 @@ _URLS: Mapping[str, tuple[str, ...]] = {
 _ROLES = ("user", "assistant", "system", "developer")
 
 
-def read(request: dict[str, Any]) -> dict[str, Any]:
-    """The request with its input under `input`. Raises Refused (400, with the path) for what is wrong."""
+def read(request: dict[str, Any], *, needs_input: bool = True) -> dict[str, Any]:
+    """The request with its input under `input`. Raises Refused (400, with the path) for what is wrong.
+
+    `needs_input`: nothing can be generated from nothing, but it can be counted.
+    """
     try:
         if not check_text(request, "model").strip():
             raise Flaw("model", "must not be blank")
@@ -51,7 +54,7 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
             check(request)
         if "messages" in request and request.get("input") is None:
             request = _forgiven(request)
-        _check_input(request)
+        _check_input(request, needed=needs_input)
     except Flaw as flaw:
         raise invalid(flaw.path, flaw.problem) from None
     return request
@@ -95,10 +98,10 @@ def _part(part: Any) -> Any:
     return part
 
 
-def _check_input(request: Request) -> None:
+def _check_input(request: Request, *, needed: bool) -> None:
     value = request.get("input")
     if value is None:
-        if not request.get("previous_response_id") and not request.get("prompt"):
+        if needed and not request.get("previous_response_id") and not request.get("prompt"):
             raise Flaw("input", "is required: a string or an array of items")
         return
     if isinstance(value, str):

@@ -43,7 +43,7 @@ def test_a_completion_is_complete() -> None:
             "prompt_tokens": 1200,
             "completion_tokens": 50,
             "total_tokens": 1250,
-            "prompt_tokens_details": {"cached_tokens": 1000, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": 1000, "audio_tokens": 0, "cache_write_tokens": 0},
             "completion_tokens_details": {
                 "reasoning_tokens": 20,
                 "audio_tokens": 0,

@@ -13,6 +13,7 @@ import pytest
 from dragoman.translate.capability import capability
 from dragoman.translate.chat.plan import ChatPlan
 from dragoman.translate.chat.request import translate, validate
+from dragoman.translate.messages.phases import hashed, mark
 from dragoman.translate.messages.plan import Identity, Policy, Target
 from dragoman.translate.models import profile
 from dragoman.wire import jsonio
@@ -29,16 +30,21 @@ def _translate(request: Any, case: dict[str, Any]) -> ChatPlan:
     target = Target(case["kind"], case["model"], known, able, "acct", case.get("alias_effort"))
     policy = Policy(b"golden key, never used elsewhere", **case.get("policy", {}))
     order = case.get("tool_order", ())
-    return translate(request, target, policy, Identity(**case.get("identity", {})), tool_order=order)
+    phases = {
+        mark(hashed(said["text"]), before_call=said["before_call"]): said["phase"]
+        for said in case.get("phases", ())
+    }
+    identity = Identity(**case.get("identity", {}))
+    return translate(request, target, policy, identity, phases=phases, tool_order=order)
 
 
 def _told(plan: ChatPlan) -> dict[str, Any]:
-    """What a plan says besides its body, as far as it differs from the default."""
+    """What a plan says besides its body, as far as it differs from the default. Phases are hashes."""
     told: dict[str, Any] = {}
     empty = ChatPlan(body={})
     for entry in fields(ChatPlan):
         value = getattr(plan, entry.name)
-        if entry.name != "body" and value != getattr(empty, entry.name):
+        if entry.name not in ("body", "phases") and value != getattr(empty, entry.name):
             told[entry.name] = value
     return told
 

@@ -17,6 +17,7 @@ from dragoman.wire.errors import Refused
 from tests.support.chats import Answer, check, context, request, requests, run, run_bytes, spoilt, talks, tool
 from tests.support.openapi import contract_problem, schema_problem
 from tests.support.requests import policy, target
+from tests.support.spoilt import texts
 from tests.support.streams import Event, answers, garbage
 
 relaxed = settings(
@@ -107,7 +108,7 @@ def test_a_spoilt_chat_request_is_refused_by_its_path_or_translated(made: Event,
 
 
 @relaxed
-@given(answers(), PLANS, st.booleans())
+@given(st.one_of(answers(), answers(texts())), PLANS, st.booleans())
 def test_a_chat_answer_has_one_start_and_one_end(
     events: list[Event], plan: dict[str, Any], started: bool
 ) -> None:

@@ -10,6 +10,7 @@ from jiter import from_json
 
 from dragoman.translate.messages.fold import Fold, complete_members
 from dragoman.wire import jsonio
+from tests.support.spoilt import texts
 from tests.support.streams import (
     Event,
     answers,
@@ -141,7 +142,7 @@ def test_cut_input_is_read_as_the_official_client_reads_a_cut_stream(value: Even
 
 
 @relaxed
-@given(answers())
+@given(st.one_of(answers(), answers(texts())))
 def test_the_fold_equals_what_the_official_client_accumulates(events: list[Event]) -> None:
     """B72, B57: final message of a stream = plain answer: content, stop reason, usage."""
     answer = run(events)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dragoman.wire import sse
-from dragoman.wire.grammar import Grammar, GrammarError
+from dragoman.wire.grammar import Grammar
 from tests.support.chunks import pieces
 from tests.support.streams import Answer, context, run_bytes
 
@@ -30,10 +30,10 @@ CUT = (
     "server-crlf-and-comments",
     "stop-sequence-across-blocks",
     "text-multibyte",
+    "tool-arguments-broken-in-the-middle",
+    "tool-arguments-half-a-character",
     "tool-parallel-interleaved",
 )
-# The model's own words are no JSON, and the gateway does not put words into its mouth.
-UNPARSABLE = {"tool-arguments-not-json"}
 
 
 def frame_of(name: str) -> dict[str, Any]:
@@ -43,9 +43,11 @@ def frame_of(name: str) -> dict[str, Any]:
 
 def answer_of(name: str, chunks: list[bytes] | None = None) -> Answer:
     known = frame_of(name)
-    started = known.pop("started", False)
+    started, foreseen = known.pop("started", False), known.pop("foreseen", False)
+    if chunks is not None:
+        return run_bytes(chunks, context(**known), started=started)
     data = (GOLDEN / name / "upstream.sse").read_bytes()
-    return run_bytes([data] if chunks is None else chunks, context(**known), started=started)
+    return run_bytes([data], context(**known), started=started, foreseen=foreseen)
 
 
 def plain(answer: Answer) -> dict[str, Any]:
@@ -90,21 +92,16 @@ def test_golden_streams_hold_the_grammar(name: str) -> None:
     events = answer_of(name).events
     if frame_of(name).get("started"):
         grammar.started = True
-    try:
-        for event in events:
-            grammar.check(event)
-    except GrammarError:
-        assert name in UNPARSABLE
-        return
-    assert name not in UNPARSABLE
+    for event in events:
+        grammar.check(event)
     assert grammar.complete or not events
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_golden_streams_do_not_depend_on_the_cut_of_their_bytes(name: str) -> None:
-    """B70, behaviours S17."""
+    """B70, behaviours S17; but for the figures of an answer that is ended here, where they came in time."""
     data = (GOLDEN / name / "upstream.sse").read_bytes()
-    whole = answer_of(name).events
+    whole = answer_of(name, [data]).events
     for cut in pieces(data):
         assert answer_of(name, cut).events == whole
 
@@ -132,6 +129,7 @@ def law_of_cuts(name: str) -> None:
     data = (GOLDEN / name / "upstream.sse").read_bytes()
     known = frame_of(name)
     known.pop("started", None)
+    known.pop("foreseen", None)
     whole = run_bytes([data], context(**known))
     frame = context(**known)
     for at in range(len(data)):
@@ -161,7 +159,7 @@ def test_a_stream_cut_at_any_byte_ends_once_and_never_well(name: str) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", sorted(set(CASES) - set(CUT) - UNPARSABLE))
+@pytest.mark.parametrize("name", sorted(set(CASES) - set(CUT)))
 def test_every_golden_stream_cut_at_any_byte_ends_once(name: str) -> None:
     law_of_cuts(name)
 

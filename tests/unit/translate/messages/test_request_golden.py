@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dragoman.translate.capability import capability
+from dragoman.translate.messages.phases import hashed, mark
 from dragoman.translate.messages.plan import Identity, Plan, Policy, Target
 from dragoman.translate.messages.reasoning import Seal, seal_item
 from dragoman.translate.messages.request import translate, validate
@@ -49,6 +50,14 @@ def _client(path: Path, case: dict[str, Any]) -> Any:
     return _sealed(_load(path), envelopes)
 
 
+def _phases(case: dict[str, Any]) -> dict[str, str]:
+    """What is remembered: a case says for which texts, and with or without a call behind them."""
+    return {
+        mark(hashed(said["text"]), before_call=said["before_call"]): said["phase"]
+        for said in case.get("phases", ())
+    }
+
+
 def _translate(request: Any, case: dict[str, Any], order: tuple[str, ...] = ()) -> Plan:
     known = profile(case["model"])
     able = capability(case["kind"], known, frozenset(case.get("learnt", ())))
@@ -59,18 +68,19 @@ def _translate(request: Any, case: dict[str, Any], order: tuple[str, ...] = ()) 
         Policy(KEY, **case.get("policy", {})),
         Identity(**case.get("identity", {})),
         case.get("recall", {}),
+        phases=_phases(case),
         without_reasoning=case.get("without_reasoning", False),
         tool_order=order or case.get("tool_order", ()),
     )
 
 
 def _told(plan: Plan) -> dict[str, Any]:
-    """What a plan says besides its body, as far as it differs from the default."""
+    """What a plan says besides its body, as far as it differs from the default. Phases are hashes."""
     told: dict[str, Any] = {}
     empty = Plan(body={})
     for entry in fields(Plan):
         value = getattr(plan, entry.name)
-        if entry.name != "body" and value != getattr(empty, entry.name):
+        if entry.name not in ("body", "phases") and value != getattr(empty, entry.name):
             told[entry.name] = sorted(value) if isinstance(value, frozenset) else value
     return told
 

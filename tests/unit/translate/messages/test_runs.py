@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from dragoman.translate.messages.fold import Fold
 from dragoman.translate.messages.runs import joined
 from tests.support.streams import Answer, Event, answers, context, garbage, run
-from tests.unit.translate.messages.test_laws import PLANS
+from tests.unit.translate.messages.test_laws import PLANS, SPOILT
 
 TEXT = "response.output_text.delta"
 
@@ -75,7 +75,7 @@ def message(answer: Answer) -> dict[str, Any]:
 @settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-@given(answers() | garbage(), PLANS)
+@given(answers() | garbage() | SPOILT, PLANS)
 def test_a_folded_answer_is_the_same(events: list[Event], plan: dict[str, Any]) -> None:
     """Whole answers, whatever the client asked for: text, calls, reasoning, usage, stop reason."""
     apart, together = run(events, context(plan=plan)), run(joined(events), context(plan=plan))

@@ -6,9 +6,11 @@ import pytest
 
 from dragoman.translate.messages.failure import Cause
 from dragoman.translate.messages.stream import KNOWN, ROWS, TRANSITIONS, ResponsesToMessages, State
+from dragoman.translate.messages.welljson import COMMA
 from dragoman.wire.errors import Failure, Kind
 from scripts.diagram import mermaid
 from tests.support.streams import (
+    USAGE,
     Event,
     added,
     call,
@@ -102,8 +104,8 @@ def test_the_first_argument_reaches_the_client_before_the_end() -> None:
     """B58, D17."""
     answer = automaton(created())
     assert answer.feed(added(0, call(1, "Bash")))[1]["content_block"]["name"] == "Bash"
-    [event] = answer.feed(delta("function_call_arguments", "fc_1", 0, '{"a'))
-    assert event["delta"]["partial_json"] == '{"a'
+    [event] = answer.feed(delta("function_call_arguments", "fc_1", 0, '{"a":"x'))
+    assert event["delta"]["partial_json"] == '{"a":"x'
 
 
 def test_begin_starts_the_message_once() -> None:
@@ -189,6 +191,67 @@ def test_no_answer_is_told_as_its_end_before_the_terminal_event() -> None:
     assert not answer.automaton.finished
 
 
+# -- calls that end in the middle ------------------------------------------------------------------------
+
+
+HALF = '{"command":"rm -rf /tmp/x", "descr'
+
+
+def test_half_a_call_is_told_no_further_and_fails_with_the_end() -> None:
+    """D20; reliability E3."""
+    answer = automaton(created(), *call_events(0, 1, "Bash", HALF))
+    assert answer.feed(delta("output_text", "m", 1, "x")) == []
+    [error] = answer.feed(completed())
+    assert (error["type"], error["error"]["type"]) == ("error", "api_error")
+    assert answer.failure is not None and answer.failure.cause is Cause.PROTOCOL
+    assert answer.outcome.stop_reason is None
+
+
+@pytest.mark.parametrize("end", [completed, lambda: completed([call(1, "Bash", HALF)])])
+def test_half_a_call_without_an_end_of_its_own_fails_with_the_answer(end: Any) -> None:
+    """A call that was never finished, and one that the upstream gave no id."""
+    events = call_events(0, 1, "Bash", HALF)[:2]
+    answer = run([created(), *events, end()]).checked()
+    assert answer.kinds[-2:] == ["content_block_delta", "error"]
+    nameless = done(0, {"type": "function_call", "id": "fc_1", "name": "Bash", "arguments": HALF})
+    answer = run([created(), nameless, *text_events(1, "m", "x"), end()]).checked()
+    assert answer.kinds[-1] == "error"
+
+
+def test_before_content_half_a_call_is_a_failed_attempt() -> None:
+    answer = run([created(), completed([message("m", "I clean up."), call(1, "Bash", HALF)])])
+    assert (answer.events, answer.automaton.told) == ([], None)
+    assert answer.automaton.failure is not None and answer.automaton.failure.cause is Cause.PROTOCOL
+    begun = run([created(), completed([call(1, "Bash", HALF)])], started=True)
+    assert begun.events == []
+
+
+@pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
+def test_half_a_call_of_an_incomplete_response_is_a_cut_one(reason: str) -> None:
+    """B63, D20: also behind its own end, with what comes after it."""
+    events = [*call_events(0, 1, "Bash", HALF), *text_events(1, "m", "x"), incomplete(reason)]
+    answer = run([created(), *events]).checked()
+    expected = "refusal" if reason == "content_filter" else "max_tokens"
+    assert answer.message["stop_reason"] == expected
+    assert [block.get("input", block.get("text")) for block in answer.content] == [
+        {"command": "rm -rf /tmp/x"},
+        "x",
+    ]
+
+
+def test_a_stop_sequence_behind_half_a_call_is_no_good_end() -> None:
+    """Clients would take the call for a whole one."""
+    events = [*call_events(0, 1, "Bash", HALF), *text_events(1, "m", "xEND"), incomplete("max_output_tokens")]
+    answer = run([created(), *events], context(plan={"stop_sequences": ["END"]})).checked()
+    assert (answer.message["stop_reason"], answer.message["stop_sequence"]) == ("max_tokens", None)
+
+
+def test_an_answer_that_ended_here_is_not_broken_by_half_a_call() -> None:
+    output = [message("m", "a b c"), call(1, "Bash", HALF)]
+    answer = run([created(), completed(output)], context(plan={"visible_cap": 2})).checked()
+    assert answer.message["stop_reason"] == "max_tokens"
+
+
 # -- what it came to -------------------------------------------------------------------------------------
 
 
@@ -216,10 +279,9 @@ def test_arguments_are_remembered_as_the_model_wrote_them() -> None:
     ).outcome
     assert outcome.arguments == {"call_1": raw}
     cut = automaton(created(), *call_events(0, 1, "Bash", '{"a')[:2], incomplete("max_output_tokens")).outcome
-    assert (cut.arguments, cut.invalid_arguments) == ({}, ["call_1"])
-    assert automaton(created(), *call_events(0, 1, "Bash", "[1]"), completed()).outcome.invalid_arguments == [
-        "call_1"
-    ]
+    assert (cut.arguments, cut.repaired) == ({}, {})
+    mended = automaton(created(), *call_events(0, 1, "Bash", '{"a":1,}'), completed()).outcome
+    assert (mended.arguments, list(mended.repaired)) == ({}, [COMMA])
 
 
 def test_rate_limits_and_unknown_events_are_kept_for_the_gateway() -> None:
@@ -307,6 +369,39 @@ def test_a_stop_sequence_cancels_the_upstream() -> None:
     sources.append(answer.outcome.usage.source)
     assert sources == ["estimated", "measured"]
     assert answer.close() == []
+
+
+@pytest.mark.parametrize(
+    "plan", [{"stop_sequences": ["END"]}, {"visible_cap": 1}], ids=["stop sequence", "cap"]
+)
+@pytest.mark.parametrize("end", [completed(), incomplete("max_output_tokens"), failed("x", "y")])
+def test_figures_that_came_in_the_same_read_are_told(plan: dict[str, Any], end: Event) -> None:
+    """B36, B37: then there is nothing to cancel, and what stands between the cut and the end is heard."""
+    end = {**end, "response": {**end["response"], "usage": USAGE}}
+    batch = [delta("output_text", "m", 0, "ab END c"), {"type": "codex.rate_limits", "x": 1}, end]
+    answer = automaton(created(), plan=plan)
+    answer.foresee(batch)
+    out = [told for event in batch for told in answer.feed(event)]
+    assert out[-1]["type"] == "message_stop"
+    assert out[-2]["usage"]["output_tokens"] == answer.outcome.usage.output == USAGE["output_tokens"]
+    assert answer.outcome.usage.source == "measured"
+    assert not answer.wants_cancel
+    assert answer.outcome.rate_limits == batch[1]
+    assert answer.state is State.ENDED
+    assert answer.close() == []
+
+
+def test_figures_of_an_earlier_read_are_nobodys() -> None:
+    """What was foreseen counts for its own batch alone, and only where an answer may be ended here."""
+    answer = automaton(created(), plan={"stop_sequences": ["END"]})
+    answer.foresee([completed(), {"type": ["odd"]}, {}])
+    answer.foresee([delta("output_text", "m", 0, "ab END c")])
+    out = answer.feed(delta("output_text", "m", 0, "ab END c"))
+    assert (out[-1]["type"], answer.wants_cancel) == ("message_stop", True)
+    assert answer.outcome.usage.source == "estimated"
+    plain = automaton(created())
+    plain.foresee([completed()])
+    assert plain._ahead is None
 
 
 @pytest.mark.parametrize(
@@ -548,7 +643,7 @@ def test_half_a_character_at_the_end_of_arguments_and_of_a_gap() -> None:
     ]
     answer = run(events).checked()
     assert answer.events[-4]["delta"]["partial_json"] == "\ufffd"
-    assert answer.automaton.outcome.invalid_arguments == ["call_1"]
+    assert answer.automaton.outcome.arguments == {}
     lone = run(
         [
             created(),

@@ -37,3 +37,33 @@ def test_a_refused_parameter_is_named() -> None:
     plain = to_client(UpstreamFailure(Cause.REQUEST, "Odd.", 400, param="input[3]"), tokens=1, window=2)
     assert (plain.param, plain.message) == ("input[3]", "Odd.")
     assert to_client(UpstreamFailure(Cause.SERVER, "Broken."), tokens=1, window=2).message == "Broken."
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "told"),
+    [
+        (Cause.POLICY, "cyber_policy", "cyber_policy"),
+        (Cause.POLICY, "invalid_prompt", "invalid_prompt"),
+        (Cause.REQUEST, "invalid_value", "invalid_value"),
+        (Cause.REQUEST, "invalid_image", "invalid_image"),
+        (Cause.REQUEST, "invalid_request_error", None),
+        (Cause.REQUEST, "400", None),
+        (Cause.REQUEST, "x" * 65, None),
+        (Cause.REQUEST, "a b", None),
+        (Cause.REQUEST, None, None),
+        (Cause.SEALED, "invalid_encrypted_content", "invalid_encrypted_content"),
+        (Cause.PARAMETER, "unknown_parameter", "unknown_parameter"),
+        (Cause.PARAMETER, "invalid_request_error", "unsupported_parameter"),
+        (Cause.SERVER, "vector_store_timeout", None),
+        (Cause.TOO_LARGE, "request_too_large", None),
+    ],
+)
+def test_what_is_wrong_with_a_request_keeps_its_code(
+    cause: Cause, code: str | None, told: str | None
+) -> None:
+    """Where the upstream's is one short word, and speaks of the request."""
+    assert to_client(UpstreamFailure(cause, "No.", 400, code), tokens=1, window=2).error_code == told
+
+
+def test_a_model_that_is_not_served_is_the_fields_fault() -> None:
+    assert to_client(UpstreamFailure(Cause.MODEL, "None.", 404), tokens=1, window=2).param == "model"

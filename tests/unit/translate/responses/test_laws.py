@@ -13,6 +13,7 @@ from dragoman.translate.capability import capability
 from dragoman.translate.messages.count import estimate
 from dragoman.translate.messages.plan import Policy, Target
 from dragoman.translate.models import profile
+from dragoman.translate.responses.frames import shell
 from dragoman.translate.responses.relay import Relay
 from dragoman.translate.responses.request import prepare, prompt_of, unfit
 from dragoman.translate.responses.validate import read
@@ -40,6 +41,8 @@ PARTS = st.lists(
             "image_url": ANY,
             "file_id": ANY,
             "file_data": ANY,
+            "cache_control": ANY,
+            "prompt_cache_breakpoint": ANY,
         },
     )
     | ANY,
@@ -59,6 +62,7 @@ ITEMS = st.lists(
             "content": PARTS | ANY,
             "output": PARTS | ANY,
             "encrypted_content": ANY,
+            "cache_control": ANY,
             "arguments": ANY,
         },
     )
@@ -107,9 +111,21 @@ def test_any_request_is_refused_by_its_path_or_made_ready(
         assert jsonio.dump(made.body) == jsonio.dump(
             prepare(asked, target, POLICY, "key", without_reasoning=bare).body
         )
+        assert not _marked(made.body["input"], "cache_control")
+        if not target.capability.breakpoints:
+            assert not _marked(made.body["input"], "prompt_cache_breakpoint")
         digest(prompt_of(made.body))
         estimate(made.body, lambda texts: len(texts))
     assert request == before
+
+
+def _marked(items: Any, mark: str) -> bool:
+    """Whether an item or a part of one has the mark."""
+    for item in items if isinstance(items, list) else ():
+        parts = [part for field in ("content", "output") if isinstance(part := item.get(field), list)]
+        if mark in item or any(mark in part for some in parts for part in some):
+            return True
+    return False
 
 
 NAMES = st.sampled_from(
@@ -131,9 +147,10 @@ FRAMES = st.lists(
 @given(FRAMES, st.integers(1, 40))
 def test_a_stream_comes_out_as_it_went_in(frames: list[bytes], size: int) -> None:
     """However it is cut into pieces; what is not the account's own business is there, in order."""
-    last = sse.encode({"type": "response.completed", "response": {"id": "r", "output": [1], "usage": None}})
+    response = {**shell("r", 0, "m", "completed", {}), "output": [1], "usage": None}
+    last = sse.encode({"type": "response.completed", "response": response})
     stream = b"".join(frames) + last
-    decoder, relay = sse.Decoder(), Relay("m", tokens=1, window=2, now=0.0)
+    decoder, relay = sse.Decoder(), Relay("m", identity="r", tokens=1, window=2, now=lambda: 0.0)
     out = b""
     for at in range(0, len(stream), size):
         if found := relay.feed(decoder.feed_frames(stream[at : at + size])):

@@ -11,11 +11,27 @@ from dragoman.translate.messages.failure import Cause
 from dragoman.translate.responses import relay as relays
 from dragoman.translate.responses.relay import Relay
 from dragoman.wire.errors import Failure, Kind
+from tests.support.openapi import described
 
 CREATED = (
     b'event: response.created\ndata: {"type":"response.created","sequence_number":0,'
     b'"response":{"id":"resp_1","created_at":7}}'
 )
+# What the description requires of a response, as an upstream that keeps to it says it.
+WHOLE: dict[str, Any] = {
+    "object": "response",
+    "created_at": 7,
+    "error": None,
+    "incomplete_details": None,
+    "instructions": None,
+    "metadata": {},
+    "model": "gpt-5.5-dated",
+    "parallel_tool_calls": True,
+    "temperature": 1.0,
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": 1.0,
+}
 PROGRESS = b'event: response.in_progress\ndata: {"type":"response.in_progress","sequence_number":1}'
 DELTA = (
     b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",  "sequence_number":2,'
@@ -40,7 +56,14 @@ def end(output: list[Any] | None = None, status: str = "completed", **more: Any)
         "output_tokens": 3,
         "output_tokens_details": {"reasoning_tokens": 1},
     }
-    response = {"id": "resp_1", "status": status, "output": output or [], "usage": usage, **more}
+    response = {
+        "id": "resp_1",
+        **WHOLE,
+        "status": status,
+        "output": output or [],
+        "usage": usage,
+        **more,
+    }
     return frame(f"response.{status}", sequence_number=9, response=response)
 
 
@@ -50,7 +73,7 @@ def failed(code: str, message: str) -> bytes:
 
 
 def relay() -> Relay:
-    return Relay("gpt-5.5", tokens=100, window=1000, now=50.0)
+    return Relay("gpt-5.5", identity="resp_ours", tokens=100, window=1000, now=lambda: 50.0)
 
 
 def data(told: bytes) -> dict[str, Any]:
@@ -165,13 +188,14 @@ def test_the_upstreams_own_failure_goes_on_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("last", "code"),
     [
-        (failed("usage_limit_reached", "Your Plus plan is used up."), "rate_limit_exceeded"),
-        (failed("invalid_api_key", "Incorrect API key."), "upstream_error"),
+        (failed("usage_limit_reached", "Your Plus plan is used up."), "insufficient_quota"),
+        (failed("usage_not_included", "Your Plus plan has no Codex."), "insufficient_quota"),
+        (failed("invalid_api_key", "Incorrect API key."), "server_error"),
         (
             frame("error", code="rate_limit_exceeded", message="Limit of org-abc123: try again in 7s"),
             "rate_limit_exceeded",
         ),
-        (failed("server_error", "Failed for org-abc123def456"), "upstream_error"),
+        (failed("server_error", "Failed for org-abc123def456"), "server_error"),
     ],
 )
 def test_what_speaks_of_the_account_is_said_in_our_words(last: bytes, code: str) -> None:
@@ -203,35 +227,192 @@ def test_bytes_that_end_early(answering: bool) -> None:
         assert data(told[0])["response"]["status"] == "failed"
 
 
-def test_a_failure_of_ours_before_anything_was_told_is_an_error_event() -> None:
+def test_a_failure_of_ours_before_anything_was_told_is_a_response_that_failed() -> None:
+    """Codex passes an `error` event over; the SDK's helper takes in nothing before `response.created`."""
     one = relay()
     one.feed([CREATED])
-    (told,) = one.fail(Failure(Kind.TIMEOUT, "It took too long."))
-    assert data(told) == {
-        "type": "error",
-        "code": "upstream_timeout",
-        "message": "It took too long.",
-        "param": None,
-        "sequence_number": 0,
+    begun, told = map(data, one.fail(Failure(Kind.TIMEOUT, "It took too long.")))
+    assert (begun["type"], begun["sequence_number"]) == ("response.created", 0)
+    assert (told["type"], told["sequence_number"]) == ("response.failed", 1)
+    assert begun["response"]["id"] == told["response"]["id"] == "resp_ours"  # the other's was never told of
+    assert (begun["response"]["status"], told["response"]["status"]) == ("in_progress", "failed")
+    assert told["response"]["error"] == {"code": "server_error", "message": "It took too long."}
+    assert one.stop_reason is None and one.finished
+
+
+@pytest.mark.parametrize(
+    ("begun", "expected"),
+    [
+        ([b'event: response.created\ndata: {"type":"response.created"}', PROGRESS], ("resp_ours", 50)),
+        ([b'event: response.created\ndata: {"response":{"id":"resp_2"}}'], ("resp_2", 50)),
+        ([b'event: response.created\ndata: {"response":{"id":7,"created_at":"x"}}'], ("resp_ours", 50)),
+        ([b'event: response.created\ndata: {"response":[]}'], ("resp_ours", 50)),
+        ([b'event: response.created\ndata: {"response":{'], ("resp_ours", 50)),
+        ([PROGRESS, CREATED], ("resp_1", 7)),
+        ([], ("resp_ours", 50)),
+    ],
+)
+def test_a_response_that_breaks_keeps_its_name(begun: list[bytes], expected: tuple[str, int]) -> None:
+    one = relay()
+    one.feed([*begun, DELTA])
+    response = data(one.close()[0])["response"]
+    assert (response["id"], response["created_at"]) == expected
+
+
+# -- nothing yet -----------------------------------------------------------------------------------------
+
+ADDED = [
+    frame("response.output_item.added", output_index=0, item={"type": "function_call", "name": "f"}),
+    frame("response.content_part.added", output_index=0, content_index=0, part={"type": "output_text"}),
+    frame("response.reasoning_summary_part.added", output_index=0, summary_index=0, part={}),
+]
+
+
+def test_a_place_for_content_is_no_content() -> None:
+    """An attempt that ends behind it leaves no trace; with the first content all goes on, in its order."""
+    one = relay()
+    assert one.feed([CREATED, *ADDED]) == [] and one.close() == []
+    assert one.failure is not None and not one.answering
+    other = relay()
+    call = frame("response.function_call_arguments.delta", output_index=0, delta="{")
+    assert other.feed([CREATED, *ADDED, PROGRESS]) == []
+    assert other.feed([call, ADDED[0]]) == [CREATED, *ADDED, PROGRESS, call, ADDED[0]]
+
+
+def test_an_item_that_is_done_is_content() -> None:
+    one = relay()
+    assert one.feed([CREATED, ADDED[0], ITEM]) == [CREATED, ADDED[0], ITEM]
+
+
+# -- the end ---------------------------------------------------------------------------------------------
+
+BACKEND = frame(
+    "response.completed",
+    sequence_number=9,
+    response={"id": "resp_1", "usage": {"input_tokens": 20, "output_tokens": 3}, "end_turn": True},
+)
+TOLD = {"id": "resp_1", **WHOLE, "instructions": "Be brief.", "tools": [{"type": "custom", "name": "x"}]}
+
+
+def begun(**more: Any) -> bytes:
+    passing: dict[str, Any] = {"status": "in_progress", "output": [], "usage": None, "service_tier": "auto"}
+    return frame("response.created", sequence_number=0, response={**TOLD, **passing, **more})
+
+
+def valid(response: dict[str, Any]) -> list[str]:
+    return [error.message for error in described("Response").iter_errors(response)]
+
+
+def test_the_backends_last_event_becomes_a_whole_response() -> None:
+    """It has the id, the figures and `end_turn` alone: what it lacks was told when the response began."""
+    one = relay()
+    one.feed([begun(), DELTA, ITEM])
+    (last,) = one.feed([BACKEND])
+    event = data(last)
+    assert event["type"] == "response.completed" and event["sequence_number"] == 9
+    assert event["response"] == {
+        **TOLD,
+        "status": "completed",
+        "completed_at": 50,
+        "output": [{"type": "message", "id": "msg_1"}],
+        "usage": {"input_tokens": 20, "output_tokens": 3},
+        "end_turn": True,
     }
+    assert one.response == event["response"]
+    assert one.stop_reason == "completed" and one.usage.total_input == 20
+
+
+@pytest.mark.parametrize("status", ["completed", "incomplete"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_bare_end_is_filled_honestly(status: str, named: bool) -> None:
+    """Without anything told before: what is not known is null, empty or what the request said."""
+    usage = {
+        "input_tokens": 1,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 1,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 2,
+    }
+    asked = {"tool_choice": "none", "parallel_tool_calls": False}
+    one = Relay("gpt-5.5", identity="resp_ours", tokens=1, window=2, now=lambda: 50.0, asked=asked)
+    kind = f"response.{status}"
+    content = json.dumps({"response": {"usage": usage}} | ({} if named else {"type": kind})).encode()
+    last = (f"event: {kind}\ndata: ".encode() if named else b"data: ") + content
+    response = data(one.feed([DELTA, last])[-1])["response"]
+    assert valid(response) == []
+    assert (response["id"], response["status"], response["model"]) == ("resp_ours", status, "gpt-5.5")
+    assert (response["tool_choice"], response["parallel_tool_calls"]) == ("none", False)
+    assert ("completed_at" in response) is (status == "completed")
+    assert one.stop_reason == status
+
+
+def test_what_the_last_event_says_stands() -> None:
+    """Keys are added where they are missing, and nothing else is touched."""
+    one = relay()
+    one.feed([begun(metadata={"a": "b"}), DELTA])
+    lacking = {
+        "id": "resp_9",
+        "status": "completed",
+        "completed_at": None,
+        "output": [{"type": "x"}],
+        "new": 1,
+    }
+    (last,) = one.feed([frame("response.completed", response=lacking)])
+    response = data(last)["response"]
+    assert response == {**TOLD, "metadata": {"a": "b"}, **lacking}
+    assert one.usage.source == "estimated"
+
+
+def test_an_output_of_null_is_an_empty_one() -> None:
+    one = relay()
+    response = data(one.feed([DELTA, frame("response.completed", response={**TOLD, "output": None})])[-1])
+    assert response["response"]["output"] == []
+
+
+def test_a_document_of_another_kind_stays_what_it_is() -> None:
+    """A compaction is no response."""
+    one = Relay("m", identity="r", tokens=1, window=2, now=lambda: 0.0, completes=False)
+    last = frame("response.completed", response={"id": "c", "object": "response.compaction", "output": [1]})
+    assert one.feed([last]) == [last]
     assert one.stop_reason is None
 
 
-def test_ids_are_looked_for_in_what_waited() -> None:
+@pytest.mark.parametrize("done", [b"data: [DONE]", b"event: done\ndata: [DONE]"])
+def test_done_without_a_last_event_is_a_break(done: bytes) -> None:
+    """SDKs stop at it: passed on, half an answer would look like a whole one."""
     one = relay()
-    one.feed([b'event: response.created\ndata: {"type":"response.created"}', PROGRESS, DELTA])
-    assert data(one.close()[0])["response"]["id"] == ""
+    out = one.feed([CREATED, DELTA, done, DELTA])
+    assert out[:2] == [CREATED, DELTA] and len(out) == 3
+    assert data(out[2])["type"] == "response.failed" and data(out[2])["sequence_number"] == 3
+    assert one.finished and not one.terminal
+    assert one.failure is not None and one.failure.cause is Cause.CUT
+    early = relay()
+    assert early.feed([CREATED, done]) == [] and early.failure is not None
+
+
+def test_done_behind_a_good_end_is_dropped() -> None:
+    one, last = relay(), end([{"type": "message"}])
+    assert one.feed([CREATED, last, b"data: [DONE]"]) == [CREATED, last]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_our_frame_goes_on_counting_where_the_numbers_ended(apart: bool) -> None:
+    """Whatever without a number stood between."""
+    one = relay()
+    after = [UNKNOWN, b": ping"]
+    for piece in [[CREATED, DELTA], after] if apart else [[CREATED, DELTA, *after]]:
+        one.feed(piece)
+    assert data(one.close()[0])["sequence_number"] == 3
     other = relay()
-    other.feed([b'event: response.created\ndata: {"response":{"id":"resp_2"}}', DELTA])
-    response = data(other.close()[0])["response"]
-    assert (response["id"], response["created_at"]) == ("resp_2", 50)
+    other.feed([UNKNOWN])
+    assert data(other.close()[0])["sequence_number"] == 0
 
 
 @pytest.mark.parametrize("status", [None, 7])
 def test_a_status_that_is_none(status: Any) -> None:
     one = relay()
     one.feed([DELTA, frame("response.completed", response={"id": "r", "status": status, "usage": None})])
-    assert one.stop_reason is None
+    assert one.stop_reason == "completed"
     assert one.usage.source == "estimated"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from dragoman.translate.capability import capability
 from dragoman.translate.messages.plan import Policy, Target
 from dragoman.translate.models import profile
@@ -83,3 +85,16 @@ def test_words_that_are_not_all_text_keep_their_parts() -> None:
     item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": parts}
     made = prepare({"model": "m", "input": [item]}, target(), POLICY, None, without_reasoning=True)
     assert made.body["input"] == [{name: value for name, value in item.items() if name != "id"}]
+
+
+@pytest.mark.parametrize("field", ["content", "output"])
+@pytest.mark.parametrize("mark", ["cache_control", "prompt_cache_breakpoint"])
+def test_one_mark_in_the_last_part_is_found(field: str, mark: str) -> None:
+    """The others stay the very items that the client sent."""
+    plain = {"role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
+    parts: list[dict[str, Any]] = [{"type": "input_text"}, {"type": "input_text", mark: {}}]
+    marked = {"type": "x", field: parts}
+    made = prepare({"model": "m", "input": [plain, marked]}, target(), POLICY, None)
+    assert made.body["input"] == [plain, {"type": "x", field: [{"type": "input_text"}] * 2}]
+    assert made.body["input"][0] is plain and mark in parts[1]
+    assert made.ignored == (f"input.{field}.{mark}",)

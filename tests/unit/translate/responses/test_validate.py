@@ -60,3 +60,9 @@ def test_a_part_that_is_no_object_is_refused_by_its_place() -> None:
     with pytest.raises(Refused) as refused:
         read({"model": "m", "messages": [{"role": "user", "content": ["x"]}]})
     assert refused.value.failure.param == "input.0.content.0"
+
+
+def test_what_is_only_counted_needs_no_input() -> None:
+    assert read({"model": "m"}, needs_input=False) == {"model": "m"}
+    with pytest.raises(Refused):
+        read({"model": "m"})
