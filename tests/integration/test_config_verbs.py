@@ -61,6 +61,67 @@ def test_every_problem_has_its_line(someone: User, file: Path) -> None:
     assert (done.returncode, len(json.loads(done.stdout))) == (2, 2)
 
 
+UNFIT = """
+[models]
+"claude-opus-4-8" = "weird-model"
+"claude-sonnet-*" = "gpt-5.5"
+[[accounts]]
+name = "main"
+api_key = "sk-upstream"
+models = ["weird-model", "gpt-5.5"]
+[[keys]]
+name = "ada"
+key = "sk-drg-of-ada"
+models = ["claude-*", "zz-*"]
+limits = [
+  { measure = "cost_usd", per = "month", max = 5 },
+  { measure = "cost_usd", per = "month", max = 5, models = "claude-sonnet-*" },
+  { measure = "tokens", per = "day", max = 5, models = "yy-*" },
+]
+"""
+
+
+def test_a_key_of_the_file_is_judged_as_one_that_is_made(someone: User, file: Path, tmp_path: Path) -> None:
+    """Globs that match nothing, and budgets on a model without a price; serve warns of the same."""
+    file.write_text(UNFIT)
+    options = ("--config", file, "--data-dir", tmp_path / "data")
+    done = someone.run("config", "check", *options)
+    assert done.returncode == 2
+    told = {line.split(": ")[1]: line for line in done.stderr.splitlines()}
+    assert list(told) == ["keys.ada.models.1", "keys.ada.limits.2.models", "keys.ada.limits.0"]
+    assert "'zz-*' matches no alias and no model here; the nearest is" in told["keys.ada.models.1"]
+    assert "'claude-opus-4-8' leads to 'weird-model', whose price is not known" in told["keys.ada.limits.0"]
+    assert not (tmp_path / "data").exists(), "nothing was made"
+    # What the store adds counts.
+    for verb in (
+        ("price", "set", "weird-model", "--input", "1", "--output", "2"),
+        ("alias", "set", "zz-top", "gpt-5.5"),
+        ("alias", "set", "yy-top", "gpt-5.5"),
+    ):
+        made = someone.run(*verb, *options)
+        assert made.returncode == 0, made.stderr
+    done = someone.run("config", "check", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "data" / "dragoman.db").write_bytes(b"SQLite format 3\0 and nothing more")
+    done = someone.run("config", "check", *options)
+    assert (done.returncode, done.stderr) == (0, ""), "what cannot be read is not judged"
+
+
+def test_an_open_door_without_a_key_is_told_as_serve_would(someone: User, file: Path, tmp_path: Path) -> None:
+    file.write_text('[server]\nhost = "0.0.0.0"\n[[accounts]]\nname = "main"\napi_key = "sk-upstream"\n')
+    options = ("--config", file, "--data-dir", tmp_path / "data")
+    done = someone.run("config", "check", *options)
+    assert done.returncode == 2
+    served = someone.run("serve", "--port", "0", *options)
+    assert (served.returncode, served.stderr) == (2, done.stderr)
+    assert "server.host 0.0.0.0 is reachable from other machines and no key exists" in done.stderr
+    assert someone.run("key", "create", "ada", *options).returncode == 0
+    done = someone.run("config", "check", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert someone.run("key", "revoke", "ada", *options).returncode == 0
+    assert someone.run("config", "check", *options).returncode == 2
+
+
 def test_a_wrong_key_names_the_nearest(someone: User, file: Path) -> None:
     file.write_text("[server]\nprot = 1\n")
     for verb in ("check", "show"):

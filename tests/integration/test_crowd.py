@@ -107,7 +107,9 @@ async def test_who_finds_no_place_is_told_529_and_all_who_were_let_in_are_served
         gate = house.assembly.house.gate
         assert (gate.in_flight, gate.waiting) == (0, 0)
         await house.row(len(replies))
-        assert sum(row.outcome == "refused" for row in house.rows) == 30
+        turned = [row for row in house.rows if row.outcome == "refused"]
+        assert len(turned) == 30
+        assert all(row.queue_ms is not None and row.stream for row in turned)
 
 
 async def test_a_small_key_is_served_beside_a_greedy_one(tmp_path: Path) -> None:

@@ -114,6 +114,27 @@ def test_a_missing_client_is_named(demo: Gateway, someone: User) -> None:
     assert "--claude /nowhere/claude" in done.stderr
 
 
+@pytest.mark.parametrize("spelling", ["./claude", "bin/claude", "../bin/claude"])
+def test_a_client_that_is_named_with_a_slash_is_that_file(
+    demo: Gateway, someone: User, client: Path, spelling: str
+) -> None:
+    """As a shell reads it: not looked for on PATH."""
+    place = client.parent / "place"
+    there = (place / spelling).resolve()
+    place.mkdir(exist_ok=True)
+    there.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(client, there)
+    done = subprocess.run(
+        [str(COMMAND), "claude", *of_demo(demo), "--claude", spelling],
+        env=someone.environment,
+        cwd=place,
+        stdout=subprocess.DEVNULL,
+        timeout=WAIT,
+        check=False,
+    )
+    assert done.returncode == 7
+
+
 def test_the_client_becomes_the_process(demo: Gateway, someone: User, client: Path) -> None:
     """So that signals reach it: no process of ours stays in between."""
     process = subprocess.Popen(

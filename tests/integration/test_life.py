@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.web.limits import Limits
 from tests.support.inprocess import gateway
 from tests.support.upstream import Talk, created, delta, upstream
 
@@ -84,6 +85,77 @@ async def test_the_key_is_checked_before_the_body(tmp_path: Path) -> None:
             assert [row.outcome for row in house.rows] == ["refused", "ok", "refused"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/responses", "/v1/chat/completions"]
+)
+async def test_every_key_that_is_not_good_is_the_same_401(tmp_path: Path, path: str) -> None:
+    """B90, reliability X1: missing, wrong and expired differ in the request's id alone."""
+    keys = [
+        {"name": "laptop", "key": "sk-drg-laptop"},
+        {"name": "past", "key": "sk-drg-past", "expires_at": "2020-01-01T00:00:00Z"},
+    ]
+    shown: list[dict[str, str]] = [
+        {},
+        {"x-api-key": "sk-drg-wrong"},
+        {"authorization": "Bearer sk-drg-past"},
+        {"authorization": "Basic abc"},
+    ]
+    async with (
+        upstream() as up,
+        gateway(tmp_path, {"accounts": [account(up.url)], "keys": keys}) as house,
+    ):
+        told = []
+        for headers in shown:
+            answer = await house.post(path, QUESTION, {**headers, "x-request-id": "same"})
+            assert answer.status == 401
+            told.append((answer.body, answer.headers))
+        assert all(one == told[0] for one in told)
+        assert b"send it as x-api-key or Authorization: Bearer" in told[0][0]
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+@pytest.mark.parametrize(
+    ("framing", "sent", "status", "error_type"),
+    [
+        ("content-length: 500", b'{"model"', 408, "timeout_error"),
+        ("transfer-encoding: chunked", b"zz\r\nabc\r\n", 400, "invalid_request_error"),
+        ("transfer-encoding: chunked", b"3\r\nabcX0\r\n\r\n", 400, "invalid_request_error"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_an_upload_that_is_refused_in_the_middle_is_one_story(
+    tmp_path: Path, path: str, framing: str, sent: bytes, status: int, error_type: str, *, at_once: bool
+) -> None:
+    """decisions, rows: the row has the answer's status and id; nobody who was sent away has left."""
+    async with upstream() as up:
+        limits = Limits(body_gap_seconds=0.2)
+        async with gateway(tmp_path, {"accounts": [account(up.url)]}, limits=limits) as house:
+            port = int(house.url.rpartition(":")[2])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            fields = f"host: 127.0.0.1\r\ncontent-type: application/json\r\n{framing}\r\n"
+            writer.write(f"POST {path} HTTP/1.1\r\n{fields}\r\n".encode() + (sent if at_once else b""))
+            if not at_once:
+                await asyncio.sleep(0.05)
+                writer.write(sent)
+            answer = (await asyncio.wait_for(reader.read(), 30)).decode()
+            writer.close()
+            row = await house.row()
+            assert answer.startswith(f"HTTP/1.1 {status} ")
+            assert f"request-id: {row.request_id}\r\n" in answer
+            assert (row.status, row.outcome, row.error_type) == (status, "refused", error_type)
+            figures = (await house.get("/metrics")).body.decode()
+            assert 'status_class="4xx"' in figures
+            assert "dragoman_client_disconnects_total{" not in figures
+            assert up.seen == []
+
+
+async def test_a_refused_row_knows_that_a_stream_was_asked_for(tmp_path: Path) -> None:
+    async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        for stream in (True, False):
+            await house.ask(stream=stream, max_tokens=-1)
+        assert [(row.status, row.stream) for row in house.rows] == [(400, True), (400, False)]
+
+
 async def test_an_unknown_model_names_the_nearest(tmp_path: Path) -> None:
     """B88."""
     async with upstream() as up:
@@ -129,6 +201,18 @@ async def test_without_keys_only_this_machine_may_ask(tmp_path: Path) -> None:
         assert "access-control-allow-origin" not in foreign.headers
         ours = await house.post("/v1/messages", QUESTION, {"origin": "http://localhost:3000"})
         assert ours.status == 200
+        told = [(row.status, row.outcome, row.error_type, row.route) for row in house.rows]
+        assert told == [
+            (421, "refused", "invalid_request_error", "messages"),
+            (403, "refused", "permission_error", "messages"),
+            (200, "ok", None, "messages"),
+        ]
+        assert house.rows[0].request_id == rebound.headers["request-id"]
+        for path in ("/v1/models", "/v1/messages/count_tokens", "/nowhere"):
+            assert (await house.post(path, QUESTION, {"host": "evil.example"})).status == 421
+        chat = await house.post("/v1/chat/completions", QUESTION, {"host": "evil.example"})
+        assert (chat.status, "code" in chat.json["error"]) == (421, True)
+        assert [row.route for row in house.rows[3:]] == ["chat"]
 
 
 async def test_the_model_list_wears_the_callers_shape(tmp_path: Path) -> None:

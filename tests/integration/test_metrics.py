@@ -51,10 +51,17 @@ async def test_requests_of_all_endings_are_counted(tmp_path: Path) -> None:
     assert told['failovers_total{cause="overloaded"}'] == 1
     assert told['upstream_responses_total{account_kind="openai",status="503"}'] == 1
     assert told['upstream_responses_total{account_kind="openai",status="200"}'] == 2
-    assert told['tokens_total{key="laptop",kind="input",model="gpt-5.5"}'] == 20
+    assert told['tokens_total{key_id="laptop",kind="input",model="gpt-5.5"}'] == 20
     assert told['request_duration_seconds_count{route="messages",stream="true"}'] == 1
     assert told['time_to_first_token_seconds_count{model="gpt-5.5"}'] == 2
     assert told["in_flight_requests"] == 0
+    chosen = {name: value for name, value in told.items() if name.startswith("account_selections_total")}
+    assert sum(chosen.values()) == 2
+    assert all('policy="affinity"' in name for name in chosen)
+    assert sum(told[f'accounts{{state="{state}"}}'] for state in ("ok", "cooling", "probing")) == 2
+    assert told['overhead_seconds_count{phase="settle"}'] == 4
+    assert told['overhead_seconds_count{phase="translate"}'] == 3
+    assert told['overhead_seconds_count{phase="select"}'] >= 3
 
 
 async def test_a_client_that_leaves_is_counted_and_seen_in_flight(tmp_path: Path) -> None:

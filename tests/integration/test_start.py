@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.store.journal import Journal
+from tests.support.gateway import COMMAND, Spawned, bare_environment, gateway, spawned
+
 WAIT = 60.0
 
 
@@ -173,3 +176,55 @@ def test_a_broken_scenario_is_named(tmp_path: Path) -> None:
     done = run("simulate", "--port", "0", "--scenario", str(scenario), env=environment(tmp_path))
     assert done.returncode == 2
     assert "no such step" in done.stderr
+
+
+UNFIT = """
+[models]
+"claude-*" = "weird-model"
+[[accounts]]
+name = "main"
+api_key = "sk-upstream"
+[[keys]]
+name = "ada"
+key = "sk-drg-of-ada"
+models = ["zz-*", "claude-*"]
+limits = [{ measure = "cost_usd", per = "month", max = 5 }]
+"""
+
+
+def complained(run: Spawned, words: str) -> bool:
+    """Waits for words in its log."""
+    end = time.monotonic() + WAIT
+    while words not in run.complained() and time.monotonic() < end:
+        time.sleep(0.05)
+    return words in run.complained()
+
+
+def test_keys_of_the_file_that_cannot_be_kept_are_warned_of(tmp_path: Path) -> None:
+    """What `config check` refuses is served with a warning: an operator may be about to set the price."""
+    with gateway(tmp_path, UNFIT) as running:
+        assert complained(running.run, "keys.ada.models.0: 'zz-*' matches no alias")
+        assert complained(running.run, "keys.ada.limits.0: $5.00 a month cannot be kept: ")
+        assert running.faults() == []
+
+
+def test_a_second_gateway_on_one_file_says_what_is_not_shared(tmp_path: Path) -> None:
+    with gateway(tmp_path, "") as first:
+        command: list[str | Path] = [COMMAND, "serve", "--port", "0", "--data-dir", tmp_path / "data"]
+        with spawned("second", command, tmp_path, bare_environment(tmp_path / "home")) as second:
+            second.await_line(r"listening\s+(http://\S+)")
+            assert complained(second, "not_alone")
+            assert "another gateway serves from this data directory" in second.complained()
+        assert "not_alone" not in first.run.complained()
+
+
+def test_a_verb_at_work_is_no_second_gateway(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    other = Journal(data / "journal")
+    data.mkdir(mode=0o700)
+    other.open()
+    try:
+        with gateway(tmp_path, "") as running:
+            assert "not_alone" not in running.run.complained()
+    finally:
+        other.close()

@@ -171,8 +171,7 @@ class Reservation:
         """Counts what the request really used, also under limits that came while it ran."""
         if not self.done:
             self.release()
-            for meter in self._owner.matching(self._requested):
-                meter.add(actual.of(meter.limit.measure), now)
+            self._owner.count(self._requested, actual, now)
 
     def release(self) -> None:
         """Gives everything back: the request used nothing."""
@@ -203,6 +202,11 @@ class Meters:
                 return _spent(meters, now)
             kept.append(got)
         return Reservation(self, requested, meters, kept)
+
+    def count(self, requested: str, actual: Amounts, now: float) -> None:
+        """Counts what a request used, for which nothing is held."""
+        for meter in self.matching(requested):
+            meter.add(actual.of(meter.limit.measure), now)
 
     def matching(self, requested: str) -> tuple[Meter, ...]:
         """The meters that a requested name falls under."""

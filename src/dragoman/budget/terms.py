@@ -70,10 +70,7 @@ class Limit:
 
     def matches(self, requested: str) -> bool:
         """Whether a requested name falls under it, as it is or without a suffix such as `[1m]`."""
-        if self.models is None:
-            return True
-        asked = requested.strip()
-        return asked == self.models or any(fnmatchcase(name, self.models) for name in (asked, bare(asked)))
+        return self.models is None or named(self.models, requested)
 
     def describe(self) -> str:
         """Short words: `1,000 tokens a day for claude-opus-*`."""
@@ -83,6 +80,16 @@ class Limit:
     def _unit(self) -> str:
         unit = self.measure.replace("_", " ")
         return unit.removesuffix("s") if self.max == 1 else unit
+
+
+def named(pattern: str, requested: str) -> bool:
+    """Whether a name or glob means a requested model, as it is or without a suffix such as `[1m]`.
+
+    Globs are matched case-sensitively.
+    """
+    asked = requested.strip()
+    # A suffix in brackets is a set of characters to a glob: who wrote it out meant the name.
+    return asked == pattern or any(fnmatchcase(name, pattern) for name in (asked, bare(asked)))
 
 
 def _dollars(nano: int) -> str:

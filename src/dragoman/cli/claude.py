@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,8 +34,10 @@ def claude(
     url: Url = None,
     key_env: KeyEnv = None,
     key_file: KeyFile = None,
+    # As it was written: a path would lose its "./".
     executable: Annotated[
-        Path | None, typer.Option("--claude", help="The claude executable; otherwise the one on PATH.")
+        str | None,
+        typer.Option("--claude", metavar="PATH", help="The claude executable; otherwise the one on PATH."),
     ] = None,
     print_env: Annotated[
         bool, typer.Option("--print-env", help="Print the variables (the key, too) instead of starting.")

@@ -50,7 +50,7 @@ def check(*, print_env: bool, write: bool, undo: bool, project: bool) -> None:
         raise Stop("--project needs --write-settings or --undo", MISUSED)
 
 
-def start(order: Order, executable: Path | None) -> int:
+def start(order: Order, executable: str | None) -> int:
     """Becomes the client (POSIX), or runs it and returns its exit code. Raises Stop, SettingsError."""
     program = find(executable)
     plan = prepare(order)
@@ -67,9 +67,9 @@ def start(order: Order, executable: Path | None) -> int:
     return subprocess.run(command, env=environ, check=False).returncode
 
 
-def find(executable: Path | None) -> str:
-    """The client's path. Raises Stop when there is none."""
-    found = shutil.which("claude" if executable is None else str(executable))
+def find(executable: str | None) -> str:
+    """The client's path: a name is looked for on PATH, what has a slash is that file. Raises Stop."""
+    found = shutil.which("claude" if executable is None else executable)
     if found is None:
         raise Stop(
             "claude is not on your PATH: install Claude Code, or name it with --claude"

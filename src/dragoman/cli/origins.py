@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dragoman.serving import configured
+from dragoman.serving import configured, judged
 from dragoman.serving.secret import data_path
 from dragoman.settings import PREFIX, Section, Settings, SettingsError, layers, load
 
@@ -151,4 +151,5 @@ def problems(config: Path | None, data_dir: Path | None) -> list[str]:
         settings = load(config)
     except SettingsError as error:
         return str(error).splitlines()
-    return list(configured.problems(settings, data_path(data_dir)))
+    data = data_path(data_dir)
+    return [*configured.problems(settings, data), *judged.problems(settings, data)]

@@ -16,12 +16,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dragoman.cli import banner, origins
+from dragoman.serving import judged
 from dragoman.serving.assembly import Assembly, assemble, tracer_of
 from dragoman.serving.configured import is_loopback, of_variable
 from dragoman.serving.secret import data_directory
 from dragoman.serving.start import Start, resolve
 from dragoman.serving.store import Store, opened
-from dragoman.serving.succession import Offer, Predecessor, TakeoverFailed, predecessor
+from dragoman.serving.succession import Offer, Predecessor, TakeoverFailed, answers, predecessor
 from dragoman.settings import Settings, SettingsError, load
 from dragoman.store import journal
 from dragoman.store.clientkeys import StoreConflict
@@ -41,6 +42,10 @@ STORE_UNUSABLE = 3
 # After a predecessor's end: how often its journal is looked for, and until the sums have told what it wrote.
 LOOKS, LOOK_SECONDS = 20, 0.5
 SETTLED_SECONDS = 15.0
+_NOT_ALONE = (
+    "another gateway serves from this data directory; on SQLite each of the two counts limits, requests in "
+    "flight and what it learns of accounts for itself: stop one, start with --takeover, or use PostgreSQL"
+)
 
 
 def run(
@@ -98,7 +103,7 @@ async def _opened(
     try:
         async with opened(settings, start.data, monotonic=time.monotonic, health=health) as store:
             if not may_be_open and not start.keys and not is_loopback(settings.server.host):
-                await _demand_a_key(store, settings.server.host)
+                await _demand_a_key(store, settings)
             _tell_recovered(logger, store.recovered)
             return await _serve(start, logger, store, health, previous, lines)
     except StoreError as error:
@@ -106,12 +111,10 @@ async def _opened(
         return STORE_UNUSABLE
 
 
-async def _demand_a_key(store: Store, host: str) -> None:
-    if not any(key.active for key in await store.keys.listed()):
-        raise SettingsError(
-            f"server.host {host} is reachable from other machines and no key exists: "
-            "`dragoman key create NAME`, add [[keys]], or bind 127.0.0.1"
-        )
+async def _demand_a_key(store: Store, settings: Settings) -> None:
+    keyed = any(key.active for key in await store.keys.listed())
+    if (told := judged.open_door(settings, keyed=keyed)) is not None:
+        raise SettingsError(told)
 
 
 async def _serve(
@@ -143,6 +146,8 @@ async def _serve(
         offers.append(offer)
 
     def started(address: str) -> None:
+        if previous is None and _crowded(start.data, store):
+            logger.warning("not_alone", reason=_NOT_ALONE)
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.
         gc.freeze()
         gc.set_threshold(*COLLECT)
@@ -225,6 +230,12 @@ async def _setup_token(settings: Settings, store: Store) -> str | None:
     except (StoreConflict, StoreDown):  # another process was first and shows it, or the file is locked now
         return None
     return None if given else made
+
+
+def _crowded(data: Path, store: Store) -> bool:
+    """Whether another gateway serves from the same SQLite file; verbs at work there do not count."""
+    others = not store.database.shared and journal.alive(store.journal.directory) > 1
+    return others and answers(data)
 
 
 def _tell_recovered(logger: logs.Logger, told: tuple[int, int, int]) -> None:

@@ -14,6 +14,7 @@ from dragoman.budget.limits import Limit
 from dragoman.budget.pricing import Price, Prices
 from dragoman.cli.options import MISUSED, Stop
 from dragoman.serving import configured, stored
+from dragoman.serving.judged import listed
 from dragoman.settings import Settings
 from dragoman.translate import scope
 from dragoman.translate.models import Alias
@@ -76,13 +77,6 @@ def _shadows(rows: Sequence[tuple[Alias, str]]) -> Iterable[Entry]:
             if (scope.covers(one.pattern, alias.pattern) if alias.is_glob else one.pattern == alias.pattern)
         )
         yield Entry(alias, source, next(earlier, None))
-
-
-def listed(accounts: Mapping[str, Sequence[str] | None]) -> frozenset[str] | None:
-    """Every model that some account lists; None where none does, and any name is passed on."""
-    lists = list(accounts.values())
-    names = frozenset(name for models in lists if models is not None for name in models)
-    return names if lists and (names or None not in lists) else None
 
 
 def file_prices(settings: Settings) -> dict[str, Price]:

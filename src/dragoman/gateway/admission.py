@@ -34,15 +34,19 @@ class Prices(Protocol):
 class Pass:
     """What one admitted request holds of its key. `settle` is effective once."""
 
-    __slots__ = ("_done", "_limits", "_requested", "_reservation", "_slot")
+    __slots__ = ("_admission", "_done", "_key", "_limits", "_requested", "_reservation", "_slot")
 
     def __init__(
         self,
+        admission: Admission,
+        key: str,
         limits: Meters | None,
         requested: str,
         reservation: Reservation | None,
         slot: Callable[[], None] | None,
     ) -> None:
+        self._admission = admission
+        self._key = key
         self._limits = limits
         self._requested = requested
         self._reservation = reservation
@@ -62,12 +66,16 @@ class Pass:
         self._done = True
         if self._slot is not None:
             self._slot()
-        if self._reservation is None:
-            return
-        if row.usage_source == "none":
-            self._reservation.release()
-        else:
-            self._reservation.settle(amounts(row), now)
+        nothing = row.usage_source == "none"
+        if self._reservation is not None:
+            if nothing:
+                self._reservation.release()
+            else:
+                self._reservation.settle(amounts(row), now)
+        present = self._admission.keys.get(self._key)
+        if present is not None and present is not self._limits and not nothing:
+            # The key got its first limits while the request ran: they know of nothing that had not ended.
+            present.count(self._requested, amounts(row), now)
 
 
 class Admission:
@@ -110,7 +118,7 @@ class Admission:
             if reservation is not None:
                 reservation.release()
             raise
-        return Pass(limits, requested, reservation, slot)
+        return Pass(self, principal.name, limits, requested, reservation, slot)
 
     def price(self, row: Row) -> None:
         """Fills in what the row cost, and what the model the client named would have cost."""

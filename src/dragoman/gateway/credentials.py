@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dragoman.wire.errors import Failure, Kind, Refused
 
 KEY_PREFIX = "sk-drg-"
+_NEEDED = "A valid API key is needed: send it as x-api-key or Authorization: Bearer."
 
 
 def presented(headers: Mapping[str, str]) -> str:
@@ -31,15 +32,6 @@ def digest(pepper: bytes, key: str) -> bytes:
     return hmac.digest(pepper, key.encode("utf-8", "surrogateescape"), hashlib.sha256)
 
 
-def missing() -> Refused:
-    """401 for a request without a key."""
-    return _refused("No API key was sent: use the x-api-key header or Authorization: Bearer.")
-
-
-def unknown() -> Refused:
-    """401, the same for unknown, revoked, expired and altered keys."""
-    return _refused("The API key is not known to this gateway.")
-
-
-def _refused(message: str) -> Refused:
-    return Refused(Failure(Kind.AUTHENTICATION, message, should_retry=False))
+def refused() -> Refused:
+    """401, the same for missing, unknown, revoked, expired and altered keys."""
+    return Refused(Failure(Kind.AUTHENTICATION, _NEEDED, should_retry=False))

@@ -7,10 +7,10 @@ every attempt from the same untouched request.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
+from dragoman.budget.terms import named
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Account, Answer, Principal, Row
 from dragoman.routing.policy import Demand, refusal
@@ -87,10 +87,8 @@ class Dialect(Protocol):
 
 
 def may_use(principal: Principal, requested: str) -> bool:
-    """Whether a key's list allows a requested name; globs are matched case-sensitively."""
-    if principal.models is None:
-        return True
-    return any(fnmatch.fnmatchcase(requested, pattern) for pattern in principal.models)
+    """Whether a key's list of names and globs allows a requested name, with or without its suffix."""
+    return principal.models is None or any(named(pattern, requested) for pattern in principal.models)
 
 
 def who_counts(house: House, principal: Principal, model: str) -> Account | None:

@@ -30,6 +30,8 @@ _EXPIRED = {
 _PATIENCE = "x-stainless-timeout"
 # For reservations: what a request of so many bytes may come to, before anything is known of it.
 BYTES_PER_TOKEN = 3.7
+# What of a request's time is told as spent here.
+_SELECT, _TRANSLATE, _SETTLE = ("select",), ("translate",), ("settle",)
 _INTERNAL = Failure(Kind.INTERNAL, "The gateway met an internal fault; the log names it by the request id.")
 
 
@@ -130,6 +132,10 @@ class Exchange:
                     return await self._serve(turn, self._pacer)
                 finally:
                     await self._pacer.close()
+        except Refused:
+            if row.queue_ms is None:
+                row.queue_ms = self._since()  # it waited for a place and got none
+            raise
         except asyncio.CancelledError:
             if not self._left:
                 row.outcome = "aborted"
@@ -151,7 +157,7 @@ class Exchange:
         attempts, route = Attempts(self._house.jitter), self._route
         if route is None:
             raise RuntimeError("nothing was admitted")
-        while (step := await route.step(attempts)) is not None:
+        while (step := await self._chosen(route, attempts)) is not None:
             if step.pause:
                 await asyncio.sleep(step.pause)
             self.row.attempts = attempts.told()
@@ -174,12 +180,19 @@ class Exchange:
         await self._fail(turn, told if isinstance(told, Failure) else turn.explain(told))
         return None
 
+    async def _chosen(self, route: Route, attempts: Attempts) -> Step | None:
+        began = self._clock.monotonic()
+        step = await route.step(attempts)
+        self._house.took(_SELECT, self._clock.monotonic() - began)
+        return step
+
     async def _attempt(self, turn: Turn, step: Step, pacer: Pacer, left: float) -> UpstreamFailure | None:
         """Sends one attempt. Returns its failure if nothing of its content reached the client.
 
         `left` is the time that the request has, in seconds.
         """
         learnt = self._house.learnt.of(step.account.name, turn.model, self._clock.monotonic())
+        began = self._clock.monotonic()
         try:
             body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
         except UpstreamError as error:  # not for this account, whatever it would answer
@@ -188,6 +201,7 @@ class Exchange:
         self._overhead_ms = self._overhead_ms or self._since()
         self._answering, self.row.first_byte_ms, self.row.first_token_ms = False, None, None
         sent = self._clock.monotonic()
+        self._house.took(_TRANSLATE, sent - began)
         try:
             async with self._house.upstream.open(step.account, body, headers, turn.suffix) as answer:
                 self.row.connect_ms = _ms(self._clock.monotonic() - sent)
@@ -330,15 +344,17 @@ class Exchange:
         row = self.row
         if not self._settled:
             self._settled = True
+            began = self._clock.monotonic()
             if self._left and row.outcome in ("", "ok"):
                 row.status, row.outcome = 499, "client_gone"
             if self._turn is not None:
                 self._turn.settle(row)
-            row.duration_ms = self._since()
+            row.duration_ms = _ms(began - self._born)
             self._house.admission.price(row)
             if self._pass is not None:
                 self._pass.settle(row, self._clock.now())
             self._house.ledger.record(row)
+            self._house.took(_SETTLE, self._clock.monotonic() - began)
         return row
 
     def _since(self) -> float:

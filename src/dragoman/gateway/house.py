@@ -25,6 +25,10 @@ from dragoman.translate.models import Alias
 _MONTH = 30 * 86400.0
 
 
+def _unheard(phase: tuple[str, ...], seconds: float) -> None:
+    """Nobody counts."""
+
+
 class Kept(NamedTuple):
     """A stored response: the account that keeps it, and whose it is."""
 
@@ -37,7 +41,8 @@ class House:
     """One value, handed to every exchange. The memories are bounded and may be lost at any time.
 
     `recall` holds arguments by call id, `phases` those of texts by their mark. `unknown_events` counts
-    upstream events of types that no table names.
+    upstream events of types that no table names. `took` is told how many seconds a phase of a request took
+    here, by its label.
     """
 
     clock: Clock
@@ -70,3 +75,4 @@ class House:
     turn_states: Keeping[tuple[str, str], str] = field(default_factory=lambda: Keeping(4096, 300.0))
     without_reasoning: dict[str, None] = field(default_factory=dict)
     unknown_events: int = 0
+    took: Callable[[tuple[str, ...], float], None] = _unheard

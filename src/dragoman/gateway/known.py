@@ -1,14 +1,15 @@
 """The client keys a process knows: those of the configuration, and the store's as last read.
 
-The whole list is in memory, so no request waits for the store, and a key that is not in it is unknown. When
-the store stops answering, what is known stays good for a while; what is unknown is then not judged: 503.
+The whole list is in memory, so no request waits for the store, and a key that is not in it is unknown. While
+the store is not well, what is known stays good (for a while, where it does not even answer) and what ended
+stays ended; what is unknown is then not judged: 503.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from dragoman.gateway.credentials import digest, missing, presented, unknown
+from dragoman.gateway.credentials import digest, presented, refused
 from dragoman.gateway.ports import Principal
 from dragoman.wire.errors import Failure, Kind, Refused
 
@@ -25,7 +26,8 @@ class KnownKeys:
     """Implements the gateway's Keys port. `fixed` are pairs of key text and principal from the configuration.
 
     `now` is the wall clock (keys expire by date), `monotonic` times the age of what was read. Without a store
-    (`stored` false) nothing ages.
+    (`stored` false) nothing ages. `unwell` tells whether the store is in trouble; it is asked only about keys
+    that are not known.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class KnownKeys:
         self._monotonic = monotonic
         self._fixed = {digest(pepper, key): principal for key, principal in fixed}
         self._stored: dict[bytes, Principal] = {}
+        self._ended: frozenset[bytes] = frozenset()
+        self.unwell: Callable[[], bool] = lambda: False
         self._keyed = bool(self._fixed)
         self._ages = stored
         self._patience = STALE_SECONDS if serve_known else DOUBT_SECONDS
@@ -53,15 +57,22 @@ class KnownKeys:
         """Whether there never was a key: then every caller of this machine is served."""
         return not self._keyed
 
-    def read(self, principals: Mapping[bytes, Principal] | None = None, *, keyed: bool = False) -> None:
+    def read(
+        self,
+        principals: Mapping[bytes, Principal] | None = None,
+        *,
+        ended: Collection[bytes] = (),
+        keyed: bool = False,
+    ) -> None:
         """The store answered: here is its list, by digest; None when it has not changed.
 
-        `keyed` says that keys were made, even if all were revoked: to revoke the last one must not open the
-        door to everybody.
+        `ended` are digests of keys that were valid once. `keyed` says that keys were made, even if all were
+        revoked: to revoke the last one must not open the door to everybody.
         """
         self._read_at = self._monotonic()
         if principals is not None:
             self._stored = dict(principals)
+            self._ended = frozenset(ended)
             self._keyed = bool(self._fixed) or keyed or bool(principals)
 
     def authenticate(self, headers: Mapping[str, str]) -> Principal:
@@ -70,18 +81,24 @@ class KnownKeys:
             return ANONYMOUS
         key = presented(headers)
         if not key:
-            raise missing()
+            raise refused()
         mark = digest(self._pepper, key)
         principal = self._fixed.get(mark)
         if principal is None:
             principal = self._stored.get(mark)
-            if self._aged(DOUBT_SECONDS if principal is None else self._patience):
+            if principal is None:
+                raise self._stranger(mark)
+            if self._aged(self._patience):
                 raise Refused(_LATER)
-        if principal is None:
-            raise unknown()
         if principal.expires_at is not None and principal.expires_at <= self._now():
-            raise unknown()
+            raise refused()
         return principal
+
+    def _stranger(self, mark: bytes) -> Refused:
+        """Nobody is told that a key is wrong while it might be one that could not be stored or read."""
+        if self._aged(DOUBT_SECONDS) or (mark not in self._ended and self.unwell()):
+            return Refused(_LATER)
+        return refused()
 
     def _aged(self, seconds: float) -> bool:
         return self._ages and self._monotonic() - self._read_at > seconds

@@ -28,7 +28,7 @@ from dragoman.gateway.ports import Accounts, Ledger, Upstream
 from dragoman.onboarding.intake import Configured
 from dragoman.onboarding.probe import Prober
 from dragoman.routing.pool import Pool
-from dragoman.serving import configured
+from dragoman.serving import configured, judged
 from dragoman.serving.configured import static_account
 from dragoman.serving.current import Current
 from dragoman.serving.fleet import Fleet
@@ -72,6 +72,10 @@ _ALPHABET = b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _STOCK = 4096
 _CHARACTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 
+
+# While one of these is not well, a key that is not known may be one that could not be stored or read.
+_DOUBTFUL = frozenset({"db_read", "db_write", "journal"})
+DOUBT_SECONDS = 1.0
 
 # Counts on while the machine sleeps, where there is such a clock: quotas are reset all the same.
 _SLEEPLESS = getattr(time, "CLOCK_BOOTTIME", None)
@@ -208,6 +212,9 @@ async def assemble(
     )
     house.simulated = simulator is not None
     metrics.watch(house)
+    metrics.samples["dragoman_oauth_refresh_total"] = lambda: [
+        ((outcome,), count) for outcome, count in pool.refreshes.items()
+    ]
     lag = LagSampler(asyncio.get_running_loop(), metrics.lag)
     lag.start()
     health = health or Health()
@@ -220,6 +227,7 @@ async def assemble(
         jobs += [await _state(start, store, house, fleet, health), *_verdicts(store, house, fleet, pool)]
     pool.start()  # now that all accounts are known: it looks at once
     jobs.append(_poll(pool, fleet, house, logger))
+    judging = asyncio.ensure_future(_judge(warm, settings, house, prices, logger))
     app = App(
         house,
         logger,
@@ -233,8 +241,18 @@ async def assemble(
         is_admin=nobody if mount is None else mount.doorman.is_admin_token,
     )
     return Assembly(
-        app, house, upstream, simulator, store, jobs, warm, metrics, lag, tracer, fleet, onboarding
+        app, house, upstream, simulator, store, jobs, judging, metrics, lag, tracer, fleet, onboarding
     )
+
+
+async def _judge(
+    warm: asyncio.Future[None], settings: Settings, house: House, prices: Prices, logger: logs.Logger
+) -> None:
+    """Warns of keys of the configuration file that mean nothing or cannot be kept, once prices are known."""
+    await asyncio.wait([warm])
+    offer = judged.Offer(tuple(house.aliases), house.accounts.listed(), prices.upstream)
+    for line in judged.unfit(settings.keys, offer):
+        logger.warning("configured_key", reason=line)
 
 
 async def _demonstration(settings: Settings, store: Store | None) -> Running | None:
@@ -426,6 +444,8 @@ async def _follow(
         keys.read()
         health.well("db_read")
 
+    # Reading goes on while a database is locked or a disk is full: that alone does not say that all is seen.
+    keys.unwell = lambda: health.any_ill(_DOUBTFUL) or store.writer.stuck(DOUBT_SECONDS)
     watch = Watch(
         store.database,
         now=time.time,

@@ -58,7 +58,7 @@ class Current:
         """Makes a snapshot effective. Raises StoreError when sums cannot be read."""
         principals = {mark: _principal(key, until) for mark, until, key in snapshot.digests}
         await self._limit({key.spec.name: key.spec.limits for _, _, key in snapshot.digests})
-        self._keys.read(principals, keyed=snapshot.keyed)
+        self._keys.read(principals, ended=snapshot.ended, keyed=snapshot.keyed)
         if self._fleet is not None:
             self._fleet.adopt(snapshot.accounts)
             self._house.pool.replace(self._fleet.members)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dragoman import __version__
@@ -19,14 +19,28 @@ from dragoman.upstream.accounts import StaticAccount, road_of
 from dragoman.upstream.calls import Calls
 from dragoman.upstream.chatgpt import CATALOGUE_VERSION, Backend, Presented, dressing
 from dragoman.upstream.memory import MemoryTokens
-from dragoman.upstream.oauth import Issuer, Problem
+from dragoman.upstream.oauth import Granted, Issuer, Problem
 from dragoman.upstream.refresh import TokenKeeper
 from dragoman.upstream.roads import LiveRoads
 
 
+class CountedIssuer:
+    """The issuer as the keeper asks it, which counts what came of every refresh in `outcomes`."""
+
+    def __init__(self, issuer: Issuer, outcomes: dict[str, int]) -> None:
+        self._issuer = issuer
+        self._outcomes = outcomes
+
+    async def refresh(self, refresh_token: str) -> Granted | Problem:
+        found = await self._issuer.refresh(refresh_token)
+        outcome = str(found.trouble) if isinstance(found, Problem) else "renewed"
+        self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+        return found
+
+
 @dataclass(slots=True)
 class Logins:
-    """What serves accounts whose credentials change."""
+    """What serves accounts whose credentials change. `refreshes` counts them by what came of them."""
 
     calls: Calls
     issuer: Issuer
@@ -34,6 +48,7 @@ class Logins:
     roads: LiveRoads
     backend: Backend
     kept: KeptTokens | None = None
+    refreshes: dict[str, int] = field(default_factory=dict)
 
     def start(self) -> None:
         """Begins to renew tokens ahead of time."""
@@ -69,8 +84,9 @@ async def logins(
         if kept is not None:
             await kept.lost(account, problem)
 
+    refreshes: dict[str, int] = {}
     keeper = TokenKeeper(
-        issuer,
+        CountedIssuer(issuer, refreshes),
         kept or memory,
         now=time.time,
         monotonic=time.monotonic,
@@ -91,4 +107,4 @@ async def logins(
         memory.put(row.name, row.login)
         known = row.login if kept is None else await kept.take(row.name, row.base_url, row.login)
         roads.put_login(row.name, row.base_url, known)
-    return Logins(calls, issuer, keeper, roads, backend, kept)
+    return Logins(calls, issuer, keeper, roads, backend, kept, refreshes)

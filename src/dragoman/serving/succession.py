@@ -199,6 +199,16 @@ def predecessor(data: Path) -> Predecessor | None:
     return Predecessor(line, pid, sockets)
 
 
+def answers(data: Path) -> bool:
+    """Whether a gateway of this data directory offers its place; True where none could."""
+    if not hasattr(socket, "AF_UNIX"):
+        return True
+    line = _call(data)
+    if line is not None:
+        line.close()
+    return line is not None
+
+
 def _call(data: Path) -> socket.socket | None:
     """A connection to the gateway of a data directory, where one listens."""
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

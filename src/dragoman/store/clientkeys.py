@@ -182,6 +182,14 @@ async def digests(connection: AsyncConnection, now: float) -> list[tuple[bytes, 
     return found
 
 
+async def ended(connection: AsyncConnection, now: float) -> list[bytes]:
+    """Digests that were good once: of revoked keys, and those that a rotation replaced."""
+    revoked = select(keys.c.digest).where(~keys.c.active)
+    replaced = select(keys.c.previous_digest).where(keys.c.previous_until <= now)
+    found = (await connection.execute(revoked.union_all(replaced))).all()
+    return [bytes(mark) for (mark,) in found if mark is not None]
+
+
 async def ever(connection: AsyncConnection) -> bool:
     """Whether any key was ever made; revoked ones are kept."""
     return await connection.scalar(select(keys.c.id).limit(1)) is not None

@@ -26,6 +26,10 @@ class Health:
         if self._ill.pop(part, None) is not None:
             self._told(part, None)
 
+    def any_ill(self, parts: frozenset[str]) -> bool:
+        """Whether one of these does not work."""
+        return not parts.isdisjoint(self._ill)
+
     @property
     def parts(self) -> dict[str, str]:
         """The parts that are not well, with the reason."""

@@ -23,6 +23,8 @@ from dragoman.wire import jsonio
 SEGMENT_BYTES = 4 * 1024 * 1024
 _LOCK = ".lock"
 _SUFFIX = ".jsonl"
+_PROBE = ".probe"
+_PROBE_BYTES = 64 * 1024  # more than what is left of a block somewhere
 
 
 @dataclass(slots=True)
@@ -97,6 +99,21 @@ class Journal:
                 await asyncio.to_thread(_datasync, self._file)
             except OSError as error:
                 self.fault = error.strerror or "cannot be synced"
+
+    async def probe(self) -> None:
+        """While there is a fault: tries whether the disk takes something again, and ends the fault if so."""
+        if self.fault is None:
+            return
+        try:
+            await asyncio.to_thread(_try, self.directory / f"{self.boot}{_PROBE}")
+            file = self._file or self._roll()
+            # Readers pass over an empty line; it also ends one that was cut short.
+            if os.write(file, b"\n"):
+                self._segments[-1].size += 1
+                self._torn = False
+                self.fault = None
+        except OSError as error:
+            self.fault = error.strerror or type(error).__name__
 
     def close(self) -> None:
         """Gives up the lock; removes everything when nothing waits for the database."""
@@ -195,7 +212,7 @@ def left(directory: Path, own: str | None = None) -> Iterator[Left]:
             continue
         found = _read(sorted(directory.glob(f"{boot}.*{_SUFFIX}")))
         found.boot = boot
-        found._files.append(lock)
+        found._files += (directory / f"{boot}{_PROBE}", lock)
         found._lock = descriptor
         yield found
 
@@ -246,6 +263,20 @@ def _take(descriptor: int) -> None:
     except ImportError:  # not on Windows: there a second process on one data directory is not supported
         return
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _try(path: Path) -> None:
+    """Writes a file and removes it. Raises OSError."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            if os.write(file, bytes(_PROBE_BYTES)) != _PROBE_BYTES:
+                raise OSError(0, "No space left on device")
+            os.fsync(file)
+        finally:
+            os.close(file)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _datasync(file: int) -> None:

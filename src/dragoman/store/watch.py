@@ -30,6 +30,7 @@ class Snapshot:
     digests   the presentable keys, see clientkeys.digests
     accounts  all, with what is kept of those of the configuration file; their tokens may be new as well
     keyed     whether a client key was ever made here, be it revoked since
+    ended     digests of keys that are none any more
     """
 
     revision: int = -1
@@ -38,6 +39,7 @@ class Snapshot:
     prices: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     accounts: Sequence[StoredAccount] = ()
     keyed: bool = False
+    ended: Sequence[bytes] = ()
 
 
 class Watch(Beside):
@@ -81,6 +83,7 @@ class Watch(Beside):
                         await names.read_prices(connection),
                         await accounts.read(connection),
                         await clientkeys.ever(connection),
+                        await clientkeys.ended(connection, self._now()),
                     )
             if snapshot is not None:
                 await self._changed(snapshot)

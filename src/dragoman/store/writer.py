@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from dragoman.gateway.beside import Beside
@@ -26,6 +26,7 @@ BATCH = 500
 PAUSE_SECONDS = 0.1
 FEW = 8
 SYNC_SECONDS = 1.0
+PROBE_SECONDS = 1.0
 USED_SECONDS = 60.0
 SLOW_SECONDS = 0.5
 BOUND_ROWS = 50_000
@@ -70,6 +71,7 @@ class Writer(Beside):
         self._used: dict[str, float] = {}
         self._told: dict[str, float] = {}
         self._doubt = False
+        self._busy_since: float | None = None
         self.figures: StoreFigures | None = None
         self.witness: Witness | None = None
         self.written = 0
@@ -81,10 +83,16 @@ class Writer(Beside):
         """Rows that the database does not have yet."""
         return len(self._waiting)
 
+    def stuck(self, seconds: float) -> bool:
+        """Whether the database has taken nothing, or let nobody write, for longer than so many seconds."""
+        return self._busy_since is not None and self._monotonic() - self._busy_since > seconds
+
     def begin(self, row: Row) -> None:
         """A request was accepted: from now on it has a row, whatever happens to this process."""
         row.uid = self._uid()
         self._journal.begin(row.uid, rows.begun(row))
+        if self._journal.fault is not None:
+            self._news.set()  # told and tried again at once, however long the request takes
 
     def record(self, row: Row) -> None:
         """A request ended."""
@@ -110,6 +118,8 @@ class Writer(Beside):
         try:
             async with asyncio.timeout(seconds):
                 await self.flush()  # after the batch that is being written
+                if self._flushing is not None:
+                    await asyncio.wait([self._flushing])
         except (TimeoutError, StoreError):
             if self._flushing is not None:
                 self._flushing.cancel()
@@ -160,10 +170,12 @@ class Writer(Beside):
             await self._sync()
             try:
                 # To be told to stop is no reason to give up a batch in the middle.
-                self._flushing = asyncio.ensure_future(self.flush())
+                wrote = bool(self._waiting)
+                self._flushing = asyncio.ensure_future(self.flush() if wrote else self._try())
                 self._flushing.add_done_callback(_looked_at)
                 await self._patiently(self._flushing)
-                self._last_write = self._monotonic()
+                if wrote:
+                    self._last_write = self._monotonic()
                 await self._tell_used()
                 failures = 0
                 self._health.well("db_write")
@@ -195,7 +207,13 @@ class Writer(Beside):
         """Until there is something to write, and then a moment more, so that a batch gathers."""
         if not self._waiting:
             self._news.clear()
-            await self._news.wait()
+            # Of a file that is locked nothing else would tell while nothing comes, nor that a disk has room.
+            idle = self._journal.fault is None and self._database.shared
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if idle else PROBE_SECONDS):
+                    await self._news.wait()
+            if not self._waiting:
+                return
         if len(self._waiting) < BATCH:
             await asyncio.sleep(PAUSE_SECONDS)
         # A transaction costs as much as forty rows: where there are many, or others were written just now,
@@ -208,10 +226,23 @@ class Writer(Beside):
         if self._monotonic() - self._last_sync >= SYNC_SECONDS:
             self._last_sync = self._monotonic()
             await self._journal.sync()
+            await self._journal.probe()
         if self._journal.fault is None:
             self._health.well("journal")
         else:
             self._health.ill("journal", self._journal.fault)
+
+    async def _try(self) -> None:
+        """A transaction that changes nothing: whether SQLite's one place to write can be had."""
+        if self._database.shared:
+            return
+        async with self._lock:
+            self._busy_since = self._monotonic()
+            try:
+                async with self._database.write():
+                    pass
+            finally:
+                self._busy_since = None
 
     async def _write(self) -> None:
         """One batch; nothing where another has written it meanwhile."""
@@ -219,6 +250,7 @@ class Writer(Beside):
         refused: list[dict[str, Any]] = []
         if not batch:
             return
+        self._busy_since = self._monotonic()
         try:
             async with self._database.write() as connection:
                 await rows.add(connection, batch, doubt=self._doubt)
@@ -231,6 +263,8 @@ class Writer(Beside):
         except Exception:
             self._doubt = True
             refused = await self._write_singly(batch)
+        finally:
+            self._busy_since = None
         for _ in batch:
             self._waiting.popleft()
         if self.witness is not None:

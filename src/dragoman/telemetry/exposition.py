@@ -6,7 +6,7 @@ never asked. It has a registry of its own; the library's global one is left alon
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from dragoman.telemetry.metrics import METRICS, Metric, Metrics
+from dragoman.telemetry.tally import Labels
 
 
 def written(metrics: Metrics, accept: str) -> tuple[bytes, str]:
@@ -46,6 +47,8 @@ class _Figures(Collector):
     def _counter(self, metric: Metric) -> Family:
         family = CounterMetricFamily(metric.name, _told(metric), labels=metric.labels)
         probe = self._metrics.probes.get(metric.name)
+        for labels, figure in self._samples(metric):
+            family.add_metric(labels, figure)
         for labels, total in self._metrics.counts[metric.name].read():
             family.add_metric(labels, total / metric.unit if metric.unit != 1 else total)
         if probe is not None and (value := probe()) is not None:
@@ -55,11 +58,18 @@ class _Figures(Collector):
     def _gauge(self, metric: Metric) -> Family:
         family = GaugeMetricFamily(metric.name, _told(metric), labels=metric.labels)
         probe = self._metrics.probes.get(metric.name)
+        for labels, figure in self._samples(metric):
+            family.add_metric(labels, figure)
         if metric.name == "dragoman_build_info":
             family.add_metric((self._metrics.version,), 1)
         elif probe is not None and (value := probe()) is not None:
             family.add_metric((), value)
         return family
+
+    def _samples(self, metric: Metric) -> Iterable[tuple[Labels, float]]:
+        """What is asked for at this moment, by its labels."""
+        ask = self._metrics.samples.get(metric.name)
+        return () if ask is None else ask()
 
     def _histogram(self, metric: Metric) -> Family:
         figures = self._metrics.histograms[metric.name]

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dragoman.gateway.house import House
 from dragoman.gateway.ports import Row
-from dragoman.telemetry.tally import OTHER, Counts, Histogram
+from dragoman.routing.policy import Move
+from dragoman.telemetry.tally import OTHER, Counts, Histogram, Labels
 from dragoman.translate.messages.failure import Cause
 from dragoman.translate.models import profile
 from dragoman.wire.errors import TABLE
@@ -26,7 +27,7 @@ MOST_HISTOGRAMS = 100
 MOST_MODELS = 200
 NONE = "none"
 # Their values come from outside; what is left of a metric's labels comes from closed lists.
-OPEN_LABELS = frozenset({"model", "key"})
+OPEN_LABELS = frozenset({"model", "key_id", "account_id", "window"})
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -77,13 +78,36 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "dragoman_overhead_seconds",
         "histogram",
-        "Time spent here, not upstream; `admission` is from arrival to a place, the upload included.",
+        "Time spent here, not upstream: `admission` from arrival to a place (or its refusal), the upload"
+        " included; `select` to an account, its waits included, and `translate` into the upstream's request,"
+        " both per attempt; `settle` the row, costs and limits.",
         ("phase",),
         _OVERHEADS,
     ),
     Metric("dragoman_in_flight_requests", "gauge", "Requests that hold a place now."),
     Metric("dragoman_queued_requests", "gauge", "Requests that wait for a place now."),
     Metric("dragoman_in_flight_calls", "gauge", "Calls to accounts that are under way now."),
+    Metric("dragoman_accounts", "gauge", "Accounts by what the pool thinks of them now.", ("state",)),
+    Metric(
+        "dragoman_account_quota_remaining_ratio",
+        "gauge",
+        "Share of an account's quota that is left in a window, as its upstream told last; of several meters"
+        " of one length the least. `account_id` is the account's name.",
+        ("account_id", "window"),
+    ),
+    Metric(
+        "dragoman_account_selections_total",
+        "counter",
+        "Finished requests by why their last account was chosen: the routing strategy, and the word for the"
+        " choice as in the log's `move`.",
+        ("policy", "reason"),
+    ),
+    Metric(
+        "dragoman_oauth_refresh_total",
+        "counter",
+        "Asked the issuer for new tokens of an account: `renewed`, or the kind of trouble.",
+        ("outcome",),
+    ),
     Metric(
         "dragoman_leaked_leases_total",
         "counter",
@@ -93,14 +117,15 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "dragoman_tokens_total",
         "counter",
-        "Tokens, measured or estimated. `input` has `cached_input` in it, `output` has `reasoning` in it.",
-        ("kind", "model", "key"),
+        "Tokens, measured or estimated. `input` has `cached_input` in it, `output` has `reasoning` in it;"
+        " `key_id` is the client key's name.",
+        ("kind", "model", "key_id"),
     ),
     Metric(
         "dragoman_cost_usd_total",
         "counter",
         "Cost at the upstream's prices, in US dollars; requests of unknown cost add nothing.",
-        ("model", "key"),
+        ("model", "key_id"),
         unit=1_000_000_000,
     ),
     Metric(
@@ -163,7 +188,12 @@ _TRUTH = {True: "true", False: "false"}
 _ERROR_TYPES = frozenset(row.anthropic for row in TABLE.values()) | {row.openai for row in TABLE.values()}
 _CAUSES = frozenset(Cause)
 
+# What accounts can be, see Pool.describe; those that nobody is in are told as 0.
+_ACCOUNT_STATES = ("ok", "probing", "cooling", "paused", "needs_login", "dead")
+_MOVES = frozenset({*get_args(Move), "failover"})
+
 Probe = Callable[[], float | None]
+Samples = Callable[[], Iterable[tuple[Labels, float]]]
 
 
 class Metrics:
@@ -174,7 +204,9 @@ class Metrics:
         self._kinds: Mapping[str, str] = kinds if kinds is not None else {}
         self._known: Callable[[str], bool] = lambda _: False
         self._models: dict[str, str] = {"": NONE}
+        self._policy: Callable[[], str] = lambda: NONE
         self.probes: dict[str, Probe] = {}
+        self.samples: dict[str, Samples] = {}
         self.counts: dict[str, Counts] = {}
         self.histograms: dict[str, Histogram] = {}
         for metric in METRICS:
@@ -188,6 +220,7 @@ class Metrics:
         self._cost = self.counts["dragoman_cost_usd_total"]
         self._turns = self.counts["dragoman_cache_turns_total"]
         self._answers = self.counts["dragoman_upstream_responses_total"]
+        self._selections = self.counts["dragoman_account_selections_total"]
         self._failovers = self.counts["dragoman_failovers_total"]
         self._leaked = self.counts["dragoman_leaked_leases_total"]
         for what in ("place", "call"):
@@ -213,6 +246,10 @@ class Metrics:
         self.probes["dragoman_queued_requests"] = lambda: house.gate.waiting
         self.probes["dragoman_in_flight_calls"] = lambda: sum(house.pool.in_flight().values())
         self.probes["dragoman_unknown_upstream_events_total"] = lambda: house.unknown_events
+        self.samples["dragoman_accounts"] = lambda: _states(house)
+        self.samples["dragoman_account_quota_remaining_ratio"] = lambda: _quotas(house)
+        self._policy = lambda: house.pool.strategy
+        house.took = self._overheads.observe
 
     def lag(self, seconds: float) -> None:
         """The event loop was late by so much."""
@@ -253,6 +290,8 @@ class Metrics:
         if (verdict := row.cache_verdict) is not None:
             self._turns.add((verdict.partition("(")[0],))
         if row.account:
+            move = row.move
+            self._selections.add((self._policy(), move if move in _MOVES else OTHER))
             self._tried(row)
         if row.outcome == "client_gone":
             streaming = "streaming" if first is not None else "waiting"
@@ -298,6 +337,25 @@ class Metrics:
             return OTHER
         self._models[name] = name
         return name
+
+
+def _states(house: House) -> list[tuple[Labels, float]]:
+    found = dict.fromkeys(_ACCOUNT_STATES, 0)
+    for account in house.pool.describe(house.clock.steady()):
+        state: str = account["state"]
+        state = state if state in _ACCOUNT_STATES else OTHER
+        found[state] = found.get(state, 0) + 1
+    return [((state,), count) for state, count in found.items()]
+
+
+def _quotas(house: House) -> list[tuple[Labels, float]]:
+    least: dict[Labels, float] = {}
+    for account in house.pool.describe(house.clock.steady()):
+        for window in account["windows"]:
+            place = (account["name"], window["window"])
+            if place in least or len(least) < MOST_COUNTS:
+                least[place] = min(window["remaining"], least.get(place, 1.0))
+    return list(least.items())
 
 
 def _status_label(status: Any) -> str:

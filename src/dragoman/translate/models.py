@@ -250,8 +250,7 @@ def resolve(
     Order: exact alias, published `claude-…` id, first matching glob, a listed name, pass-through. Raises
     Refused(MODEL_NOT_FOUND) with the nearest name. A `[1m]` suffix is cut off.
     """
-    asked = requested.strip()
-    bare = _SUFFIX.sub("", asked) or asked
+    asked, bare = requested.strip(), _bare(requested)
     exact = {alias.pattern: alias for alias in reversed(aliases)}
     for name in (asked, bare):
         if (alias := exact.get(name)) is not None:
@@ -267,6 +266,12 @@ def resolve(
         return Resolution(bare, None, "pass-through")
     sentence = _not_found(requested, bare, aliases, listed)
     raise Refused(Failure(Kind.MODEL_NOT_FOUND, sentence, param="model"))
+
+
+def _bare(requested: str) -> str:
+    """A requested name without its suffix."""
+    asked = requested.strip()
+    return _SUFFIX.sub("", asked) or asked
 
 
 def _published_target(
@@ -317,7 +322,10 @@ def described(
 
     None for a name that is not served, that the key may not request, or that would merely be passed on.
     """
-    if allowed is not None and not any(fnmatchcase(requested, glob) for glob in allowed):
+    names = (requested, _bare(requested))
+    if allowed is not None and not any(
+        name == glob or fnmatchcase(name, glob) for glob in allowed for name in names
+    ):
         return None
     try:
         found = resolve(requested, aliases, listed)

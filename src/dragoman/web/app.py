@@ -14,6 +14,7 @@ from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
 from dragoman.web.allowance import AllowanceDoor
 from dragoman.web.chat import CHAT
+from dragoman.web.departure import EXTENSION, Departure
 from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
 from dragoman.web.messages import MESSAGES, CountDoor
@@ -78,10 +79,14 @@ class App:
         if self._begin is not None:
             self._begin(headers)
         path: str = scope["path"]
-        request_id = self._request_id(headers)
+        request_id = self._request_id(scope, headers)
         incoming = Incoming(scope, receive, self._marking(send), path, scope["method"], headers, request_id)
         if self._keyless() and (refused := self._stranger(headers)) is not None:
-            await self._refuse(incoming, refused)
+            door = self.router.find(incoming.method, path)
+            if isinstance(door, GenerationDoor):
+                await door.turn_away(incoming, refused)
+            else:
+                await self._refuse(incoming, refused)
             return
         if self.admin is not None and mount.is_admin(path):
             await self.admin(incoming)
@@ -105,8 +110,12 @@ class App:
             fields["allow"] = allowed(self.router, incoming.path)
         await reply.send_failure(incoming.send, failure, incoming.request_id, dialect, fields)
 
-    def _request_id(self, headers: Mapping[str, str]) -> str:
-        return reply.request_id(headers.get("x-request-id"), self._house.ids.request)
+    def _request_id(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        """The same as the door's, which may refuse the rest of a request whose head came here."""
+        departure: Departure = scope["extensions"][EXTENSION]
+        if not departure.request_id:
+            departure.request_id = reply.request_id(headers.get("x-request-id"), self._house.ids.request)
+        return departure.request_id
 
     def _marking(self, send: Send) -> Send:
         """Every answer of a simulated house says so."""

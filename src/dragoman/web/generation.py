@@ -50,16 +50,30 @@ class GenerationDoor:
         self._limit = limit
         self._surface = surface
 
+    async def turn_away(self, incoming: Incoming, failure: Failure) -> None:
+        """Refuses a request unread, whoever sent it. It has its row like any other."""
+        exchange = self._exchange(incoming)
+        exchange.refuse(failure)
+        try:
+            await self._refuse(incoming, failure)
+        finally:
+            exchange.settle()
+
     async def __call__(self, incoming: Incoming) -> None:
-        exchange = Exchange(self._house, incoming.request_id, client=incoming.client)
-        exchange.row.route = self._surface.route
+        exchange = self._exchange(incoming)
         try:
             await self._serve(incoming, exchange)
-        except Refused as refusal:
-            exchange.refuse(refusal.failure)
-            await self._refuse(incoming, refusal.failure)
+        except Refused as refused:
+            # What the client of a broken upload was told counts, whatever else was wrong.
+            failure = incoming.departure.refusal or refused.failure
+            exchange.refuse(failure)
+            await self._refuse(incoming, failure)
         except body.ClientGone:
-            exchange.leave()
+            # To whom the door closed in the middle of the upload, it has told why.
+            if (refusal := incoming.departure.refusal) is None:
+                exchange.leave()
+            else:
+                exchange.refuse(refusal)
         except asyncio.CancelledError:
             exchange.refuse(_ENDING)
             await self._last_word(incoming, exchange, _ENDING)
@@ -69,6 +83,11 @@ class GenerationDoor:
             await self._last_word(incoming, exchange, exchange.fault())
         finally:
             exchange.settle()
+
+    def _exchange(self, incoming: Incoming) -> Exchange:
+        exchange = Exchange(self._house, incoming.request_id, client=incoming.client)
+        exchange.row.route = self._surface.route
+        return exchange
 
     async def _refuse(self, incoming: Incoming, failure: Failure) -> None:
         await reply.send_failure(incoming.send, failure, incoming.request_id, self._surface.envelope)
@@ -88,6 +107,7 @@ class GenerationDoor:
         size = len(content)
         del content
         exchange.row.requested_model = _name(request.get("model"))
+        exchange.row.stream = request.get("stream") is True
         surface = self._surface
         # Each pass over a large request is a turn of its own, so that streams get theirs in between.
         async with body.turn(size):

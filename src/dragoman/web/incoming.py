@@ -15,7 +15,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Scope = MutableMapping[str, Any]
 
-_CLIENT = re.compile(r"^[A-Za-z][\w.\-]{0,40}(?:/[\w.\-+]{1,40})?")
+# `claude-cli/2.1.0`, and `Anthropic/Python 2.12.0` as the official SDKs have it.
+_CLIENT = re.compile(
+    r"^[A-Za-z][\w.\-]{0,40}(?:/[A-Za-z][\w.\-+]{0,39} \d[\w.\-+]{0,39}(?!\S)|/[\w.\-+]{1,40})?"
+)
 
 
 @dataclass(slots=True)

@@ -416,8 +416,9 @@ class DoorProtocol(HttpToolsProtocol):
             active.leave()
             self.transport.abort()
         else:
+            active.departure.refusal = refusal.failure
             active.leave()
-            self._refuse(refusal)
+            self._refuse(refusal, active)
 
     def _answer_for(self, cycle: Cycle, failure: Failure) -> None:
         """The application left a request without an answer."""
@@ -429,10 +430,15 @@ class DoorProtocol(HttpToolsProtocol):
         inbound = next((value for name, value in fields or () if name == b"x-request-id"), b"")
         asked = b"" if cycle is None else cycle.scope["method"].encode("ascii")
         path = self.url.decode("latin-1") if cycle is None else cycle.scope["path"]
+        request_id = "" if cycle is None else cycle.departure.request_id
+        if not request_id:
+            request_id = reply.request_id(inbound.decode("latin-1"), self.door.fresh_id)
+            if cycle is not None:
+                cycle.departure.request_id = request_id
         self.transport.write(
             reply.raw(
                 refusal.failure,
-                reply.request_id(inbound.decode("latin-1"), self.door.fresh_id),
+                request_id,
                 status=refusal.status,
                 headers=refusal.headers,
                 body=asked != b"HEAD",

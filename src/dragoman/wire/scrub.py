@@ -1,4 +1,4 @@
-"""Makes upstream error text fit for clients and logs: no markup, no keys, no account or request ids.
+"""Makes upstream error text fit for clients and logs: no markup, keys, cookies, machines, accounts or ids.
 
 Upstream sentences help the user ("Unsupported value: …"), but they may quote credentials, organisation
 ids or whole HTML pages. Only scrubbed text leaves the gateway. Names that clients choose are made fit to be
@@ -28,17 +28,28 @@ _CREDENTIALS = (
     re.compile(r"\bBearer\s+\S+", re.I),
     re.compile(r"\b[0-9a-fA-F]{32,}\b"),
 )
+# The first two parts of an address that only machines next to it reach.
+_NEAR = r"(?:(?:10|127)\.\d{1,3}|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))"
+_PORT = r":\d{1,5}"
 _SECRETS = (
+    re.compile(r"\b(?:set-)?cookie:[^\r\n]*", re.I),
+    re.compile(r"(?<![\w\-])(?:__\w[\w.\-]*|_cfuvid|cf_clearance|session(?:id|_token)?)=[^\s;,'\"]+", re.I),
     *_CREDENTIALS,
     # An id has a digit or is long; `user_location` and `account-level` are words.
     re.compile(
         r"\b(?:org|proj|user|acct|account|req|resp|cust|asst)[-_]"
         r"(?:(?=[A-Za-z0-9_\-]*\d)[A-Za-z0-9_\-]{6,}|[A-Za-z0-9]{16,})"
     ),
+    re.compile(r"\bacct_[A-Za-z0-9_\-]+"),
     re.compile(r"\b(?:org|proj|acct)-(?!(?:level|wide|owned|scoped)\b)[A-Za-z0-9_\-]{3,}"),
     re.compile(r"\b(?:rs|msg|fc|ws|ct|ci|ig)_(?=[A-Za-z0-9_\-]*\d)[A-Za-z0-9_\-]{12,}"),
     re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
     re.compile(r"\b[A-Za-z0-9._%+\-]+@[A-Za-z0-9.\-]+\.[A-Za-z]{2,}\b"),
+    # Machines behind the upstream: private addresses, and any with a port.
+    re.compile(
+        rf"(?<![\w.])(?:{_NEAR}(?:\.\d{{1,3}}){{2}}(?:{_PORT})?|\d{{1,3}}(?:\.\d{{1,3}}){{3}}{_PORT})(?!\.?\d)"
+    ),
+    re.compile(rf"(?<![\w.])(?:localhost{_PORT}|\[(?=[^\]:]*:[^\]:]*:)[0-9a-f:.]+\](?:{_PORT})?)", re.I),
     re.compile(r"\b(?=[A-Za-z0-9_\-]*\d)(?=[A-Za-z0-9_\-]*[A-Za-z])[A-Za-z0-9_\-]{40,}\b"),
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")

@@ -194,3 +194,24 @@ def test_the_tier_that_served_decides_the_price() -> None:
 
 def _costs(row: Row) -> tuple[int | None, int | None]:
     return row.cost_nano, row.anthropic_cost_nano
+
+
+def test_a_first_limit_counts_what_was_in_flight_when_it_came() -> None:
+    """decisions: a new limit is effective at once, and for what ends after it too."""
+    gate = Gate()
+    one, row = gate.enter()
+    two, nothing = gate.enter()
+    gate.admission.adopt({"laptop": Meters([Limit("tokens", "day", 1_000), Limit("requests", "day", 10)])})
+    one.settle(used(row, 700, 30), NOON)
+    one.settle(used(row, 700, 30), NOON)
+    two.settle(used(nothing, 0, 0, "none"), NOON)
+    assert gate.state() == [(730, 0), (1, 0)], "once, and not what used nothing"
+
+
+def test_limits_that_were_cleared_and_set_anew_count_what_is_in_flight_once() -> None:
+    gate = Gate(Limit("tokens", "day", 1_000))
+    one, row = gate.enter()
+    gate.admission.adopt({})
+    gate.admission.adopt({"laptop": Meters([Limit("tokens", "day", 2_000)])})
+    one.settle(used(row, 700, 30), NOON)
+    assert gate.state() == [(730, 0)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dragoman.gateway.credentials import digest, unknown
+from dragoman.gateway.credentials import digest
 from dragoman.gateway.known import ANONYMOUS, KnownKeys
 from dragoman.gateway.ports import Principal
 from dragoman.wire.errors import Kind, Refused
@@ -26,6 +26,7 @@ class Clocks:
         return KnownKeys(fixed, b"pepper", now=lambda: self.wall, monotonic=lambda: self.mono, **more)
 
 
+NEEDED = "A valid API key is needed: send it as x-api-key or Authorization: Bearer."
 KEYS = Clocks().known(("sk-drg-laptop", LAPTOP), ("sk-drg-server", SERVER))
 
 
@@ -50,11 +51,11 @@ def test_both_headers_are_taken_and_x_api_key_wins(headers: dict[str, str], prin
     [{}, {"x-api-key": "wrong"}, {"authorization": "Basic sk-drg-laptop"}, {"authorization": "Bearer"}],
 )
 def test_no_key_and_a_wrong_key_are_refused(headers: dict[str, str]) -> None:
-    """B90: neither header or an unknown key is 401; the key is not quoted."""
+    """B90: neither header or an unknown key is one and the same 401, which says what is needed."""
     with pytest.raises(Refused) as caught:
         KEYS.authenticate(headers)
     assert caught.value.failure.kind is Kind.AUTHENTICATION
-    assert "wrong" not in caught.value.failure.message
+    assert caught.value.failure.message == NEEDED
 
 
 def test_without_keys_everyone_is_anonymous() -> None:
@@ -103,7 +104,7 @@ def test_a_key_ends_at_its_date() -> None:
     clocks.wall += 10
     with pytest.raises(Refused) as caught:
         keys.authenticate(_shown("sk-drg-short"))
-    assert caught.value.failure.message == unknown().failure.message, "it reads like an unknown one"
+    assert caught.value.failure.message == NEEDED, "it reads like an unknown one"
 
 
 @pytest.mark.parametrize(("serve_known", "patience"), [(True, 15 * 60.0), (False, 5.0)])
@@ -133,3 +134,36 @@ def test_a_keyless_gateway_does_not_open_because_its_store_is_silent() -> None:
     with pytest.raises(Refused) as caught:
         keys.authenticate(_shown("sk-drg-laptop"))
     assert caught.value.failure.status == 503
+
+
+def test_while_the_store_is_unwell_an_unknown_key_is_not_judged() -> None:
+    """reliability S2: what is read may not be all there is; who is known, or has ended, is told as ever."""
+    clocks = Clocks()
+    keys = clocks.known(("sk-drg-server", SERVER), stored=True)
+    past = replace(LAPTOP, expires_at=clocks.wall - 1)
+    keys.read(
+        {digest(b"pepper", "sk-drg-laptop"): LAPTOP, digest(b"pepper", "sk-drg-past"): past},
+        ended=[digest(b"pepper", "sk-drg-revoked")],
+    )
+
+    def status(key: str) -> int:
+        try:
+            keys.authenticate(_shown(key))
+        except Refused as refusal:
+            return refusal.failure.status
+        return 200
+
+    told = ("sk-drg-laptop", "sk-drg-server", "sk-drg-past", "sk-drg-revoked", "", "sk-drg-never-heard-of")
+    for unwell, unknown in ((False, 401), (True, 503), (False, 401)):
+        keys.unwell = lambda unwell=unwell: unwell  # type: ignore[misc]
+        assert [status(key) for key in told] == [200, 200, 401, 401, 401, unknown]
+
+
+def test_who_is_known_does_not_ask_how_the_store_is() -> None:
+    keys = Clocks().known(("sk-drg-server", SERVER), stored=True)
+
+    def unwell() -> bool:
+        raise AssertionError("the hot path has no need of it")
+
+    keys.unwell = unwell
+    assert keys.authenticate(_shown("sk-drg-server")) is SERVER

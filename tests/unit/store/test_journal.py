@@ -150,6 +150,37 @@ async def test_a_full_disk_is_told_and_gets_well(tmp_path: Path) -> None:
     rest.forget()
 
 
+@pytest.mark.parametrize("torn", [True, False])
+async def test_a_fault_ends_by_itself_when_the_disk_takes_something_again(tmp_path: Path, torn: bool) -> None:
+    """reliability S2: no request has to come first; a few bytes in a corner are not taken for room."""
+    one = journal(tmp_path)
+    one.end("boot-1", {"uid": "boot-1"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (one.size + (10 if torn else 0), hard))
+    try:
+        one.end("boot-2", {"uid": "boot-2"})
+        await one.probe()
+        assert one.fault is not None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await one.probe()
+    assert one.fault is None
+    one.end("boot-3", {"uid": "boot-3"})
+    assert files(tmp_path) == ["boot.000001.jsonl", "boot.lock"]
+    die(one)
+    (rest,) = found(tmp_path)
+    assert [row["uid"] for row in rest.ended] == ["boot-1", "boot-3"]
+    assert rest.torn == torn
+    rest.forget()
+
+
+async def test_a_journal_without_a_fault_is_not_probed(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    await one.probe()
+    assert files(tmp_path) == ["boot.lock"]
+    one.close()
+
+
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("in the way")
     with pytest.raises(StoreError, match="journal cannot be written"):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from dragoman.gateway.credentials import digest
 from dragoman.store.accounts import Accounts, AccountSpec, Credentials
 from dragoman.store.clientkeys import ClientKeys, KeySpec
 from dragoman.store.engine import Database, StoreDown
@@ -66,16 +67,18 @@ async def test_a_rotated_key_has_two_digests_until_its_overlap_ends(database: Da
     await late.watch.look()
     assert [until for _, until, _ in early.snapshots[0].digests] == [None, 150.0]
     assert [until for _, until, _ in late.snapshots[0].digests] == [None]
+    assert [len(listener.snapshots[0].ended) for listener in (early, late)] == [0, 1]
 
 
 async def test_a_revoked_key_is_gone(database: Database) -> None:
     keys = ClientKeys(database, b"pepper")
-    await keys.create(KeySpec("laptop"), 50.0)
+    _, text = await keys.create(KeySpec("laptop"), 50.0)
     await keys.revoke("laptop", 60.0)
     listener = Listener(database)
     await listener.watch.look()
     assert listener.snapshots[0].digests == []
     assert listener.snapshots[0].keyed
+    assert listener.snapshots[0].ended == [digest(b"pepper", text)]
 
 
 async def test_it_goes_on_after_failures_and_tells_kinds_only(database: Database) -> None:

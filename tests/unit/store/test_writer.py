@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +14,9 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from dragoman.gateway.ports import Row
-from dragoman.store import claims, rows, tables, writer
+from dragoman.store import claims, migrate, rows, tables, writer
 from dragoman.store.clientkeys import ClientKeys, KeySpec
-from dragoman.store.engine import Database, StoreDown
+from dragoman.store.engine import Database, StoreDown, locate
 from dragoman.store.health import Health
 from dragoman.store.journal import Journal
 from dragoman.store.tables import requests, usage_hours
@@ -237,6 +239,89 @@ async def test_a_database_that_does_not_answer_is_named_before_it_gives_up(
             await asyncio.sleep(0.01)
     assert (stage.writer.waiting, stage.writer.written) == (0, 1)
     await stage.writer.stop()
+
+
+async def test_a_journal_that_can_be_written_again_gets_well_without_a_request(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """reliability S3: readiness does not go on naming what is well again."""
+    monkeypatch.setattr(writer, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(writer, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(writer, "SYNC_SECONDS", 0.0)
+    full = True
+
+    async def probe(probe: Any = stage.journal.probe) -> None:
+        if not full:
+            await probe()
+
+    monkeypatch.setattr(stage.journal, "probe", probe)
+    stage.writer.start()
+    await asyncio.sleep(0.01)  # it waits for news
+    stage.journal.fault = "No space left on device"
+    monkeypatch.setattr(stage.journal, "_write", lambda *_: None)
+    stage.writer.begin(row())  # a long request: nothing ends
+    async with asyncio.timeout(30):
+        while "journal" not in stage.health.parts:
+            await asyncio.sleep(0.01)
+    full = False
+    async with asyncio.timeout(30):
+        while stage.health.parts:
+            await asyncio.sleep(0.01)
+    await stage.writer.stop()
+
+
+async def test_a_batch_that_gets_no_answer_is_told_before_it_fails(stage: Stage) -> None:
+    """reliability S2: a locked database is known as such after a second, its own bound is five."""
+    clock = [0.0]
+    stage.writer._monotonic = lambda: clock[0]
+    held = asyncio.Event()
+    write = stage.database.write
+
+    @asynccontextmanager
+    async def locked() -> AsyncIterator[Any]:
+        await held.wait()
+        async with write() as connection:
+            yield connection
+
+    stage.database.write = locked  # type: ignore[assignment, method-assign]
+    assert not stage.writer.stuck(1.0)
+    stage.writer.record(row())
+    stage.writer.start()
+    async with asyncio.timeout(30):
+        while not stage.writer.stuck(-1.0):
+            await asyncio.sleep(0.01)
+    assert not stage.writer.stuck(1.0)
+    clock[0] = 1.5
+    assert stage.writer.stuck(1.0)
+    held.set()
+    await stage.until(1)
+    async with asyncio.timeout(30):
+        while stage.writer.stuck(1.0):
+            await asyncio.sleep(0.01)
+    await stage.writer.stop()
+
+
+async def test_a_file_that_is_locked_is_noticed_without_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """reliability S2: the first unknown key that comes is not judged, and readiness knows."""
+    monkeypatch.setattr(writer, "PROBE_SECONDS", 0.01)
+    database = Database(locate("sqlite:///some.db", tmp_path), busy_seconds=0.05)
+    await migrate.prepare(database, automatic=True)
+    stage = Stage(database, tmp_path)
+    stage.writer.start()
+    with contextlib.closing(sqlite3.connect(tmp_path / "some.db", check_same_thread=False)) as other:
+        other.isolation_level = None
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        async with asyncio.timeout(30):
+            while "db_write" not in stage.health.parts:
+                await asyncio.sleep(0.01)
+        other.execute("ROLLBACK")
+    async with asyncio.timeout(30):
+        while stage.health.parts:
+            await asyncio.sleep(0.01)
+    await stage.writer.stop()
+    await database.close()
 
 
 async def test_beyond_the_bound_only_words_are_dropped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

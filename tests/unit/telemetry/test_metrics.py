@@ -24,9 +24,28 @@ def house(listed: Iterable[str] = (), aliases: Iterable[str] = ()) -> Any:
         accounts=SimpleNamespace(offered=lambda: frozenset(listed)),
         aliases=[Alias("claude-*", model) for model in aliases],
         gate=SimpleNamespace(in_flight=3, waiting=1),
-        pool=SimpleNamespace(in_flight=lambda: {"work": 2, "local": 0}),
+        pool=SimpleNamespace(
+            in_flight=lambda: {"work": 2, "local": 0}, strategy="affinity", describe=lambda now: accounts(now)
+        ),
+        clock=SimpleNamespace(steady=lambda: 5.0),
+        took=None,
         unknown_events=7,
     )
+
+
+def accounts(now: float) -> list[dict[str, Any]]:
+    """What the pool tells of three accounts."""
+    assert now == 5.0
+    windows = [
+        {"meter": "codex", "window": "5h", "remaining": 0.75},
+        {"meter": "codex", "window": "7d", "remaining": 0.5},
+        {"meter": "spark", "window": "5h", "remaining": 0.25},
+    ]
+    return [
+        {"name": "work", "state": "ok", "windows": windows},
+        {"name": "local", "state": "cooling", "windows": []},
+        {"name": "odd", "state": "a new word", "windows": windows[1:2]},
+    ]
 
 
 def made(*, listed: Iterable[str] = ("gpt-5.5",), aliases: Iterable[str] = ()) -> Metrics:
@@ -58,6 +77,7 @@ def answered(**more: Any) -> Row:
         "first_token_ms": 400.0,
         "duration_ms": 3000.0,
         "cache_verdict": "tail_replaced(2)",
+        "move": "stayed",
         "stream": True,
         "cost_nano": 2_500_000_000,
     }
@@ -95,10 +115,11 @@ async def test_a_good_answer_is_counted_everywhere() -> None:
     assert told[at("time_to_first_token_seconds_bucket", model="gpt-5.5", le="+Inf")] == 1
     assert told[at("overhead_seconds_sum", phase="admission")] == 0.002
     for kind, tokens in (("input", 1000), ("cached_input", 750), ("output", 50), ("reasoning", 20)):
-        assert told[at("tokens_total", kind=kind, model="gpt-5.5", key="laptop")] == tokens
-    assert told[at("cost_usd_total", model="gpt-5.5", key="laptop")] == 2.5
+        assert told[at("tokens_total", kind=kind, model="gpt-5.5", key_id="laptop")] == tokens
+    assert told[at("cost_usd_total", model="gpt-5.5", key_id="laptop")] == 2.5
     assert told[at("cache_turns_total", verdict="tail_replaced")] == 1
     assert told[at("cached_token_ratio_sum")] == 0.75
+    assert told[at("account_selections_total", policy="affinity", reason="stayed")] == 1
     assert told[at("upstream_responses_total", account_kind="openai", status="200")] == 1
     assert not [sample for sample in told if sample[0] in ("dragoman_failovers_total",)]
 
@@ -174,14 +195,14 @@ async def test_an_unknown_cost_adds_nothing_and_a_known_zero_is_told() -> None:
     metrics.record(answered(cost_nano=None))
     assert not [name for name, _ in await read(metrics) if name == "dragoman_cost_usd_total"]
     metrics.record(answered(cost_nano=0))
-    assert (await read(metrics))[at("cost_usd_total", model="gpt-5.5", key="laptop")] == 0
+    assert (await read(metrics))[at("cost_usd_total", model="gpt-5.5", key_id="laptop")] == 0
 
 
 async def test_billionths_add_up_exactly() -> None:
     metrics = made()
     for _ in range(1000):
         metrics.record(answered(cost_nano=1))
-    assert (await read(metrics))[at("cost_usd_total", model="gpt-5.5", key="laptop")] == 1e-6
+    assert (await read(metrics))[at("cost_usd_total", model="gpt-5.5", key_id="laptop")] == 1e-6
 
 
 # -- labels ----------------------------------------------------------------------------------------------
@@ -233,10 +254,10 @@ async def test_models_and_keys_of_the_configuration_are_bounded_too() -> None:
     assert total == 1000 * 10 * len(models)
 
 
-async def test_only_model_and_key_come_from_outside() -> None:
+async def test_only_models_keys_and_accounts_come_from_outside() -> None:
     """Whoever adds a label has to say here how it is bounded."""
     closed = {"route", "status_class", "error_type", "stream", "phase", "kind", "verdict"}
-    closed |= {"account_kind", "status", "cause", "version"}
+    closed |= {"account_kind", "status", "cause", "version", "state", "policy", "reason", "outcome"}
     assert {label for metric in METRICS for label in metric.labels} == closed | OPEN_LABELS
 
 
@@ -248,6 +269,7 @@ async def test_every_metric_is_told_under_its_name_and_documented() -> None:
     metrics.record(answered(attempts=[{"account": "local", "cause": "server", "status": 500}]))
     metrics.record(row(status=499, outcome="client_gone"))
     metrics.lag(0.001)
+    metrics.samples["dragoman_oauth_refresh_total"] = lambda: [(("renewed",), 2)]
     metrics.store.up(True)
     metrics.store.spooled(4)
     metrics.store.written(10)
@@ -296,6 +318,47 @@ async def test_the_house_is_asked_at_the_moment_of_a_scrape() -> None:
     assert told[at("build_info", version="1.2.3")] == 1
 
 
+async def test_accounts_are_told_by_state_and_quota_as_they_are_at_a_scrape() -> None:
+    told = await read(made())
+    samples = {labels: value for (name, labels), value in told.items() if name == "dragoman_accounts"}
+    states = {dict(labels)["state"]: value for labels, value in samples.items()}
+    zeros = dict.fromkeys(("probing", "paused", "needs_login", "dead"), 0)
+    assert states == {"ok": 1, "cooling": 1, "other": 1, **zeros}
+    assert told[at("account_quota_remaining_ratio", account_id="work", window="5h")] == 0.25
+    assert told[at("account_quota_remaining_ratio", account_id="work", window="7d")] == 0.5
+    assert told[at("account_quota_remaining_ratio", account_id="odd", window="7d")] == 0.5
+
+
+async def test_quotas_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [
+        {"name": f"a{number}", "state": "ok", "windows": [{"window": "5h", "remaining": 1.0}]}
+        for number in range(2 * MOST_COUNTS)
+    ]
+    monkeypatch.setitem(globals(), "accounts", lambda now: many)
+    told = await read(made())
+    assert sum(name == "dragoman_account_quota_remaining_ratio" for name, _ in told) == MOST_COUNTS
+
+
+async def test_phases_of_a_request_are_told_apart() -> None:
+    metrics, one = Metrics("1"), house()
+    metrics.watch(one)
+    for phase, seconds in (("select", 0.001), ("translate", 0.002), ("settle", 0.004)):
+        one.took((phase,), seconds)
+    told = await read(metrics)
+    assert told[at("overhead_seconds_sum", phase="translate")] == 0.002
+    assert told[at("overhead_seconds_count", phase="settle")] == 1
+    assert told[at("overhead_seconds_bucket", phase="select", le="0.001")] == 1
+
+
+async def test_a_word_for_a_choice_that_is_not_known_is_other() -> None:
+    metrics = made()
+    metrics.record(answered(move="a new word"))
+    metrics.record(answered(move="failover"))
+    told = await read(metrics)
+    assert told[at("account_selections_total", policy="affinity", reason="other")] == 1
+    assert told[at("account_selections_total", policy="affinity", reason="failover")] == 1
+
+
 async def test_the_registry_of_the_library_is_left_alone() -> None:
     metrics = made()
     metrics.record(answered())
@@ -314,7 +377,7 @@ async def test_a_key_with_odd_characters_cannot_forge_a_sample() -> None:
     metrics.record(answered(key='x"} 1\ndragoman_store_up 1\n'))
     told = await read(metrics)
     assert at("store_up") not in told
-    assert at("tokens_total", kind="input", model="gpt-5.5", key='x"} 1\ndragoman_store_up 1\n') in told
+    assert at("tokens_total", kind="input", model="gpt-5.5", key_id='x"} 1\ndragoman_store_up 1\n') in told
 
 
 def test_a_row_of_an_unknown_shape_is_counted_without_a_fault() -> None:

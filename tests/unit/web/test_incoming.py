@@ -19,7 +19,12 @@ async def send(message: Message) -> None:
     ("agent", "client"),
     [
         ("claude-cli/2.1.0 (external, cli)", "claude-cli/2.1.0"),
-        ("Anthropic/Python 0.71.0", "Anthropic/Python"),
+        ("Anthropic/Python 0.71.0", "Anthropic/Python 0.71.0"),
+        ("AsyncOpenAI/Python 3.54.0", "AsyncOpenAI/Python 3.54.0"),
+        ("Anthropic/JS 0.70.1 extra/1", "Anthropic/JS 0.70.1"),
+        ("Anthropic/Python beta", "Anthropic/Python"),
+        ("Anthropic/Python 1(x)", "Anthropic/Python"),
+        ("Mozilla/5.0 7.1", "Mozilla/5.0"),
         ("curl/8.5.0", "curl/8.5.0"),
         ("sk-drg-0123456789abcdef", "[…]"),
         ("tool/eyJhbGciOiJSUzI1NiJ9", "tool/[…]"),

@@ -27,6 +27,19 @@ SECRETS = {
     "an address": "someone@example.com",
     "a digest": "d41d8cd98f00b204e9800998ecf8427e",
     "a long mixed token": "A1" * 25,
+    "a cookie that is set": "set-cookie: a=b1c2d3e4; Path=/; HttpOnly",
+    "a cookie": "Cookie: sid=plantedcookie",
+    "an edge's cookie": "__cf_bm=planted.cookie-1",
+    "a session cookie": "__Secure-next-auth.session-token=planted",
+    "a private address": "10.12.0.7",
+    "a private address with a port": "192.168.1.20:8080",
+    "another private address": "172.31.255.1:443",
+    "its own address": "127.0.0.1:9000",
+    "an address with a port": "203.0.113.9:50051",
+    "a newer address": "[fd00::7a]:8443",
+    "a port of the machine": "localhost:11434",
+    "a short account": "acct_x1",
+    "an account without digits": "acct_planted",
 }
 
 
@@ -53,6 +66,8 @@ def test_no_secret_and_no_identity_leaves_the_gateway(name: str) -> None:
         "request_timeout, response_format and asst_role are words",
         "an org-level limit of the proj-wide budget",
         "a < b and i <a or <index> of <name>",
+        "see input[1:2] and content[0], version 10.2.1 or 1.2.3.4.5 at 12:30, ratio 3:1",
+        "the cookie policy and account_level are words; __init__ too",
     ],
 )
 def test_sentences_that_help_the_user_are_kept(text: str) -> None:

@@ -33,8 +33,9 @@ class Told(NamedTuple):
     """What the client is told of a cause.
 
     `sentence` stands where the upstream said nothing fit to be shown, or where its words would mislead
-    (`quotes` False): a client must not read about credentials that are not its own. `wait` is the
-    retry-after that is sent where the upstream named none.
+    (`quotes` False): a client must not read about credentials that are not its own. With the statuses of
+    trouble the upstream's words are about itself, its accounts or the machines in front of it, so only what
+    it says inside a stream is told. `wait` is the retry-after that is sent where the upstream named none.
     """
 
     kind: Kind
@@ -74,6 +75,8 @@ TOLD: dict[Cause, Told] = {
     Cause.UNFIT: Told(Kind.INVALID_REQUEST, "No account that serves this model can do what was asked."),
 }
 
+_TROUBLE = frozenset({Kind.UPSTREAM, Kind.OVERLOADED, Kind.RATE_LIMIT})
+
 # Above this a client should not sit and wait, but say so: it gives up anyway, or retries in a storm.
 PATIENCE = 60.0
 
@@ -90,8 +93,13 @@ def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | Non
         return Failure(told.kind, _too_long(failure.message, tokens, window))
     seconds = wait(failure) if told.kind in (Kind.RATE_LIMIT, Kind.OVERLOADED) else None
     should_retry = told.should_retry if seconds is None else (False if seconds > PATIENCE else None)
-    message = failure.message if told.quotes else ""
+    quotes = told.quotes and not (told.kind in _TROUBLE and _troubled(failure.status))
+    message = failure.message if quotes else ""
     return Failure(told.kind, message or told.sentence, seconds, should_retry)
+
+
+def _troubled(status: int | None) -> bool:
+    return status is not None and (status in (402, 429) or status >= 500)
 
 
 # Whose words about the request are told by their code too, to who reads codes.

@@ -128,6 +128,7 @@ async def login(body: LogIn, request: Request, response: Response, admin: House)
         if not await _code_fits(admin, user, body.code):
             admin.logger.warning("login_refused", address=names[1].removeprefix("address "))
             raise BadCode("The code is wrong, or was used before.")
+        user = await admin.people().named(body.name) or user  # perhaps with one recovery code less
     admin.throttle.give_back(names)
     return await _come_in(admin, user, request, response)
 
