@@ -19,6 +19,7 @@ from dragoman.cli import banner, origins
 from dragoman.serving import judged
 from dragoman.serving.assembly import Assembly, assemble, tracer_of
 from dragoman.serving.configured import is_loopback, of_variable
+from dragoman.serving.pages import LargePages
 from dragoman.serving.secret import data_directory
 from dragoman.serving.start import Start, resolve
 from dragoman.serving.store import Store, opened
@@ -130,6 +131,7 @@ async def _serve(
     ledger = LogLedger(logger, asyncio.get_running_loop().call_later)
     start = replace(start, beside=previous is not None)
     gateway = await assemble(start, logger, ledger, store, health, tracer=tracer_of(settings))
+    large = LargePages()
     offers: list[Offer] = []
     heirs: list[asyncio.Future[None]] = []
 
@@ -151,6 +153,7 @@ async def _serve(
         # What start-up made lives for ever, and requests leave no cycles: collections are rare and brief.
         gc.freeze()
         gc.set_threshold(*COLLECT)
+        large.start()
         banner.show(
             sys.stdout,
             address,
@@ -188,6 +191,7 @@ async def _serve(
         for heir in heirs:
             heir.cancel()
             await asyncio.wait([heir])
+        await large.stop()
         await gateway.close()
         ledger.flush()
     return 0
