@@ -1,8 +1,8 @@
 """Large pages for what a process keeps: a request touches so much of it that to look up small ones costs.
 
 Linux 6.1 and later gathers memory that is in use already into pages of 2 MiB when it is asked. That moves
-memory, never what is in it, and takes next to no more; where it cannot be had, nothing is different. Stacks of
-threads, which are mostly unused, are left alone.
+memory, never what is in it, and takes next to no more; where it cannot be had, nothing is different. Stacks
+of threads, which are mostly unused, are left alone.
 """
 
 from __future__ import annotations
