@@ -98,3 +98,18 @@ def test_one_mark_in_the_last_part_is_found(field: str, mark: str) -> None:
     assert made.body["input"] == [plain, {"type": "x", field: [{"type": "input_text"}] * 2}]
     assert made.body["input"][0] is plain and mark in parts[1]
     assert made.ignored == (f"input.{field}.{mark}",)
+
+
+def test_a_compaction_stays_until_it_was_refused() -> None:
+    """It holds what was said; reasoning only what was thought."""
+    items = [
+        {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA"},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"},
+        {"type": "message", "role": "user", "content": "More"},
+    ]
+    asked = {"model": "m", "input": items}
+    kinds = [
+        [item["type"] for item in prepare(asked, target(), POLICY, None, **how).body["input"]]
+        for how in ({}, {"without_reasoning": True}, {"without_reasoning": True, "without_sealed": True})
+    ]
+    assert kinds == [["compaction", "reasoning", "message"], ["compaction", "message"], ["message"]]
