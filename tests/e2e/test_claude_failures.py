@@ -26,7 +26,7 @@ def test_a_spent_quota_ends_at_once(house: House, claude: Open) -> None:
     """B82: no storm of retries, and the reason is shown."""
     house.scenario(rule(preset="429_insufficient_quota"))
     done = claude().run("Go.")
-    assert done.code != 0 and "quota" in done.out + done.err, (done.out, done.err)
+    assert done.code != 0 and "usage limit" in done.out + done.err, (done.out, done.err)
     assert len(house.bodies()) <= 2
     house.verify(conversations=0)
 

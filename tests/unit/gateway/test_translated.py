@@ -128,7 +128,7 @@ def test_a_text_goes_back_in_the_phase_it_was_said_in(dialect: Dialect) -> None:
     second = sent(dialect, made, "The sea.", answer=said("m2", "A ship."))
     third = sent(dialect, made, "The sea.", "A ship.", answer=said("m3", "The sea.", "final_answer"))
     last = sent(dialect, made, "The sea.", "A ship.", "The sea.", answer=said("m4", "Land."))
-    assert spoken_in(last) == ["commentary", None, "commentary"]
+    assert spoken_in(last) == ["commentary", "final_answer", "commentary"]
     for before, after in ((first, second), (second, third), (third, last)):
         assert after[: len(before)] == before
 

@@ -205,8 +205,8 @@ def spoken(text: str, capability: Capability, phases: Phases, *, before_call: bo
     item: AssistantMessage = {"type": "message", "role": "assistant", "content": text}
     if capability.assistant_parts:
         item["content"] = [{"type": "output_text", "text": text}]
-    if capability.phase and (phase := phases.of(text, before_call=before_call)):
-        item["phase"] = phase
+    if capability.phase:
+        item["phase"] = phases.of(text, before_call=before_call)
     return {**item}
 
 

@@ -13,7 +13,8 @@ from dragoman.translate.messages.citations import citation
 from dragoman.translate.messages.context import AnswerContext
 from dragoman.translate.messages.items import Item, Text
 from dragoman.translate.messages.outcome import Outcome
-from dragoman.translate.messages.phases import NONE, Said, hashed, told
+from dragoman.translate.messages.phases import Said, hashed, told
+from dragoman.wire.responses import Phase
 
 
 class Part:
@@ -39,7 +40,7 @@ class Message(Item):
         self._parts: dict[int, Part] = {}
         self._current: int | None = None
         self._waiting: list[tuple[int, str | dict[str, Any]]] = []
-        self._phase: str | None = NONE
+        self._phase: Phase | None = None
         self._said: list[Said] = []
 
     @property
@@ -144,9 +145,8 @@ class Message(Item):
     def _note(self, text: str) -> None:
         """Notes the phase of a text. The client may have less of one that was cut here: that is not known."""
         if not self.blocks.over:
-            # Without a phase it may still be told, with the item's last shape.
-            phase = self._phase if self.done else self._phase or None
-            said = Said(hashed(text), self._calls_before(), phase)
+            # One that is not told yet may come with the item's last shape.
+            said = Said(hashed(text), self._calls_before(), self._phase)
             self._said.append(said)
             self.outcome.said.append(said)
 

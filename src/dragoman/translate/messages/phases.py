@@ -1,8 +1,9 @@
 """The phase of what the model said: a comment on the way, or the answer itself.
 
 An upstream wants it back with the text, and no client's dialect has a word for it. So it is known by a hash
-of the text as the client got it; a text that is not known (cut here, joined by the client, said before this
-process began) gets the likely one. Which texts are remembered, and for how long, is not decided here.
+of the text as the client got it; a text that is not known (said without a phase, cut here, joined by the
+client, said before this process began) gets the likely one, the same in every process. Which texts are
+remembered, and for how long, is not decided here.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dragoman.wire.responses import Phase
 
 COMMENTARY: Final[Phase] = "commentary"
 FINAL: Final[Phase] = "final_answer"
-NONE = ""  # what is remembered of a text that came without a phase
 _WIDTH = 32
-_SENT: Mapping[str, Phase] = {COMMENTARY: COMMENTARY, FINAL: FINAL}
 
 
 @dataclass(slots=True)
@@ -27,12 +26,12 @@ class Said:
 
     text    its hash
     before  calls that the client had been shown before it
-    phase   as the upstream told it, NONE where it told none; None while that is not known
+    phase   as the upstream told it; None where it told none
     """
 
     text: str
     before: int
-    phase: str | None
+    phase: Phase | None
 
 
 class Phases:
@@ -48,19 +47,20 @@ class Phases:
         self._known = known
         self.guessed: dict[str, str] = {}
 
-    def of(self, text: str, *, before_call: bool) -> Phase | None:
-        """The phase to send, if one is to be sent. `before_call`: a call follows in the same answer."""
+    def of(self, text: str, *, before_call: bool) -> Phase:
+        """The phase to send. `before_call`: a call follows in the same answer."""
         name = mark(hashed(text), before_call=before_call)
-        phase = self._known.get(name)
-        if phase is None:
-            phase = self.guessed[name] = COMMENTARY if before_call else FINAL
-        return _SENT.get(phase)
+        if (phase := self._known.get(name)) is not None:
+            return cast("Phase", phase)
+        guess = COMMENTARY if before_call else FINAL
+        self.guessed[name] = guess
+        return guess
 
 
-def told(item: Mapping[str, Any], before: str | None = NONE) -> str | None:
+def told(item: Mapping[str, Any], before: Phase | None = None) -> Phase | None:
     """The phase of an upstream's message; `before` is what an earlier shape of it had told.
 
-    None for a word of another kind: it is not known whether that could be sent back.
+    None where there is none, or a word of another kind: it is not known whether that could be sent back.
     """
     phase = item.get("phase")
     if phase is None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dragoman.translate.messages.outcome import Outcome
-from dragoman.translate.messages.phases import COMMENTARY, FINAL, NONE, Phases, Said, hashed, mark, told
+from dragoman.translate.messages.phases import COMMENTARY, FINAL, Phases, Said, hashed, mark, told
+from dragoman.wire.responses import Phase
 from tests.support.streams import (
     Event,
     added,
@@ -49,12 +50,6 @@ def test_a_known_text_has_its_phase_and_an_unknown_one_the_likely_one() -> None:
     )
 
 
-def test_a_text_known_without_a_phase_has_none() -> None:
-    history = Phases(known("Hello.", NONE))
-    assert history.of("Hello.", before_call=False) is None
-    assert history.guessed == {}
-
-
 def test_half_a_character_has_a_hash_too() -> None:
     assert hashed("\ud83d") != hashed("?")
 
@@ -62,16 +57,15 @@ def test_half_a_character_has_a_hash_too() -> None:
 @pytest.mark.parametrize(
     ("item", "before", "phase"),
     [
-        ({"phase": "commentary"}, NONE, COMMENTARY),
+        ({"phase": "commentary"}, None, COMMENTARY),
         ({"phase": "final_answer"}, COMMENTARY, FINAL),
         ({"phase": None}, COMMENTARY, COMMENTARY),
-        ({}, NONE, NONE),
         ({}, None, None),
-        ({"phase": "aside"}, NONE, None),
+        ({"phase": "aside"}, None, None),
         ({"phase": ["commentary"]}, COMMENTARY, None),
     ],
 )
-def test_what_an_upstream_tells(item: Event, before: str | None, phase: str | None) -> None:
+def test_what_an_upstream_tells(item: Event, before: Phase | None, phase: Phase | None) -> None:
     """A word that is none of the contract's is not sent back: nobody knows whether it would be taken."""
     assert told(item, before) == phase
 
@@ -84,7 +78,7 @@ def test_the_phase_of_a_finished_message_is_noted() -> None:
     first[0]["item"]["phase"] = "commentary"
     second[-1]["item"]["phase"] = "final_answer"
     third = text_events(2, "m2", "Bye.")
-    expected = known("Looking.", COMMENTARY) | known("Found.", FINAL) | known("Bye.", NONE)
+    expected = known("Looking.", COMMENTARY) | known("Found.", FINAL)
     assert phases(created(), *first, *second, *third, completed()) == expected
 
 
@@ -94,7 +88,7 @@ def test_a_phase_that_only_the_terminal_event_has() -> None:
     bare = delta("output_text", "m", 0, "Found.")
     assert phases(created(), bare, end) == known("Found.", COMMENTARY)
     last = completed([message("m", "Found.")])
-    assert phases(created(), bare, last) == known("Found.", NONE)
+    assert phases(created(), bare, last) == {}
 
 
 def test_a_message_that_never_ended_has_the_phase_it_began_with() -> None:
@@ -120,17 +114,17 @@ def test_a_message_that_gave_way_learns_its_phase_late() -> None:
 
 
 def test_what_stands_behind_a_text_is_part_of_its_mark() -> None:
-    events = [
-        created(),
-        *text_events(0, "m0", "One."),
-        *search_events(1, "ws", "https://example.com"),
-        *text_events(2, "m2", "Two."),
-        *call_events(3, 3, "Read", "{}"),
-        *text_events(4, "m4", "Three."),
-        completed(),
-    ]
-    before = known("One.", NONE, before_call=True) | known("Two.", NONE, before_call=True)
-    assert phases(*events) == before | known("Three.", NONE)
+    one, two, three = (
+        text_events(0, "m0", "One."),
+        text_events(2, "m2", "Two."),
+        text_events(4, "m4", "Three."),
+    )
+    for said in (one, two, three):
+        said[-1]["item"]["phase"] = FINAL
+    search, call = search_events(1, "ws", "https://example.com"), call_events(3, 3, "Read", "{}")
+    before = known("One.", FINAL, before_call=True) | known("Two.", FINAL, before_call=True)
+    events = [created(), *one, *search, *two, *call, *three, completed()]
+    assert phases(*events) == before | known("Three.", FINAL)
 
 
 def test_each_part_is_a_text_of_its_own() -> None:
