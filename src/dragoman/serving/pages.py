@@ -16,8 +16,9 @@ from pathlib import Path
 from dragoman.gateway.beside import Beside
 
 LARGE = 2 * 1024 * 1024
-# Seconds between the rounds: after the start, and when the first requests have brought what they need.
-ROUNDS = (1.0, 4.0, 10.0, 45.0)
+# Seconds between the rounds. A round takes a quarter of a second of a processor: a process that ends soon has
+# none, and the first requests bring much of what is kept.
+ROUNDS = (5.0, 10.0, 45.0)
 _MAPS = Path("/proc/self/maps")
 # Of madvise(2); the mmap module has no name for it yet.
 _COLLAPSE = 25
