@@ -211,29 +211,35 @@ async def test_a_database_that_is_down_loses_nothing(stage: Stage, monkeypatch: 
     await stage.writer.stop()
 
 
+def locked(stage: Stage) -> asyncio.Event:
+    """The database lets nobody write until the event is set."""
+    free = asyncio.Event()
+    write = stage.database.write
+
+    @asynccontextmanager
+    async def waits() -> AsyncIterator[Any]:
+        await free.wait()
+        async with write() as connection:
+            yield connection
+
+    stage.database.write = waits  # type: ignore[assignment, method-assign]
+    return free
+
+
 async def test_a_database_that_does_not_answer_is_named_before_it_gives_up(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """reliability S3: a lock may take ten seconds to become an error; one that works is named by nobody."""
     monkeypatch.setattr(writer, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(writer, "SLOW_SECONDS", 0.01)
-    locked = asyncio.Event()
-    write = stage.database.write
-
-    @asynccontextmanager
-    async def waits() -> AsyncIterator[Any]:
-        await locked.wait()
-        async with write() as connection:
-            yield connection
-
-    stage.database.write = waits  # type: ignore[assignment, method-assign]
+    free = locked(stage)
     stage.writer.start()
     stage.writer.record(row())
     async with asyncio.timeout(30):
         while "db_write" not in stage.health.parts:
             await asyncio.sleep(0.01)
     assert stage.writer.waiting == 1
-    locked.set()
+    free.set()
     async with asyncio.timeout(30):
         while stage.health.parts:
             await asyncio.sleep(0.01)
@@ -274,16 +280,7 @@ async def test_a_batch_that_gets_no_answer_is_told_before_it_fails(stage: Stage)
     """reliability S2: a locked database is known as such after a second, its own bound is five."""
     clock = [0.0]
     stage.writer._monotonic = lambda: clock[0]
-    held = asyncio.Event()
-    write = stage.database.write
-
-    @asynccontextmanager
-    async def locked() -> AsyncIterator[Any]:
-        await held.wait()
-        async with write() as connection:
-            yield connection
-
-    stage.database.write = locked  # type: ignore[assignment, method-assign]
+    free = locked(stage)
     assert not stage.writer.stuck(1.0)
     stage.writer.record(row())
     stage.writer.start()
@@ -293,7 +290,7 @@ async def test_a_batch_that_gets_no_answer_is_told_before_it_fails(stage: Stage)
     assert not stage.writer.stuck(1.0)
     clock[0] = 1.5
     assert stage.writer.stuck(1.0)
-    held.set()
+    free.set()
     await stage.until(1)
     async with asyncio.timeout(30):
         while stage.writer.stuck(1.0):
