@@ -279,9 +279,10 @@ async def test_what_ends_soon_after_a_start_is_renewed_at_once(
         async with gateway(tmp_path, rows, stored=True):
 
             async def renewed() -> bool:
-                return refreshes(up) == 1
+                return refreshes(up) > 0
 
             await until(renewed)
+            assert refreshes(up) == 1
 
 
 async def test_credentials_that_no_key_opens_are_one_log_line(tmp_path: Path, database_url: str) -> None:

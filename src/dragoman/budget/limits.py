@@ -236,7 +236,6 @@ class Meters:
         kept: dict[tuple[str, str, str | None], list[Meter]] = {}
         for meter in self._meters:
             kept.setdefault(_what(meter.limit), []).append(meter)
-        # In place, for whoever shares the list.
         self._meters.clear()
         self._matching.clear()
         fresh = []
@@ -249,16 +248,6 @@ class Meters:
                 fresh.append(meter)
             self._meters.append(meter)
         return fresh
-
-    def adopt(self, other: Meters) -> list[Meter]:
-        """Goes on with what `other` counted, under the own limits; what was counted here is dropped.
-
-        Both are the same from then on, so that reservations made with `other` settle here. Returns the meters
-        that are new, as `replace` does.
-        """
-        limits = [meter.limit for meter in self._meters]
-        self._meters, self._matching = other._meters, other._matching
-        return self.replace(limits)
 
 
 def _what(limit: Limit) -> tuple[str, str, str | None]:

