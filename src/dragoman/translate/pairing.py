@@ -65,21 +65,24 @@ def pair(messages: Sequence[Mapping[str, Any]], replaces: Callable[[Mapping[str,
 
 def _close(waiting: dict[str, list[Position]], pairs: Pairs) -> None:
     """The next answer begins: what is still waiting stays without result."""
-    pairs.unanswered.update(position for positions in waiting.values() for position in positions)
-    waiting.clear()
+    if waiting:
+        pairs.unanswered.update(position for positions in waiting.values() for position in positions)
+        waiting.clear()
 
 
 def _call(
     call_id: str, position: Position, pairs: Pairs, waiting: dict[str, list[Position]], seen: set[str]
 ) -> None:
     waiting.setdefault(call_id, []).append(position)
+    if call_id not in seen:
+        seen.add(call_id)
+        return
     name, count = call_id, 1
     while name in seen:
         count += 1
         name = f"{call_id}_{count}"
     seen.add(name)
-    if name != call_id:
-        pairs.renamed[position] = name
+    pairs.renamed[position] = name
 
 
 def _result(call_id: str, position: Position, pairs: Pairs, waiting: dict[str, list[Position]]) -> None:
@@ -87,6 +90,8 @@ def _result(call_id: str, position: Position, pairs: Pairs, waiting: dict[str, l
         pairs.orphans.add(position)
         return
     call = calls.pop(0)
+    if not calls:
+        del waiting[call_id]
     if call in pairs.renamed:
         pairs.renamed[position] = pairs.renamed[call]
 

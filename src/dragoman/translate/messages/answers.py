@@ -96,10 +96,11 @@ class Answers:
 
     def _call(self, block: Block, number: int, place: int) -> None:
         transcript, call_id = self._transcript, block["id"]
-        if (renamed := self._pairs.renamed.get((number, place))) is not None:
+        pairs, renamed = self._pairs, None
+        if pairs.renamed and (renamed := pairs.renamed.get((number, place))) is not None:
             transcript.repaired[RENAMED] = None
         name = upstream_call_id(renamed or call_id)
-        if (number, place) in self._pairs.unanswered:
+        if pairs.unanswered and (number, place) in pairs.unanswered:
             transcript.unanswered.append(name)
         item = {
             "type": "function_call",

@@ -29,6 +29,13 @@ def text_part(text: str) -> Part:
     return {"type": "input_text", "text": text}
 
 
+def tool_text(block: Mapping[str, Any], content: str) -> str:
+    """A tool's output that is one text."""
+    if block.get("is_error") is True:
+        return f"{TOOL_ERROR}\n{content}" if content else TOOL_ERROR
+    return content
+
+
 class Content:
     """Makes parts for one request. `ignored` gathers paths of what could not be passed on.
 
@@ -65,9 +72,6 @@ class Content:
 
         A string if and only if there is a single text.
         """
-        content = block.get("content")
-        if isinstance(content, str) and content:  # by far the most frequent
-            return f"{TOOL_ERROR}\n{content}" if block.get("is_error") is True else content, []
         parts = self.result_parts(block, path)
         beside: list[Part] = []
         if not self._capability.output_parts:

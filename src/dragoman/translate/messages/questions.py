@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from dragoman.translate.messages.content import ORPHAN, Part, text_part
+from dragoman.translate.messages.content import ORPHAN, Part, text_part, tool_text
 from dragoman.translate.messages.notes import SILENT
 from dragoman.translate.messages.transcript import Transcript
 from dragoman.translate.pairing import Pairs
@@ -106,22 +106,30 @@ class Questions:
             self._transcript.ask(parts)
 
     def _result(self, block: Block, number: int, place: int) -> None:
-        transcript, path = self._transcript, f"messages.{number}.content.{place}"
-        if (number, place) in self._pairs.orphans:
+        transcript, pairs = self._transcript, self._pairs
+        if pairs.orphans and (number, place) in pairs.orphans:
             transcript.repaired[KEPT_ORPHAN] = None
+            path = f"messages.{number}.content.{place}"
             self._place([text_part(ORPHAN), *transcript.content.result_parts(block, path)])
             return
         if self._parts:
             self._flush()
-        output, beside = transcript.content.output(block, path)
-        name = upstream_call_id(self._pairs.renamed.get((number, place)) or block["tool_use_id"])
+        call_id = block["tool_use_id"]
+        name = upstream_call_id((pairs.renamed and pairs.renamed.get((number, place))) or call_id)
+        content = block.get("content")
+        output: str | list[Part]
+        if isinstance(content, str):  # by far the most frequent; it has neither marks nor references
+            output = tool_text(block, content)
+            transcript.items.append({"type": "function_call_output", "call_id": name, "output": output})
+            return
+        output, beside = transcript.content.output(block, f"messages.{number}.content.{place}")
         transcript.items.append({"type": "function_call_output", "call_id": name, "output": output})
         self._beside += beside
-        content = block.get("content")
-        inner = content if isinstance(content, list) else ()
+        inner = content or ()
         if isinstance(output, list) and any(part.get("cache_control") for part in (block, *inner)):
             transcript.marks.append(output[-1])
-        transcript.load(part["tool_name"] for part in inner if part["type"] == "tool_reference")
+        if referenced := [part["tool_name"] for part in inner if part["type"] == "tool_reference"]:
+            transcript.load(referenced)
 
     def _in_place(self, block: Block, path: str) -> None:
         """A block that is an instruction by itself."""
