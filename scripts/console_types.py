@@ -1,4 +1,4 @@
-"""The shapes of the admin API as TypeScript declarations, from its OpenAPI document, for the console's check."""
+"""The shapes of the admin API as TypeScript declarations, from OpenAPI: for the console's check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KINDS = {"string": "string", "integer": "number", "number": "number", "boolean"
 
 
 def declarations() -> str:
-    """One interface a shape. Answers have all of their fields; of bodies those with a default may be left out."""
+    """One interface a shape: answers have every field, of bodies those with a default may be left out."""
     from dragoman.web.admin.app import bare, openapi
 
     schemas = openapi(bare())["components"]["schemas"]

@@ -1,8 +1,8 @@
 """Copies the console's libraries out of their npm packages; `make vendor` runs it.
 
-The packages lie in .console/, where npm has held them against the hashes of the lock file. Bare imports become
-relative ones, so that no import map is needed (the page's policy allows no inline script). `--check` writes
-nothing: it names every file that differs and ends with exit code 1.
+The packages lie in .console/, where npm has held them against the hashes of the lock file. Bare imports
+become relative ones, so that no import map is needed (the page's policy allows no inline script). `--check`
+writes nothing: it names every file that differs and ends with exit code 1.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _MAP = re.compile(r"\n?//# sourceMappingURL=.*")
 _HEAD = """\
 # Vendored libraries
 
-Written by `make vendor` (`scripts/vendor.py`); edit `scripts/console/package.json` instead. Files with a version in their
-name never change and are served as such; `view.js` and `plot.js` are what the console imports. `.d.ts` files point the
-type check to the packages' own types and are not part of the wheel.
+Written by `make vendor` (`scripts/vendor.py`); edit `scripts/console/package.json` instead. Files with a
+version in their name never change and are served as such; `view.js` and `plot.js` are what the console
+imports. `.d.ts` files point the type check to the packages' own types and are not part of the wheel.
 
 """
 

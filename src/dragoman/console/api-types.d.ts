@@ -514,6 +514,12 @@ export interface Users {
   data: UserRecord[];
 }
 
+/** `me` is null for whoever is not logged in; `setup` tells them that there is no user yet. */
+export interface Visit {
+  me: Me | null;
+  setup: boolean;
+}
+
 /** One usage window: shares from 0 to 1, lengths and ages in seconds. */
 export interface Window {
   meter: string;

@@ -1,10 +1,10 @@
 // The admin API: one function to read, one to change. It decides what an answer means for the whole console:
 // 401 leads to the login, 503 and silence to the banner; every other failure is the caller's to show.
 
-import { outage, who } from "./state.js";
+import { ended, fresh, outage, who } from "./state.js";
 import { t } from "./text.js";
 
-/** @import {Failed, Me} from "./api-types.js" */
+/** @import {Failed, Me, Visit} from "./api-types.js" */
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Query */
 /** @typedef {{signal?: AbortSignal, quiet?: boolean}} Options */
 
@@ -83,14 +83,43 @@ export async function send(method, path, body, options = {}) {
   }
 }
 
-/** Asks who is logged in; to be called once, at the start. */
+/** Asks who is logged in: at the start, and when something about oneself has changed. */
 export async function lookWho() {
   try {
-    who.value = await get("/me");
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 401) who.value = null;
-    // Else the banner says so, and its button asks again.
+    const visit = /** @type {Visit} */ (await get("/session"));
+    fresh.value = visit.setup;
+    who.value = visit.me;
+  } catch {
+    // The banner says so, and its button asks again.
   }
+}
+
+// What did not answer, by method and path, with what was said; null for silence. The banner stands until each
+// was answered again, so that the answers of others do not make it come and go.
+/** @type {Map<string, string | null>} */
+const down = new Map();
+
+/** Takes the banner away: everything is asked again now, or nobody asks for it any more. */
+export function forgive() {
+  down.clear();
+  outage.value = null;
+}
+
+/**
+ * @param {string} name
+ * @param {string | null} message
+ */
+function fell(name, message) {
+  down.set(name, message);
+  outage.value = { message: message ?? t("outage.silent") };
+}
+
+/** @param {string} name */
+function answered(name) {
+  if (!down.size) return;
+  down.delete(name);
+  for (const [other, message] of down) if (message === null) down.delete(other);
+  if (!down.size) outage.value = null;
 }
 
 async function renewed() {
@@ -108,6 +137,7 @@ async function renewed() {
  * @returns {Promise<any>}
  */
 async function ask(method, url, body, options) {
+  const name = `${method} ${url.split("?")[0]}`;
   /** @type {Record<string, string>} */
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
@@ -125,18 +155,21 @@ async function ask(method, url, body, options) {
     });
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    outage.value = { message: t("outage.silent"), at: Date.now() };
+    fell(name, null);
     throw new ApiError(0, t("outage.silent"));
   }
   if (answer.ok) {
-    if (outage.peek()) outage.value = null;
+    answered(name);
     return answer.status === 204 ? undefined : await answer.json();
   }
   const failure = await failed(answer);
-  if (failure.status === 503) outage.value = { message: failure.message, at: Date.now() };
-  else if (outage.peek()) outage.value = null;
+  if (failure.status === 503) fell(name, failure.message);
+  else answered(name);
   // The login's own 401 is an answer to show, not the end of a session.
-  if (failure.status === 401 && !options.quiet) who.value = null;
+  if (failure.status === 401 && !options.quiet) {
+    ended.value = Boolean(who.peek());
+    who.value = null;
+  }
   throw failure;
 }
 

@@ -1,7 +1,7 @@
 // The frame: navigation, banner, notices, and the screen of the address. Whoever is not logged in sees the login
 // in its place; the address stays, so that one comes back to where one was.
 
-import { lookWho } from "./api.js";
+import { forgive, lookWho } from "./api.js";
 import { Fragment, html, useEffect, useRef, useState } from "./html.js";
 import { helpShown } from "./keyboard.js";
 import { Dialog } from "./parts/dialog.js";
@@ -16,6 +16,8 @@ import { theme, turnTheme } from "./theme.js";
 /** @import {Screen} from "./screens.js" */
 
 const HOME = "overview";
+// Addresses of coming in: whoever is in is led on.
+const GATES = ["login", "setup"];
 const SIGNS = { system: "◐", light: "○", dark: "●" };
 
 export function App() {
@@ -34,7 +36,7 @@ export function App() {
 }
 
 function Head() {
-  const here = place.value.screen || HOME;
+  const here = GATES.includes(place.value.screen) ? HOME : place.value.screen || HOME;
   const me = who.value;
   const link = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
@@ -90,6 +92,7 @@ function Banner() {
   const now = outage.value;
   if (!now) return null;
   const again = () => {
+    forgive();
     if (who.peek() === undefined) void lookWho();
     round.value += 1;
   };
@@ -117,8 +120,10 @@ function Notices() {
 }
 
 function Current() {
-  const id = place.value.screen || HOME;
+  const id = GATES.includes(place.value.screen) ? HOME : place.value.screen || HOME;
   const screen = [...SCREENS, ...OTHERS].find((one) => one.id === id);
+  // What another screen could not read is no matter of this one.
+  useEffect(() => forgive, [screen]);
   useEffect(() => {
     document.title = screen ? `${t(screen.name)} · ${t("app.name")}` : t("app.name");
   }, [screen]);

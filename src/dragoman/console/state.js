@@ -4,7 +4,7 @@
 import { computed, signal } from "./html.js";
 
 /** @import {Me} from "./api-types.js" */
-/** @typedef {{message: string, at: number}} Outage */
+/** @typedef {{message: string}} Outage */
 /** @typedef {{id: number, text: string, kind: "done" | "bad"}} Notice */
 
 /**
@@ -12,6 +12,12 @@ import { computed, signal } from "./html.js";
  * @type {import("./html.js").Signal<Me | null | undefined>}
  */
 export const who = signal(undefined);
+
+/** Whether there is no user yet: the first one is made then. */
+export const fresh = signal(false);
+
+/** Whether a session ended by itself, not by its owner. */
+export const ended = signal(false);
 
 /** Whether changes are offered. A viewer's screens leave them out. */
 export const mayChange = computed(() => who.value?.role === "admin");

@@ -7,8 +7,9 @@ import { t } from "../text.js";
 /** @import {Children} from "../html.js" */
 
 /**
- * Open as long as it is drawn. `onClose` is called by Escape, the cross and a press beside it.
- * @param {{title: string, onClose: () => void, wide?: boolean, children?: Children}} props
+ * Open as long as it is drawn. `onClose` is called by Escape, the cross and a press beside it; without it only
+ * what is inside closes it.
+ * @param {{title: string, onClose?: () => void, wide?: boolean, children?: Children}} props
  */
 export function Dialog({ title, onClose, wide = false, children }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
@@ -18,7 +19,7 @@ export function Dialog({ title, onClose, wide = false, children }) {
     if (!dialog) return undefined;
     const before = document.activeElement;
     dialog.showModal();
-    /** @type {HTMLElement | null} */ (dialog.querySelector("[autofocus], input, select, textarea"))?.focus();
+    /** @type {HTMLElement | null} */ (dialog.querySelector("[autofocus], input:not(.unseen), select, textarea, .dialog-inside > :not(header) button"))?.focus();
     return () => {
       dialog.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
@@ -27,18 +28,18 @@ export function Dialog({ title, onClose, wide = false, children }) {
   /** @param {Event} event */
   const cancel = (event) => {
     event.preventDefault();
-    onClose();
+    onClose?.();
   };
   /** @param {MouseEvent} event */
   const beside = (event) => {
-    if (event.target === box.current) onClose();
+    if (event.target === box.current) onClose?.();
   };
   return html`
     <dialog ref=${box} class=${wide ? "dialog wide" : "dialog"} aria-labelledby=${id} onCancel=${cancel} onMouseDown=${beside}>
       <div class="dialog-inside">
         <header class="dialog-head">
           <h2 id=${id}>${title}</h2>
-          <button type="button" class="button plain" onClick=${onClose} aria-label=${t("dialog.close")}>✕</button>
+          ${onClose && html`<button type="button" class="button plain" onClick=${onClose} aria-label=${t("dialog.close")}>✕</button>`}
         </header>
         ${children}
       </div>

@@ -1,7 +1,8 @@
 // A field of a form: its label, its hint, what is wrong with it. An error of the API finds its field by path.
 
 import { ApiError } from "../api.js";
-import { html, useId } from "../html.js";
+import { html, useEffect, useId, useRef } from "../html.js";
+import { prose } from "./prose.js";
 
 /** @import {Children} from "../html.js" */
 
@@ -15,12 +16,18 @@ import { html, useId } from "../html.js";
 export function Field(props) {
   const { name, label, value, onInput, type = "text", hint, problem, mono = false, autofocus = false } = props;
   const id = useId();
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useEffect(() => {
+    // The attribute counts for the first page alone, not for what is drawn later.
+    if (autofocus) input.current?.focus();
+  }, []);
   const told = [hint && `${id}-hint`, problem && `${id}-problem`].filter(Boolean).join(" ");
   return html`
     <div class=${problem ? "field wrong" : "field"}>
       <label for=${id}>${label}</label>
       <input
         id=${id}
+        ref=${input}
         name=${name}
         type=${type}
         class=${mono ? "mono" : ""}
@@ -29,7 +36,6 @@ export function Field(props) {
         autocomplete=${props.autocomplete ?? "off"}
         inputmode=${props.inputmode}
         placeholder=${props.placeholder}
-        autofocus=${autofocus}
         required=${props.required}
         disabled=${props.disabled}
         spellcheck=${false}
@@ -37,7 +43,7 @@ export function Field(props) {
         aria-invalid=${problem ? "true" : undefined}
         aria-describedby=${told || undefined}
       />
-      ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
+      ${hint && html`<p class="hint" id=${`${id}-hint`}>${prose(hint)}</p>`}
       ${problem && html`<p class="problem" id=${`${id}-problem`}>${problem}</p>`}
     </div>
   `;
@@ -63,7 +69,7 @@ export function Choice({ name, label, value, onInput, options, hint, problem, di
       >
         ${options.map((one) => html`<option key=${one.value} value=${one.value} selected=${one.value === value}>${one.text}</option>`)}
       </select>
-      ${hint && html`<p class="hint">${hint}</p>`}
+      ${hint && html`<p class="hint">${prose(hint)}</p>`}
       ${problem && html`<p class="problem">${problem}</p>`}
     </div>
   `;
@@ -86,6 +92,14 @@ export function problemOf(error, path) {
 export function problemElse(error, paths) {
   if (!error || (error instanceof ApiError && error.path && paths.includes(error.path))) return null;
   return error.message;
+}
+
+/**
+ * Tells password managers whose password a form wants, where it has no field for the name.
+ * @param {{name: string | undefined}} props
+ */
+export function Owner({ name }) {
+  return html`<input class="unseen" name="username" value=${name} autocomplete="username" readonly tabindex="-1" aria-hidden="true" />`;
 }
 
 /** @param {{children?: Children}} props */

@@ -1,18 +1,20 @@
 // Coming in: name and password, the second factor where there is one, and the first admin of a new gateway.
 // The address stays as it is: whoever comes in is where they wanted to be.
 
-import { ApiError, send } from "../api.js";
+import { ApiError, forgive, send } from "../api.js";
 import { html, useEffect, useState } from "../html.js";
 import { Field, Problem, problemElse, problemOf } from "../parts/field.js";
+import { prose } from "../parts/prose.js";
 import { go, place, to } from "../router.js";
-import { outage, who } from "../state.js";
+import { ended, fresh, who } from "../state.js";
 import { t } from "../text.js";
 
 /** @import {Me} from "../api-types.js" */
 
 /** Seen in place of every screen by whoever is not logged in. */
 export function Login() {
-  const setup = place.value.screen === "setup";
+  const { screen } = place.value;
+  const setup = screen === "setup" || (fresh.value && screen !== "login");
   useEffect(() => {
     document.title = `${t(setup ? "setup.title" : "login.title")} · ${t("app.name")}`;
   }, [setup]);
@@ -49,6 +51,7 @@ function LogIn() {
   return html`
     <form class="card" onSubmit=${prevented(submit)} novalidate>
       <h1>${t(asked ? "login.code.title" : "login.title")}</h1>
+      ${ended.value && html`<p>${t("login.again")}</p>`}
       ${asked
         ? html`
             <${Field}
@@ -83,7 +86,7 @@ function LogIn() {
       ${asked
         ? html`<button type="button" class="button plain" onClick=${() => setAsked(false)}>${t("login.code.back")}</button>`
         : html`<p class="gate-more"><a href=${to("setup")}>${t("login.first")}</a></p>`}
-      ${!asked && error instanceof ApiError && error.status === 401 && html`<p class="hint">${t("login.lost")}</p>`}
+      ${!asked && error instanceof ApiError && error.status === 401 && html`<p class="hint">${prose(t("login.lost"))}</p>`}
     </form>
   `;
 }
@@ -152,14 +155,16 @@ function SetUp() {
       />
       <${Problem}>${wait ? t("login.wait", { seconds: wait }) : problemElse(error, ["token", "name", "password"])}<//>
       <button class="button primary" disabled=${busy || wait > 0}>${t(busy ? "login.busy" : "setup.do")}</button>
-      <p class="gate-more"><a href=${to("overview")}>${t("setup.back")}</a></p>
+      <p class="gate-more"><a href=${to("login")}>${t("setup.back")}</a></p>
     </form>
   `;
 }
 
 /** @param {Me} me */
 function enter(me) {
-  outage.value = null;
+  forgive();
+  ended.value = false;
+  fresh.value = false;
   who.value = me;
 }
 

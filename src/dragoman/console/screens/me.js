@@ -5,7 +5,7 @@ import { useForm } from "../form.js";
 import { html, useState } from "../html.js";
 import { CopyText } from "../parts/copy.js";
 import { Dialog } from "../parts/dialog.js";
-import { Field, Problem, problemElse, problemOf } from "../parts/field.js";
+import { Field, Owner, Problem, problemElse, problemOf } from "../parts/field.js";
 import { Figure, Figures, Moment } from "../parts/figure.js";
 import { Panel } from "../parts/panel.js";
 import { notify, who } from "../state.js";
@@ -71,7 +71,7 @@ function Password({ name }) {
   });
   return html`
     <form onSubmit=${change} novalidate>
-      <input class="unseen" name="username" value=${name} autocomplete="username" readonly tabindex="-1" aria-hidden="true" />
+      <${Owner} name=${name} />
       <${Field}
         name="current"
         type="password"
@@ -126,7 +126,7 @@ function Enrol({ onClose }) {
   if (codes) {
     // Closed by its button alone: what is here cannot be shown again.
     return html`
-      <${Dialog} title=${t("me.factor.codes")} onClose=${() => undefined}>
+      <${Dialog} title=${t("me.factor.codes")}>
         <p>${t("me.factor.codes.hint")}</p>
         <${CopyText} text=${codes.join("\n")} label=${t("me.factor.codes")} />
         <div class="actions"><button type="button" class="button primary" onClick=${onClose} autofocus>${t("me.factor.kept")}</button></div>
@@ -189,6 +189,7 @@ function Remove({ onClose }) {
 function Proof({ form, onSubmit, password, onInput, act, danger = false }) {
   return html`
     <form onSubmit=${onSubmit} novalidate>
+      <${Owner} name=${who.value?.name} />
       <${Field}
         name="password"
         type="password"
