@@ -88,6 +88,7 @@ export async function lookWho() {
   try {
     const visit = /** @type {Visit} */ (await get("/session"));
     fresh.value = visit.setup;
+    if (visit.me === null && who.peek()) ended.value = true;
     who.value = visit.me;
   } catch {
     // The banner says so, and its button asks again.
