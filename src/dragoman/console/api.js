@@ -168,7 +168,7 @@ async function ask(method, url, body, options) {
   else answered(name);
   // The login's own 401 is an answer to show, not the end of a session.
   if (failure.status === 401 && !options.quiet) {
-    ended.value = Boolean(who.peek());
+    if (who.peek()) ended.value = true;
     who.value = null;
   }
   throw failure;
