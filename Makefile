@@ -9,7 +9,7 @@ WORKERS ?= 4
 CLIENT_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci cover matrix lock clean profile
+.PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci vendor cover matrix lock clean profile
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,13 +37,14 @@ run: $(VENV)/.runtime ## set up and serve on 127.0.0.1:8787 (a simulated upstrea
 test: $(VENV)/.dev ## every test that needs only Python (under 5 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests --ignore=tests/e2e
 
-lint: $(VENV)/.dev ## ruff, mypy, import contracts, caps and budgets, generated docs
+lint: $(VENV)/.dev ## ruff, mypy, import contracts, caps and budgets, generated docs, types of the console
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/budgets.py
 	$(BIN)/python scripts/reference.py --check
+	sh scripts/console.sh
 
 e2e: $(VENV)/.dev ## the real Claude Code and Codex CLIs against the gateway and the simulator (under 15 minutes)
 	sh scripts/clients.sh
@@ -71,6 +72,9 @@ golden: $(VENV)/.dev ## rewrite the expectations of tests/golden (read the diff 
 docs: $(VENV)/.dev ## rewrite the generated reference pages
 	$(BIN)/python scripts/reference.py
 
+vendor: $(VENV)/.dev ## copy the console's libraries anew from the packages that scripts/console/ pins
+	sh scripts/console.sh vendor
+
 cover: $(VENV)/.dev ## branch coverage of the pure core from its own unit tests; fails below 100 %
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q -n 0 -p no:randomly tests/unit/wire tests/unit/translate tests/unit/cache tests/unit/budget tests/unit/routing
@@ -94,4 +98,4 @@ lock: ## resolve the dependencies anew (needs uv) and pin them with hashes
 	uv pip compile -q -U --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock" requirements/e2e.in -o requirements/e2e.txt
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-* .e2e .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
+	rm -rf $(VENV) .venv-* .e2e .console .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

@@ -6,6 +6,7 @@ Exit code 1 with one line per breach. Times and memory are measured by `make ben
 from __future__ import annotations
 
 import ast
+import gzip
 import re
 import subprocess
 import sys
@@ -20,7 +21,16 @@ FUNCTION_LINES = 80
 DIRECT_DEPENDENCIES = 22
 ALL_DEPENDENCIES = 55
 SETTINGS = 40
+CONSOLE_KB = 200
 README_LINES = 140
+# What the console's own files never hold: ways from a text to HTML or code, and addresses of other servers.
+UNSAFE = (
+    re.compile(
+        r"\b(?:inner|outer)HTML\b|insertAdjacentHTML|dangerouslySet|document\.write|createContextualFragment"
+    ),
+    re.compile(r"\beval\(|new Function\b|\bsrcdoc\b|javascript:"),
+    re.compile(r"https?://(?!www\.w3\.org/|\$\{)[a-z0-9]", re.IGNORECASE),
+)
 _ELSEWHERE = re.compile(r"sys_platform == '(?:emscripten|win32)'")
 # Names that say nothing about a file's duty.
 EMPTY_NAMES = {
@@ -79,6 +89,26 @@ def foreign(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)}: says {found.group(0)!r}"
 
 
+def console() -> Iterator[str]:
+    """The size of the console's scripts together, and what may not stand in one of its own."""
+    total = 0
+    for path in sorted((ROOT / "src" / "dragoman" / "console").rglob("*")):
+        if path.suffix == ".js":
+            total += len(gzip.compress(path.read_bytes(), 9, mtime=0))
+        if path.suffix not in (".js", ".css", ".html") or path.parent.name == "vendor":
+            continue
+        text = path.read_text(encoding="utf-8")
+        if (lines := text.count("\n")) > SOURCE_LINES:
+            yield f"{path.relative_to(ROOT)}: {lines} lines (cap {SOURCE_LINES})"
+        if path.stem in EMPTY_NAMES:
+            yield f"{path.relative_to(ROOT)}: a file is a noun of the domain, not {path.stem!r}"
+        for pattern in UNSAFE:
+            if found := pattern.search(text):
+                yield f"{path.relative_to(ROOT)}: holds {found.group(0)!r}"
+    if total > CONSOLE_KB * 1000:
+        yield f"{total / 1000:.0f} kB of gzipped console scripts (cap {CONSOLE_KB})"
+
+
 def counts() -> Iterator[str]:
     """Dependencies, settings, README."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -122,6 +152,7 @@ def main() -> int:
         breaches += foreign(path)
         if path.suffix == ".py":
             breaches += sizes(path)
+    breaches += console()
     breaches += counts()
     print("\n".join(breaches) or f"budgets kept ({settings()} settings)")
     return 1 if breaches else 0

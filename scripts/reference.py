@@ -40,7 +40,8 @@ PURPOSE = {
     "/v1/usage": "What is left of the key's own limits.",
     "/v1/models": "Models and aliases this key may use; Anthropic's shape when `anthropic-version` is sent.",
     "/v1/models/{id}": "One of them, or any other name that an alias stands for.",
-    "/": "Connectivity check of clients.",
+    "/": "Connectivity check of clients; a browser is led to the console.",
+    "/console": "The operator's page, with its files below: static, it asks the admin API.",
     "/anthropic": "The same below the prefix.",
     "/api/hello": "Connectivity check of newer clients.",
     "/api/event_logging/batch": "Client telemetry: dropped unread beyond a bound, answered 200.",
@@ -451,6 +452,13 @@ def architecture_page() -> str:
     return f"{before}{BEGIN}\n\n```mermaid\n{mermaid().strip()}\n```\n\n{END}{after}"
 
 
+def console_types() -> str:
+    """The shapes of the admin API for the console's type check."""
+    from scripts.console_types import declarations
+
+    return declarations()
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "settings.md": settings_page,
     REFERENCE / "errors.md": errors_page,
@@ -460,6 +468,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     REFERENCE / "endpoints.md": endpoints_page,
     REFERENCE / "metrics.md": metrics_page,
     ARCHITECTURE: architecture_page,
+    ROOT / "src" / "dragoman" / "console" / "api-types.d.ts": console_types,
 }
 
 

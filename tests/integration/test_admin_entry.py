@@ -76,6 +76,22 @@ async def test_a_wrong_field_of_the_set_up_is_named_and_the_token_stays(
         assert await house.house.tokens().setup_waits(house.house.now)
 
 
+async def test_a_page_learns_who_is_logged_in_without_being_refused(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    async with administered(tmp_path, settings) as house:
+        stranger = house.client()
+        first = await stranger.get("/session")
+        assert (first.status, first.json) == (200, {"me": None, "setup": True})
+        client, _ = await set_up(house)
+        mine = await client.get("/session")
+        assert mine.json["setup"] is False
+        assert mine.json["me"] == (await client.get("/me")).json
+        assert (await stranger.get("/session")).json == {"me": None, "setup": False}
+        stale = await stranger.get("/session", {"cookie": "dragoman_session=nobodys"})
+        assert (stale.status, stale.json["me"]) == (200, None)
+
+
 # -- login -------------------------------------------------------------------------------------------------
 
 

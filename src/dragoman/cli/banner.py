@@ -39,10 +39,11 @@ def show(
         lines.append(f"  client key  {key}")
     else:
         lines.append("  client key  none needed: bound to loopback and no key configured")
+    lines.append(f"  console     {address}/console")
     if setup is not None:
         lines += [
             f"  admin       {setup}",
-            "              sets the first password (see docs/admin.md), shown once, good for a day;",
+            "              sets the first password in the console, shown once, good for a day;",
             "              `dragoman token setup` makes another.",
         ]
     token = key if needs_key else "unused"

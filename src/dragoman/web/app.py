@@ -14,6 +14,8 @@ from dragoman.web import catalog, live, reply
 from dragoman.web.admin import mount
 from dragoman.web.allowance import AllowanceDoor
 from dragoman.web.chat import CHAT
+from dragoman.web.console import PREFIX as CONSOLE
+from dragoman.web.console import ConsoleDoor, front
 from dragoman.web.departure import EXTENSION, Departure
 from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
@@ -154,11 +156,13 @@ class App:
         chat = GenerationDoor(house, self._logger, limit, CHAT)
         compaction = GenerationDoor(house, self._logger, limit, COMPACTION)
         counting = InputTokensDoor(house, self._logger, limit)
+        console = ConsoleDoor()
         routes: dict[str, Route] = {
             "/healthz": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
             "/livez": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
             "/health/live": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
-            "/": Route("open", {"GET": live.hello, "HEAD": live.hello}),
+            "/": Route("open", {"GET": front, "HEAD": front}),
+            CONSOLE: Route("open", {"GET": console, "HEAD": console}),
             "/metrics": Route("metrics", {"GET": metrics, "HEAD": metrics}),
         }
         ready = partial(live.readyz, self._readiness)

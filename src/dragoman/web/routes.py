@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, NamedTuple
 
+from dragoman.web.console import PREFIX as CONSOLE
+from dragoman.web.console import is_console
 from dragoman.web.incoming import Incoming
 from dragoman.web.reply import Dialect
 from dragoman.wire.errors import Failure, Kind
@@ -42,7 +44,7 @@ _OPENAI = ("/responses", "/chat/completions", "/backend-api/", "/api/codex/")
 
 
 class Router:
-    """Exact paths, and one prefix whose last part is a model id."""
+    """Exact paths, one prefix whose last part is a model id, and one below which the console's files are."""
 
     def __init__(self, routes: Mapping[str, Route], models: Mapping[str, Door]) -> None:
         self._routes = dict(routes)
@@ -52,9 +54,14 @@ class Router:
     def routes(self) -> Mapping[str, Route]:
         return self._routes
 
+    def route(self, path: str) -> Route | None:
+        """What answers on a path, whatever the method."""
+        found = self._routes.get(path) or self._routes.get(path.rstrip("/") or "/")
+        return self._routes.get(CONSOLE) if found is None and is_console(path) else found
+
     def find(self, method: str, path: str) -> Door | Failure:
         """The door for a request, or why there is none."""
-        route = self._routes.get(path) or self._routes.get(path.rstrip("/") or "/")
+        route = self.route(path)
         if route is not None:
             door = route.methods.get(method)
             if door is not None:
@@ -90,7 +97,7 @@ def model_id(path: str) -> str:
 
 def allowed(router: Router, path: str) -> str:
     """The methods of a path, for the `allow` field of a 405."""
-    route = router.routes.get(path) or router.routes.get(path.rstrip("/") or "/")
+    route = router.route(path)
     return ", ".join(sorted(route.methods)) if route is not None else ""
 
 

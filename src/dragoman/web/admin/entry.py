@@ -74,6 +74,13 @@ class Me(BaseModel):
     session_expires_at: datetime | None
 
 
+class Visit(BaseModel):
+    """`me` is null for whoever is not logged in; `setup` tells them that there is no user yet."""
+
+    me: Me | None
+    setup: bool
+
+
 class Enrolled(BaseModel):
     """What an authenticator needs; shown now and never again."""
 
@@ -141,6 +148,17 @@ async def logout(request: Request, response: Response, admin: House, caller: Who
         await admin.people(database).close_session(caller.session.mark)
     secure = auth.is_secure(request.scope, headers_of(request.scope))
     response.headers["set-cookie"] = auth.cookie("", secure=secure, seconds=0)
+
+
+@router.get("/session", openapi_extra=who("open"), summary="Who is logged in, if anybody")
+async def session(request: Request, admin: House) -> Visit:
+    """What a page asks first: 200 for strangers, too. Tokens of automation are not looked at."""
+    people = admin.people()
+    token = auth.session_token(headers_of(request.scope))
+    found = await people.session(token, admin.now) if token else None
+    if found is not None:
+        return Visit(me=_me(found), setup=False)
+    return Visit(me=None, setup=not await people.any())
 
 
 @router.get("/me", openapi_extra=who("viewer"), summary="Who is logged in")

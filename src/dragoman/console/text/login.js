@@ -1,0 +1,28 @@
+// Words of coming in.
+
+export const LOGIN = {
+  "login.title": "Log in",
+  "login.name": "Name",
+  "login.password": "Password",
+  "login.code": "Code",
+  "login.code.hint": "Of your authenticator, or one of your recovery codes.",
+  "login.code.title": "Second factor",
+  "login.code.back": "Another name",
+  "login.do": "Log in",
+  "login.busy": "Looking…",
+  "login.again": "Your session has ended. Log in to go on where you were.",
+  "login.wait": "Too many attempts. The next one counts in {seconds} s.",
+  "login.first": "I have a set-up token",
+  "login.lost": "Password lost: another admin resets it, or `dragoman token setup` on the machine lets you in again.",
+  "setup.title": "Make the first admin",
+  "setup.token": "Set-up token",
+  "setup.token.hint": "Printed by the gateway at its first start; `dragoman token setup` prints another.",
+  "setup.name.hint": "Letters, digits, dots, dashes.",
+  "setup.password.hint": "At least 8 characters, not your name.",
+  "setup.repeat": "Password again",
+  "setup.differs": "is not the same",
+  "setup.short": "needs at least 8 characters",
+  "setup.do": "Make admin and log in",
+  "setup.back": "There is an admin already: log in",
+  "field.empty": "is needed",
+};
