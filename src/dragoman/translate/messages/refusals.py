@@ -142,7 +142,8 @@ _FILE = re.compile(r"(?:^|[.\]])(?:file_data|file_url)\b")
 _CANNOT = r"\b(?:could not|cannot|can't|failed to|unable to|error while) (?:\w+ ){1,2}(?:an? |the )?"
 _BAD = r"\b(?:invalid|unsupported) "
 _OF_A_PICTURE = re.compile(
-    rf"{_CANNOT}image|{_BAD}image|\bimage\b.*\b(?:not represent|invalid|unsupported|exceed|too (?:large|small))",
+    rf"{_CANNOT}image|{_BAD}image"
+    r"|\bimage\b.*\b(?:not represent|invalid|unsupported|exceed|too (?:large|small))",
     re.I,
 )
 _OF_A_FILE = re.compile(
