@@ -33,15 +33,16 @@ def zone(now: float) -> int:
 
 
 def places(console: Console) -> dict[str, str]:
-    """The address of every picture. The turn is the one whose cached prefix broke."""
-    rows = console.session().send("GET", "/log?limit=100&key=notebook")["data"]
-    broken = next(row for row in rows if (row["cache_verdict"] or "").startswith("messages_changed"))
-    turn = f"#/log/{broken['request_id']}"
+    """The address of every picture. The turn is the last whose cached prefix broke, the conversation is of
+    the longest one in which that happened."""
+    rows = console.session().send("GET", "/log?limit=500&cache_verdict=messages_changed(0)")["data"]
+    turn, *others = (row["request_id"] for row in rows)
+    longest = max(others, key=lambda name: name[-4:], default=turn)  # invented ids end with the turn's number
     return {
         "overview": "#/overview",
         "log": "#/log",
-        "turn": turn,
-        "conversation": f"{turn}/session",
+        "turn": f"#/log/{turn}",
+        "conversation": f"#/log/{longest}/session",
         "accounts": "#/accounts",
         "keys": "#/keys",
         "models": "#/models",
@@ -92,7 +93,7 @@ def main() -> int:
     IMAGES.mkdir(exist_ok=True)
     ahead = zone(time.time())
     clock = f"Etc/GMT{-ahead:+d}" if ahead else "UTC"  # signs of these names are the other way round
-    with tempfile.TemporaryDirectory() as place, furnished(Path(place), PACE) as console:
+    with tempfile.TemporaryDirectory(prefix="dragoman-") as place, furnished(Path(place), PACE) as console:
         work(console, ahead)
         origin = f"http://{NAME}:{console.url.rpartition(':')[2]}"
         with chromium() as browser, visit(browser, origin, zone=clock) as context:
