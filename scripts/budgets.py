@@ -23,6 +23,8 @@ ALL_DEPENDENCIES = 55
 SETTINGS = 40
 CONSOLE_KB = 200
 README_LINES = 140
+# Style files that are no single screen's.
+SHARED_STYLES = ("base", "parts", "lists")
 # Pictures of the docs: at most so many kB, and neither icons nor posters, in pixels.
 PICTURE_KB = 200
 PICTURE_PIXELS = range(320, 1921)
@@ -116,14 +118,14 @@ def console() -> Iterator[str]:
 
 
 def styles(folder: Path) -> Iterator[str]:
-    """Classes that the style files of two screens begin a rule with: all of them are loaded at once."""
+    """Classes that the style files of two screens both give a look: all files are loaded at once."""
     first: dict[str, str] = {}
     for path in sorted(folder.glob("*.css")):
-        if path.stem in ("base", "parts"):
+        if path.stem in SHARED_STYLES:
             continue
         text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
         rules = (rule.strip() for head in re.findall(r"([^{}]+)\{", text) for rule in head.split(","))
-        for name in sorted({found.group(1) for rule in rules if (found := _CLASS.match(rule))}):
+        for name in sorted({found.group(1) for rule in rules if (found := _CLASS.fullmatch(rule))}):
             if (other := first.setdefault(name, path.name)) != path.name:
                 yield f"style/{path.name}: .{name} is a class of style/{other} too"
 

@@ -55,6 +55,6 @@ def test_two_screens_do_not_style_each_other(tmp_path: Path) -> None:
         "/* .note { } */ .mine .note { color: red } .shared.a, .both { color: red }"
     )
     (tmp_path / "log.css").write_text(
-        "@media (max-width: 1px) { .both dd { color: red } }\n.note, .card { color: red }"
+        "@media (max-width: 1px) { .card, .both { color: red } }\n.note, .card { color: red }"
     )
     assert list(budgets.styles(tmp_path)) == ["style/log.css: .both is a class of style/keys.css too"]
