@@ -1,4 +1,4 @@
-"""What a client is told to ask for: the names that are served here, and the windows behind them. Read-only."""
+"""What clients may ask for: the names that are served here, and the windows behind them. Read-only."""
 
 from __future__ import annotations
 

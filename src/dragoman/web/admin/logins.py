@@ -1,4 +1,4 @@
-"""Open sessions: one's own for everybody, all of them for admins. What a session's token is, is never told."""
+"""Open sessions: one's own for everybody, all of them for admins. A session's token is never told."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ async def sessions(admin: House, caller: Who) -> Logins:
     )
 
 
-@router.delete(
-    "/sessions/{session}", status_code=204, openapi_extra=who("viewer"), summary="End a session"
-)
+@router.delete("/sessions/{session}", status_code=204, openapi_extra=who("viewer"), summary="End a session")
 async def end_session(
     session: Annotated[Id, Path(description="Id of the list.")], admin: House, caller: Who
 ) -> None:
