@@ -1,4 +1,4 @@
-// A field of several lines, and one that is ticked.
+// A field of several lines: a list with one entry a line, a document that is pasted.
 
 import { html, useId } from "../html.js";
 import { prose } from "./prose.js";
@@ -6,10 +6,10 @@ import { prose } from "./prose.js";
 /**
  * @param {{
  *   name: string, label: string, value: string, onInput: (value: string) => void,
- *   rows?: number, hint?: string, problem?: string | null, placeholder?: string, mono?: boolean,
+ *   rows?: number, hint?: string, problem?: string | null, mono?: boolean, placeholder?: string,
  * }} props
  */
-export function Area({ name, label, value, onInput, rows = 3, hint, problem, placeholder, mono = false }) {
+export function Area({ name, label, value, onInput, rows = 4, hint, problem, mono = false, placeholder }) {
   const id = useId();
   const told = [hint && `${id}-hint`, problem && `${id}-problem`].filter(Boolean).join(" ");
   return html`
@@ -20,32 +20,17 @@ export function Area({ name, label, value, onInput, rows = 3, hint, problem, pla
         name=${name}
         rows=${rows}
         class=${mono ? "mono" : ""}
+        placeholder=${placeholder}
         value=${value}
         onInput=${(/** @type {InputEvent} */ event) => onInput(/** @type {HTMLTextAreaElement} */ (event.target).value)}
-        placeholder=${placeholder}
         autocomplete="off"
-        spellcheck=${false}
         autocapitalize="none"
+        spellcheck=${false}
         aria-invalid=${problem ? "true" : undefined}
         aria-describedby=${told || undefined}
       ></textarea>
       ${hint && html`<p class="hint" id=${`${id}-hint`}>${prose(hint)}</p>`}
       ${problem && html`<p class="problem" id=${`${id}-problem`}>${problem}</p>`}
     </div>
-  `;
-}
-
-/** @param {{name: string, label: string, value: boolean, onInput: (value: boolean) => void}} props */
-export function Tick({ name, label, value, onInput }) {
-  return html`
-    <label class="tick">
-      <input
-        type="checkbox"
-        name=${name}
-        checked=${value}
-        onChange=${(/** @type {Event} */ event) => onInput(/** @type {HTMLInputElement} */ (event.target).checked)}
-      />
-      ${label}
-    </label>
   `;
 }

@@ -1,9 +1,10 @@
 // Client keys: who may come in, what each may use and has used. One of them in `#/keys/NAME`.
 
 import { get } from "../api.js";
+import { NONE } from "../format.js";
 import { html, useState } from "../html.js";
 import { Badge } from "../parts/badge.js";
-import { Tick } from "../parts/area.js";
+import { Tick } from "../parts/tick.js";
 import { Moment } from "../parts/figure.js";
 import { Panel } from "../parts/panel.js";
 import { Empty, Loaded } from "../parts/states.js";
@@ -136,9 +137,11 @@ function KeyTable({ rows, spent }) {
       id: "limits",
       head: t("key.limits"),
       cell: (key) =>
-        key.limits.length
-          ? html`<div class="limits">${key.limits.map((limit, at) => html`<${LimitMeter} key=${at} of=${limit} short />`)}</div>`
-          : html`<span class="faint">${t("key.limits.none")}</span>`,
+        key.state === "revoked"
+          ? html`<span class="faint">${NONE}</span>`
+          : key.limits.length
+            ? html`<div class="limits">${key.limits.map((limit, at) => html`<${LimitMeter} key=${at} of=${limit} short />`)}</div>`
+            : html`<span class="faint">${t("key.limits.none")}</span>`,
     },
     { id: "today", head: t("key.today"), numeric: true, cell: (key) => html`<${SpendFigure} of=${spent(key.name)?.today} />` },
     { id: "month", head: t("key.month"), numeric: true, cell: (key) => html`<${SpendFigure} of=${spent(key.name)?.month} />` },
@@ -155,6 +158,7 @@ function KeyTable({ rows, spent }) {
     },
   ];
   return html`<${Table}
+    stacked
     label=${t("key.list")}
     columns=${columns}
     rows=${rows}

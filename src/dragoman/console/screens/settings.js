@@ -3,6 +3,7 @@
 
 import { html } from "../html.js";
 import { Empty } from "../parts/states.js";
+import { Tabs } from "../parts/tabs.js";
 import { place, to } from "../router.js";
 import { mayChange } from "../state.js";
 import { t } from "../text.js";
@@ -34,10 +35,9 @@ export default function SettingsScreen() {
   return html`
     <div class="page">
       <h1>${t("settings.title")}</h1>
-      <nav class="tabs" aria-label=${t("settings.parts")}>
-        ${mine.map((one) => html`<a key=${one.id} href=${to("settings", [one.id])} aria-current=${one === open ? "page" : undefined}>${t(one.name)}</a>`)}
+      <${Tabs} label=${t("settings.parts")} open=${open?.id} tabs=${mine.map((one) => ({ id: one.id, name: t(one.name), href: to("settings", [one.id]) }))}>
         <a href=${to("me")}>${t("settings.me")}</a>
-      </nav>
+      <//>
       ${open ? html`<${open.part} key=${open.id} />` : html`<${Empty} title=${t("settings.nothing")}><p>${t("settings.nothing.do")}</p><//>`}
     </div>
   `;

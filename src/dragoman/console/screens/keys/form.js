@@ -3,9 +3,10 @@
 import { ApiError, segment, send } from "../../api.js";
 import { useForm } from "../../form.js";
 import { html, useState } from "../../html.js";
-import { Area, Tick } from "../../parts/area.js";
+import { Area } from "../../parts/area.js";
 import { Dialog } from "../../parts/dialog.js";
 import { Choice, Field, Problem, problemOf } from "../../parts/field.js";
+import { Tick } from "../../parts/tick.js";
 import { t } from "../../text.js";
 import { bodyOf, changeOf, draftOf, EFFORTS, local, MEASURES, newLimit, PERIODS } from "./draft.js";
 

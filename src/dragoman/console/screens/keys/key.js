@@ -14,7 +14,7 @@ import { to } from "../../router.js";
 import { mayChange, notify } from "../../state.js";
 import { t, tn } from "../../text.js";
 import { KeyForm } from "./form.js";
-import { LimitMeter } from "./limit.js";
+import { amountOf, LimitMeter, titleOf } from "./limit.js";
 import { notesOf, Secret, SpendFigure, Week } from "./pieces.js";
 
 /** @import {KeyRecord, MadeKey} from "../../api-types.js" */
@@ -32,7 +32,7 @@ export function KeyPage({ of, spent, reload }) {
   const changeable = mayChange.value && of.origin === "store" && of.state !== "revoked";
   return html`
     <p class="back"><a href=${to("keys")} data-escape>← ${t("key.all")}</a></p>
-    <header class="title">
+    <header class="key-head">
       <h1>${of.name}</h1>
       <${Badge} tone=${TONES[of.state]}>${t(`key.state.${of.state}`)}<//>
       ${of.origin === "config" && html`<${Badge} tone="faint">${t("key.config")}<//>`}
@@ -50,7 +50,9 @@ export function KeyPage({ of, spent, reload }) {
     ${of.previous_until && html`<p class="notebox">${t("key.previous")} <${Moment} at=${of.previous_until} /> (<${Moment} at=${of.previous_until} far />).</p>`}
     <${Panel} title=${t("key.use")} note=${t("key.days")}><${Use} of=${of} spent=${spent} /><//>
     <${Panel} title=${t("key.limits")}>
-      ${of.limits.length
+      ${of.limits.length && of.state === "revoked"
+        ? html`<p class="faint">${of.limits.map((limit) => `${titleOf(limit)}: ${amountOf(limit, limit.max)}`).join("; ")}</p>`
+        : of.limits.length
         ? html`<div class="limits">${of.limits.map((limit, at) => html`<${LimitMeter} key=${at} of=${limit} />`)}</div>`
         : html`<p class="faint">${t("key.limits.none.long")}</p>`}
     <//>
@@ -102,7 +104,7 @@ function Use({ of, spent }) {
 function RulesOf({ of }) {
   /** @type {[string, any][]} */
   const rows = [
-    [t("key.models"), of.models ? of.models.map((one) => html`<code key=${one}>${one}</code> `) : t("key.models.all")],
+    [t("key.models.short"), of.models ? of.models.map((one) => html`<code key=${one}>${one}</code> `) : t("key.models.all")],
     [t("key.default_effort"), of.default_effort ?? t("key.effort.unset")],
     [t("key.max_effort"), of.max_effort ?? t("key.effort.unset")],
     [t("key.enforced_effort"), of.enforced_effort ?? t("key.effort.unset")],
@@ -114,7 +116,7 @@ function RulesOf({ of }) {
     [t("key.created"), of.created_at && html`<${Moment} at=${of.created_at} />`],
     [t("key.revoked"), of.revoked_at && html`<${Moment} at=${of.revoked_at} />`],
   ];
-  return html`<dl class="facts">${rows.filter(([, value]) => value).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<dl class="key-facts">${rows.filter(([, value]) => value).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
 /** @param {{of: KeyRecord, onClose: () => void, onDone: (key: MadeKey) => void}} props */

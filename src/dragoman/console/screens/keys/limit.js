@@ -10,6 +10,8 @@ import { filled } from "./draft.js";
 /** @import {LimitState} from "../../api-types.js" */
 /** @import {TextName} from "../../text.js" */
 
+const SLIDING = ["minute", "hour", "5h"];
+
 /**
  * @param {LimitState} limit
  * @param {number} amount
@@ -32,6 +34,8 @@ export function LimitMeter({ of, short = false }) {
   const told = t("key.limit.used", { used: amountOf(of, of.used), max: amountOf(of, of.max) });
   const held = of.held > 0 ? t("key.limit.held", { held: amountOf(of, of.held) }) : "";
   const title = titleOf(of);
+  // A window that slides begins with its first request.
+  const resets = of.resets_at && (of.used + of.held > 0 || !SLIDING.includes(of.per));
   const tone = used >= 1 ? "spent" : "";
   return html`
     <div class=${short ? `limit ${tone}` : `limit long ${tone}`} title=${short ? `${title}: ${told}${held && `, ${held}`}` : undefined}>
@@ -39,8 +43,8 @@ export function LimitMeter({ of, short = false }) {
       <span class="limit-used">${told}</span>
       <${Meter} used=${used} label=${title} text=${`${share(used)}, ${told}`} />
       ${!short && html`<span class="limit-more">${held}</span>`}
-      ${(!short || of.resets_at) &&
-      html`<span class="limit-reset">${of.resets_at ? html`${t("key.limit.resets")} <${Moment} at=${of.resets_at} far />` : t(of.per === "total" ? "key.limit.never" : "key.limit.fresh")}</span>`}
+      ${(!short || resets) &&
+      html`<span class="limit-reset">${resets ? html`${t("key.limit.resets")} <${Moment} at=${of.resets_at} far />` : t(of.per === "total" ? "key.limit.never" : "key.limit.fresh")}</span>`}
     </div>
   `;
 }

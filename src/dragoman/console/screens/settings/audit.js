@@ -1,6 +1,7 @@
 // Who changed what, the newest first, a page at a time. The page is in the address: Back leads to the newer one.
 
 import { get } from "../../api.js";
+import { utc } from "../../format.js";
 import { html } from "../../html.js";
 import { Moment } from "../../parts/figure.js";
 import { Panel } from "../../parts/panel.js";
@@ -31,7 +32,7 @@ export function Audit() {
         ${(/** @type {Changes} */ found) =>
           found.data.length
             ? html`
-                <${Table} label=${t("settings.audit")} columns=${columns} rows=${found.data} keyOf=${(/** @type {Change} */ one) => String(one.id)} />
+                <${Table} stacked label=${t("settings.audit")} columns=${columns} rows=${found.data} keyOf=${(/** @type {Change} */ one) => String(one.id)} />
                 <p class="pages">
                   ${before && html`<a class="button" href=${to("settings", ["audit"])}>${t("settings.audit.newest")}</a>`}
                   ${found.next !== null && html`<a class="button" href=${to("settings", ["audit"], { before: found.next })}>${t("settings.audit.older")}</a>`}
@@ -50,6 +51,22 @@ export function Audit() {
 function told(detail) {
   return Object.entries(detail)
     .filter(([, value]) => value !== null && !(Array.isArray(value) && !value.length))
-    .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
-    .join(", ");
+    .map(([name, value]) => `${name} ${spelled(name, value)}`)
+    .join("; ");
+}
+
+/**
+ * @param {string} name
+ * @param {any} value
+ * @returns {string}
+ */
+function spelled(name, value) {
+  if (typeof value === "number" && name.endsWith("_at")) return utc(new Date(value * 1000).toISOString());
+  if (Array.isArray(value)) return value.map((one) => spelled("", one)).join(", ");
+  if (value !== null && typeof value === "object") {
+    return Object.entries(value)
+      .map(([key, inner]) => `${key} ${spelled(key, inner)}`)
+      .join(" ");
+  }
+  return String(value);
 }

@@ -7,13 +7,14 @@ import { Choice, Field } from "../../parts/field.js";
 import { Panel } from "../../parts/panel.js";
 import { prose } from "../../parts/prose.js";
 import { Loaded } from "../../parts/states.js";
+import { Tabs } from "../../parts/tabs.js";
 import { useResource } from "../../resource.js";
 import { go, place, to } from "../../router.js";
 import { t } from "../../text.js";
 import { made } from "../keys/made.js";
 import { claudeSettings, claudeUnset, claudeVariables, codexConfig, curlLines, nameOf, PROGRAMS, SHELLS, shellLines } from "./lines.js";
 
-/** @import {Offers} from "../../api-types.js" */
+/** @import {Offer, Offers} from "../../api-types.js" */
 /** @import {Shell} from "./lines.js" */
 /** @typedef {{address: string, key: string, model: string | null, offers: Offers, shell: Shell}} Given */
 
@@ -30,34 +31,46 @@ function Page({ offers }) {
   const client = CLIENTS.find((one) => one === rest[1]) ?? "claude-code";
   const [address, setAddress] = useState(location.origin);
   const shell = SHELLS.find((one) => one === query.shell) ?? "sh";
-  const named = query.model && offers.data.some((one) => one.name === query.model) ? query.model : null;
+  const names = new Map([...Object.values(offers.tiers), ...offers.data].map((/** @type {Offer} */ one) => [one.name, one]));
+  const named = names.has(query.model ?? "") ? (query.model ?? null) : null;
   const key = made.value;
   /** @param {Record<string, string>} change */
   const choose = (change) => go(to("settings", ["connect", client], { shell: query.shell, model: query.model, ...change }), { replace: true });
   const led = client === "claude-code" && (offers.tiers.opus || offers.tiers.sonnet);
-  const models = offers.data.map((one) => ({ value: one.name, text: one.name === one.model ? one.name : `${one.name} → ${one.model}` }));
-  const first = led ? [{ value: "", text: t("settings.connect.aliases") }] : models.some((one) => one.value === nameOf(offers)) ? [] : [{ value: "", text: nameOf(offers) }];
+  const first = nameOf(offers);
+  const models = [
+    { value: "", text: led ? t("settings.connect.aliases") : spelled(first, names.get(first)) },
+    ...[...names.values()].filter((one) => led || one.name !== first).map((one) => ({ value: one.name, text: spelled(one.name, one) })),
+  ];
   /** @type {Given} */
   const given = { address: address.trim().replace(/\/+$/, ""), key: key?.text ?? t("settings.connect.placeholder"), model: named, offers, shell };
   return html`
     <${Panel} title=${t("settings.connect")}>
       <div class="triple">
         <${Field} name="address" label=${t("settings.connect.address")} hint=${t("settings.connect.address.hint")} value=${address} onInput=${setAddress} inputmode="url" mono />
-        <${Choice} name="model" label=${t("settings.connect.model")} value=${named ?? (led ? "" : nameOf(offers))} onInput=${(/** @type {string} */ model) => choose({ model })} options=${[...first, ...models]} />
+        <${Choice} name="model" label=${t("settings.connect.model")} value=${led || named !== first ? (named ?? "") : ""} onInput=${(/** @type {string} */ model) => choose({ model })} options=${models} />
         ${(client === "claude-code" || client === "codex") &&
         html`<${Choice} name="shell" label=${t("settings.connect.shell")} value=${shell} onInput=${(/** @type {string} */ value) => choose({ shell: value })} options=${SHELLS.map((one) => ({ value: one, text: t(`settings.shell.${one}`) }))} />`}
       </div>
       <${KeyNote} />
     <//>
-    <nav class="tabs" aria-label=${t("settings.connect.clients")}>
-      ${CLIENTS.map(
-        (one) => html`<a key=${one} href=${to("settings", ["connect", one], { shell: query.shell, model: query.model })} aria-current=${one === client ? "page" : undefined}>${t(`settings.client.${one}`)}</a>`,
-      )}
-    </nav>
+    <${Tabs}
+      label=${t("settings.connect.clients")}
+      open=${client}
+      tabs=${CLIENTS.map((one) => ({ id: one, name: t(`settings.client.${one}`), href: to("settings", ["connect", one], { shell: query.shell, model: query.model }) }))}
+    />
     <${Panel} title=${t(`settings.client.${client}`)}>
       ${client === "claude-code" ? html`<${Claude} of=${given} />` : client === "codex" ? html`<${Codex} of=${given} />` : client === "curl" ? html`<${Curl} of=${given} />` : html`<${Program} client=${client} of=${given} />`}
     <//>
   `;
+}
+
+/**
+ * @param {string} name
+ * @param {Offer | undefined} offer
+ */
+function spelled(name, offer) {
+  return offer && offer.model !== name ? `${name} → ${offer.model}` : name;
 }
 
 function KeyNote() {

@@ -2,7 +2,7 @@
 
 import { get } from "../../api.js";
 import { html } from "../../html.js";
-import { Tick } from "../../parts/area.js";
+import { Tick } from "../../parts/tick.js";
 import { Badge } from "../../parts/badge.js";
 import { Panel } from "../../parts/panel.js";
 import { prose } from "../../parts/prose.js";
@@ -62,11 +62,11 @@ function Rows({ rows }) {
       head: t("settings.origin"),
       cell: (row) => html`
         <${Badge} tone=${row.origin === "default" ? "faint" : "good"}>${maybe(`settings.origin.${row.origin}`, row.origin)}<//>
-        ${row.source && html`<span class="under broken">${row.source}</span>`}
+        ${row.source && html`<span class="faint broken">${row.source}</span>`}
       `,
     },
   ];
-  return html`<${Table} label=${t("settings.effective")} columns=${columns} rows=${rows} keyOf=${(/** @type {Setting} */ row) => row.key} />`;
+  return html`<${Table} stacked label=${t("settings.effective")} columns=${columns} rows=${rows} keyOf=${(/** @type {Setting} */ row) => row.key} />`;
 }
 
 /** @param {any} value */

@@ -47,7 +47,7 @@ export function Sessions() {
       <${Loaded} of=${sessions}>
         ${(/** @type {Logins} */ found) =>
           found.data.length
-            ? html`<${Table} label=${t("settings.sessions")} columns=${columns} rows=${found.data} keyOf=${(/** @type {LoginRecord} */ one) => one.id} />`
+            ? html`<${Table} stacked label=${t("settings.sessions")} columns=${columns} rows=${found.data} keyOf=${(/** @type {LoginRecord} */ one) => one.id} />`
             : html`<${Empty} title=${t("settings.session.none")} />`}
       <//>
     <//>

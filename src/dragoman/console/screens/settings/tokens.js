@@ -53,7 +53,7 @@ export function Tokens() {
       <${Loaded} of=${tokens}>
         ${(/** @type {TokenList} */ found) =>
           found.data.length
-            ? html`<${Table} label=${t("settings.tokens")} columns=${columns} rows=${found.data} keyOf=${(/** @type {TokenRecord} */ token) => token.id} />`
+            ? html`<${Table} stacked label=${t("settings.tokens")} columns=${columns} rows=${found.data} keyOf=${(/** @type {TokenRecord} */ token) => token.id} />`
             : html`<${Empty} title=${t("settings.token.none")}><p>${t("settings.token.none.do")}</p><//>`}
       <//>
     <//>

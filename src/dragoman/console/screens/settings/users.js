@@ -76,7 +76,7 @@ function Rows({ rows, onAsk }) {
             `,
     },
   ];
-  return html`<${Table} label=${t("settings.users")} columns=${columns} rows=${rows} keyOf=${(/** @type {UserRecord} */ user) => user.id} />`;
+  return html`<${Table} stacked label=${t("settings.users")} columns=${columns} rows=${rows} keyOf=${(/** @type {UserRecord} */ user) => user.id} />`;
 }
 
 /** @param {{onClose: () => void, onDone: (told: string) => void}} props */
