@@ -138,7 +138,7 @@ def test_a_key_is_changed_rotated_and_revoked(admin: Page, console: Console) -> 
 
 def test_a_key_of_the_file_is_shown_and_not_changed(admin: Page) -> None:
     admin.goto("/console#/keys/laptop")
-    expect(admin.get_by_text("stands in the configuration")).to_be_visible()
+    expect(admin.get_by_text("stands in the configuration, or")).to_be_visible()
     for name in ("Change", "Rotate", "Revoke"):
         expect(admin.get_by_role("button", name=name)).to_have_count(0)
     expect(admin.get_by_role("link", name="Its requests")).to_have_attribute("href", "#/log?key=laptop")

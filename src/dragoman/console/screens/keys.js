@@ -5,8 +5,10 @@ import { NONE } from "../format.js";
 import { html, useState } from "../html.js";
 import { Badge } from "../parts/badge.js";
 import { Tick } from "../parts/tick.js";
+import { Problem } from "../parts/field.js";
 import { Moment } from "../parts/figure.js";
 import { Panel } from "../parts/panel.js";
+import { prose } from "../parts/prose.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { useResource } from "../resource.js";
@@ -35,7 +37,7 @@ export default function KeysScreen() {
   const [name] = place.value.rest;
   /** @param {string} of */
   const spent = (of) => usage.data && spentOf(usage.data.data.filter((/** @type {Sums} */ row) => row.key === of), Date.now());
-  if (name === undefined) return html`<${List} keys=${keys} spent=${spent} />`;
+  if (name === undefined) return html`<${List} keys=${keys} spent=${spent} unread=${usage.error} />`;
   return html`
     <div class="page">
       <${Loaded} of=${keys}>
@@ -50,8 +52,8 @@ export default function KeysScreen() {
   `;
 }
 
-/** @param {{keys: import("../resource.js").Resource<Keys>, spent: (name: string) => Spent | null}} props */
-function List({ keys, spent }) {
+/** @param {{keys: import("../resource.js").Resource<Keys>, spent: (name: string) => Spent | null, unread: Error | null}} props */
+function List({ keys, spent, unread }) {
   const [making, setMaking] = useState(false);
   const [shown, setShown] = useState(/** @type {MadeKey | null} */ (null));
   const { q = "", ended = "" } = place.value.query;
@@ -78,13 +80,14 @@ function List({ keys, spent }) {
           ${mayChange.value && html`<button type="button" class="button primary" onClick=${() => setMaking(true)}>${t("key.make")}</button>`}
         `}
       >
+        <${Problem}>${unread && t("key.spend.failed", { why: unread.message })}<//>
         <${Loaded} of=${keys}>
           ${(/** @type {Keys} */ found) => {
             const rows = found.data.filter(
               (one) => (ended === "1" || one.state !== "revoked") && [one.name, one.hint ?? "", ...one.tags].some((text) => text.toLowerCase().includes(words)),
             );
             if (!found.data.length) {
-              return html`<${Empty} title=${t("key.none")}><p>${t(mayChange.value ? "key.none.do" : "key.none.viewer")}</p><//>`;
+              return html`<${Empty} title=${t("key.none")}><p>${prose(t(mayChange.value ? "key.none.do" : "key.none.viewer"))}</p><//>`;
             }
             if (!rows.length) {
               const hidden = found.data.length;
