@@ -71,6 +71,7 @@ test("the settings file is JSON with the variables", () => {
 test("addresses end as each client wants them", () => {
   const wish = { ...WISH, model: "gpt-5.5" };
   assert.match(codexConfig(wish), /^model = "gpt-5\.5"\n[^]*base_url = "http:\/\/gateway:8787\/v1"/);
+  assert.match(PROGRAMS["openai-typescript"](wish), /^import OpenAI from "openai";\n\nconst client/);
   assert.match(PROGRAMS["openai-python"](wish), /base_url="http:\/\/gateway:8787\/v1"/);
   assert.match(PROGRAMS["anthropic-python"](wish), /base_url="http:\/\/gateway:8787", api_key="sk-drg-x"/);
   assert.match(PROGRAMS["anthropic-typescript"](wish), /baseURL: "http:\/\/gateway:8787", apiKey/);

@@ -154,6 +154,14 @@ export function codexConfig({ address, model }) {
 }
 
 /**
+ * @param {string} name
+ * @param {string} library
+ */
+function imported(name, library) {
+  return `import ${name} from ${JSON.stringify(library)};`;
+}
+
+/**
  * Programs that ask once, by client.
  * @type {Record<string, (wish: {address: string, key: string, model: string}) => string>}
  */
@@ -166,7 +174,7 @@ answer = client.chat.completions.create(
     messages=[{"role": "user", "content": "Say hello"}],
 )
 print(answer.choices[0].message.content)`,
-  "openai-typescript": ({ address, key, model }) => `import OpenAI from "openai";
+  "openai-typescript": ({ address, key, model }) => `${imported("OpenAI", "openai")}
 
 const client = new OpenAI({ baseURL: ${JSON.stringify(`${address}/v1`)}, apiKey: ${JSON.stringify(key)} });
 const answer = await client.chat.completions.create({
@@ -183,7 +191,7 @@ answer = client.messages.create(
     messages=[{"role": "user", "content": "Say hello"}],
 )
 print("".join(block.text for block in answer.content if block.type == "text"))`,
-  "anthropic-typescript": ({ address, key, model }) => `import Anthropic from "@anthropic-ai/sdk";
+  "anthropic-typescript": ({ address, key, model }) => `${imported("Anthropic", "@anthropic-ai/sdk")}
 
 const client = new Anthropic({ baseURL: ${JSON.stringify(address)}, apiKey: ${JSON.stringify(key)} });
 const answer = await client.messages.create({
