@@ -168,3 +168,21 @@ async def test_prices_of_the_file_are_listed_below_the_stores(tmp_path: Path) ->
         listed = {row["model"]: row for row in (await admin.get("/prices")).json["data"]}
         assert (listed["mine"]["source"], listed["mine"]["rates"]["input"]) == ("store", 9)
         assert (listed["other"]["source"], listed["other"]["rates"]["input"]) == ("config", 3)
+
+
+async def test_offers_are_the_names_that_clients_may_request(tmp_path: Path) -> None:
+    names = {"claude-*": "gpt-5.5@medium", "fast": "gpt-5.5@low"}
+    async with administered(tmp_path, {"models": names}, file_aliases=parse_aliases(names)) as house:
+        found = (await (await house.token("viewer")).get("/offers")).json
+        assert "fast" in [one["name"] for one in found["data"]]
+        assert {one["model"] for one in found["data"]} >= {"gpt-5.5"}
+        assert all(one["window"] > 0 for one in found["data"])
+        assert found["tiers"]["opus"]["name"] == "claude-opus-5-5"
+        assert {one["model"] for one in found["tiers"].values()} == {"gpt-5.5"}
+
+
+async def test_a_tier_without_an_alias_is_not_offered(tmp_path: Path) -> None:
+    names = {"team-claude": "gpt-5.5", "claude-my-haiku": "gpt-5.5"}
+    async with administered(tmp_path, {"models": names}, file_aliases=parse_aliases(names)) as house:
+        tiers = (await (await house.token()).get("/offers")).json["tiers"]
+        assert {tier: one["name"] for tier, one in tiers.items()} == {"haiku": "claude-my-haiku"}

@@ -232,6 +232,20 @@ export interface LogRow {
   lost_usd: number;
 }
 
+/** A session that is open; `current` is the one that asks. */
+export interface LoginRecord {
+  id: string;
+  user: string;
+  created_at: string;
+  expires_at: string;
+  current: boolean;
+}
+
+/** The newest first. */
+export interface Logins {
+  data: LoginRecord[];
+}
+
 /** `key` is the text, shown now and never again. */
 export interface MadeKey {
   id: string | null;
@@ -314,6 +328,11 @@ export interface NewPassword {
   new: string;
 }
 
+/** What a user may do from now on. */
+export interface NewRole {
+  role: "admin" | "viewer";
+}
+
 /** Whose account is meant, and how: `browser` with a pasted address, or `device` with a code. */
 export interface NewSignIn {
   name: string;
@@ -332,6 +351,19 @@ export interface NewUser {
   name: string;
   role: "admin" | "viewer";
   password: string;
+}
+
+/** A name that may be requested, the model that serves it, and that model's window in tokens. */
+export interface Offer {
+  name: string;
+  model: string;
+  window: number;
+}
+
+/** `tiers` are the names for Claude Code's `opus`, `sonnet` and `haiku`, as far as aliases have any. */
+export interface Offers {
+  data: Offer[];
+  tiers: Record<string, Offer>;
 }
 
 /** One look at the gateway. */
