@@ -28,7 +28,7 @@ export function filtersOf(query) {
   /** @type {Filters} */
   const found = {};
   for (const name of FILTERS) if (query[name]) found[name] = query[name];
-  if (found.range && !(found.range in RANGES)) delete found.range;
+  if (found.range && !Object.hasOwn(RANGES, found.range)) delete found.range;
   return found;
 }
 

@@ -54,7 +54,7 @@ export function Session({ id }) {
               data.hash === null
                 ? html`<${Empty} title=${t("session.none")}><p>${t("session.none.do")}</p><//>`
                 : turns.length
-                  ? lanes(turns).map((lane) => html`<${Lane} key=${lane.key} turns=${lane.turns} here=${id} />`)
+                  ? html`<${Lanes} turns=${turns} here=${id} />`
                   : html`<${Empty} title=${t("session.gone")} />`}
           <//>`}
       ${problem && html`<${Failure} error=${problem} retry=${go_on} />`}
@@ -115,8 +115,19 @@ function lanes(turns) {
   return [...found].map(([key, of]) => ({ key, turns: of })).sort((one, other) => other.turns.length - one.turns.length);
 }
 
-/** @param {{turns: SessionTurn[], here: string}} props turns oldest first */
-function Lane({ turns, here }) {
+/** @param {{turns: SessionTurn[], here: string}} props turns newest first */
+function Lanes({ turns, here }) {
+  const all = lanes(turns);
+  const own = all.find((lane) => lane.turns.some((turn) => turn.request_id === here)) ?? all[0];
+  const others = all.filter((lane) => lane !== own);
+  return html`
+    ${own && html`<${Lane} turns=${own.turns} here=${here} listed />`}
+    ${others.length > 0 && html`<div class="lanes">${others.map((lane) => html`<${Lane} key=${lane.key} turns=${lane.turns} here=${here} />`)}</div>`}
+  `;
+}
+
+/** @param {{turns: SessionTurn[], here: string, listed?: boolean}} props turns oldest first */
+function Lane({ turns, here, listed = false }) {
   const name = turns[0]?.lane ?? "";
   const lane = name ? maybe(`lane.${name}`, name) : t("lane.none");
   const measured = turns.filter((turn) => turn.usage_source === "measured");
@@ -135,7 +146,7 @@ function Lane({ turns, here }) {
   return html`
     <${Panel} title=${lane} note=${notes.join(" · ")} actions=${misses > 0 && html`<${Badge} tone="warn">${tn("session.misses", misses)}<//>`}>
       <${Strip} turns=${turns} here=${here} lane=${lane} />
-      <${Turns} turns=${turns} here=${here} label=${lane} />
+      ${listed && html`<${Turns} turns=${turns} here=${here} label=${lane} />`}
     <//>
   `;
 }
@@ -225,6 +236,13 @@ function piece(paint, value, most) {
 function Turns({ turns, here, label }) {
   const most = Math.max(1, ...turns.map((turn) => turn.input_tokens + turn.output_tokens));
   const now = Date.now();
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    // The list scrolls by itself: the turn that one came from is in its middle.
+    const frame = /** @type {HTMLElement | null} */ (box.current?.querySelector(".tablebox") ?? null);
+    const row = /** @type {HTMLElement | null} */ (frame?.querySelector("tr.chosen") ?? null);
+    if (frame && row) frame.scrollTop = row.offsetTop - frame.clientHeight / 2;
+  }, [here, turns.length]);
   const rows = [...turns].reverse();
   const at = rows.find((turn) => turn.request_id === here);
   /** @type {import("../parts/table.js").Column<SessionTurn>[]} */
@@ -260,7 +278,7 @@ function Turns({ turns, here, label }) {
     },
   ];
   return html`
-    <div class="session-rows">
+    <div class="session-rows" ref=${box}>
       <${Table}
         label=${label}
         columns=${columns}

@@ -2,7 +2,7 @@
 // is computed by the API; here it is only said.
 
 import { ApiError, get, segment } from "../api.js";
-import { clock, count, millis, money, ratio, share, tokens, UNKNOWN, utc } from "../format.js";
+import { clock, count, millis, money, NONE, ratio, share, tokens, UNKNOWN, utc } from "../format.js";
 import { html } from "../html.js";
 import { Badge } from "../parts/badge.js";
 import { Bar } from "../parts/bar.js";
@@ -16,9 +16,10 @@ import { useResource } from "../resource.js";
 import { place, to } from "../router.js";
 import { maybe, t, tn } from "../text.js";
 
-/** @import {CostSplit, Explained, Span, TurnExplained} from "../api-types.js" */
+/** @import {CacheStory, CostSplit, Explained, Span, TurnExplained} from "../api-types.js" */
 /** @import {Children} from "../html.js" */
 /** @import {Paint} from "../parts/bar.js" */
+/** @import {TextName} from "../text.js" */
 
 /** @type {Record<Span["name"], Paint>} */
 const TIMES = {
@@ -31,6 +32,9 @@ const TIMES = {
   rest: "four",
   unanswered: "bad",
 };
+// What is worth a word besides the longest part: it is no work of the model.
+const AVOIDABLE = ["queue", "attempts"];
+const NOTABLE = 0.1;
 /** @type {Record<string, Paint>} */
 const PARTS = { fresh: "two", cached: "one", written: "five", output: "four", reasoning: "three" };
 
@@ -96,12 +100,12 @@ function One({ of }) {
         <div>
           <${Times} of=${of} />
           <${Cost} of=${of} />
+          <div class="last"><${Ids} of=${of} /></div>
         </div>
         <div>
           <${Cache} of=${of} />
           <${Attempts} of=${of} />
           <${Facts} of=${of} />
-          <${Ids} of=${of} />
         </div>
       </div>
     </article>
@@ -129,6 +133,17 @@ function slow(of) {
   const { row } = of;
   const part = of.spans.find((one) => one.name === of.longest);
   if (!part) return t("turn.slow.none");
+  const also = of.spans
+    .filter((one) => one !== part && AVOIDABLE.includes(one.name) && one.ms >= NOTABLE * (row.duration_ms ?? 0))
+    .map((one) => maybe(`turn.also.${one.name}`, "", { ms: millis(one.ms) }));
+  return [slowest(of, part), ...also].join(" ");
+}
+
+/**
+ * @param {TurnExplained} of
+ * @param {Span} part
+ */
+function slowest({ row }, part) {
   const values = { ms: millis(part.ms), total: millis(row.duration_ms) };
   if (part.name === "first_token" && row.reasoning_tokens) {
     return t("turn.slow.first_token.thought", { ...values, n: count(row.reasoning_tokens) });
@@ -147,7 +162,7 @@ function dear(of) {
   if (row.cost_usd === null) return t("turn.dear.unknown", { model: row.upstream_model || row.requested_model });
   const about = row.usage_source === "estimated";
   const total = money(row.cost_usd, about);
-  if (!cost) return t("turn.dear.charged", { total });
+  if (!cost?.as_charged) return t("turn.dear.charged", { total });
   const most = cost.parts.reduce((one, other) => (other.usd > one.usd ? other : one));
   const miss = cost.miss_usd ? t("turn.dear.miss", { usd: money(cost.miss_usd) }) : "";
   const part = maybe(`part.${most.name}`, most.name);
@@ -159,15 +174,21 @@ function dear(of) {
 function cause(of) {
   const { row, cache } = of;
   if (!cache) return "";
-  const words = t(cache.inferred ? "turn.cause.inferred" : "turn.cause", { words: cache.words || cache.verdict });
+  const words = because(cache);
   if (row.usage_source !== "measured") return `${t("turn.read.none")} ${words}`;
   const values = { read: count(row.cached_tokens), input: count(row.input_tokens) };
   const expected = cache.expected_tokens;
   const read =
     expected === null
       ? t("turn.read", values)
-      : t("turn.read.expected", { ...values, expected: (cache.expected_estimated ? "≈ " : "") + count(expected) });
+      : t(cache.first_difference ? "turn.read.common" : "turn.read.expected", { ...values, expected: (cache.expected_estimated ? "≈ " : "") + count(expected) });
   return `${read} ${words}`;
+}
+
+/** @param {CacheStory} cache */
+function because(cache) {
+  const words = cache.words || cache.verdict;
+  return cache.inferred ? t("turn.cause.inferred", { words }) : `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
 /** @param {{of: TurnExplained}} props */
@@ -209,11 +230,12 @@ function Cost({ of }) {
           value=${money(row.anthropic_cost_usd, about)}
           note=${times !== null && times >= 1.05 && t("turn.anthropic.times", { n: times.toFixed(1) })}
         />
-        ${saved !== null && saved !== 0 && html`<${Figure} name=${t(saved > 0 ? "turn.saved" : "turn.saved.less")} value=${money(Math.abs(saved), about)} tone=${saved > 0 ? "good" : "warn"} />`}
+        ${saved !== null && saved > 0 && html`<${Figure} name=${t("turn.saved")} value=${money(saved, about)} tone="good" />`}
+        ${saved !== null && saved < 0 && !cost?.miss_usd && html`<${Figure} name=${t("turn.stored")} value=${money(-saved, about)} note=${t("turn.stored.note")} />`}
         ${cost?.miss_usd
           ? html`<${Figure} name=${t("turn.miss")} value=${money(cost.miss_usd, true)} tone="bad" note=${t("turn.miss.note", { n: tokens(of.cache?.missed_tokens) })} />`
           : null}
-        ${row.lost_usd > 0 && html`<${Figure} name=${t("turn.lost")} value=${money(row.lost_usd, true)} tone="warn" />`}
+        ${row.lost_usd > 0 && html`<${Figure} name=${t("turn.lost")} value=${money(row.lost_usd, true)} tone="warn" note=${t("turn.lost.note")} />`}
       <//>
       ${cost ? html`<${Bill} of=${of} cost=${cost} about=${about} />` : html`<${Unpriced} of=${of} about=${about} />`}
     <//>
@@ -237,7 +259,7 @@ function Bill({ of, cost, about }) {
           <tr>
             <th scope="col">${t("turn.col.part")}</th>
             <th scope="col" class="number">${t("turn.col.tokens")}</th>
-            <th scope="col" class="number">${t("turn.col.price")}</th>
+            <th scope="col" class="number aside">${t("turn.col.price")}</th>
             <th scope="col" class="number">${t("turn.col.cost")}</th>
             <th scope="col" class="number aside">${t("turn.col.share")}</th>
           </tr>
@@ -247,17 +269,17 @@ function Bill({ of, cost, about }) {
             (one, at) => html`
               <tr key=${one.name} class=${one.tokens ? "" : "faint"}>
                 <td><i class=${`dot paint-${pieces[at]?.paint}`}></i>${pieces[at]?.name}</td>
-                <td class="number"><${Estimate} estimated=${about}>${count(one.tokens)}<//></td>
-                <td class="number">${price(one.usd_per_million)}</td>
-                <td class="number">${money(one.usd, about)}</td>
-                <td class="number aside">${sum > 0 ? share(one.usd / sum) : UNKNOWN}</td>
+                <td class="number">${about && !one.tokens ? UNKNOWN : html`<${Estimate} estimated=${about}>${count(one.tokens)}<//>`}</td>
+                <td class="number aside">${price(one.usd_per_million)}</td>
+                <td class="number">${about && !one.tokens ? NONE : money(one.usd, about)}</td>
+                <td class="number aside">${sum > 0 && !(about && !one.tokens) ? share(one.usd / sum) : NONE}</td>
               </tr>
             `,
           )}
           <tr class="sum">
             <th scope="row">${t("turn.total")}</th>
             <td class="number"><${Estimate} estimated=${about}>${count(of.row.input_tokens + of.row.output_tokens)}<//></td>
-            <td></td>
+            <td class="aside"></td>
             <td class="number">${money(sum, about)}</td>
             <td class="aside"></td>
           </tr>
@@ -273,14 +295,20 @@ function Bill({ of, cost, about }) {
  */
 function Unpriced({ of, about }) {
   const { row } = of;
-  const fresh = row.input_tokens - row.cached_tokens - row.written_tokens;
+  /** @type {[TextName, number][]} */
+  const parts = [
+    ["part.fresh", row.input_tokens - row.cached_tokens - row.written_tokens],
+    ["part.cached", row.cached_tokens],
+    ["part.written", row.written_tokens],
+    ["part.output", row.output_tokens - row.reasoning_tokens],
+    ["part.reasoning", row.reasoning_tokens],
+  ];
   return html`
     <${Figures}>
-      <${Figure} name=${t("part.fresh")} value=${tokens(fresh, about)} title=${count(fresh)} />
-      <${Figure} name=${t("part.cached")} value=${tokens(row.cached_tokens, about)} title=${count(row.cached_tokens)} />
-      <${Figure} name=${t("part.written")} value=${tokens(row.written_tokens, about)} title=${count(row.written_tokens)} />
-      <${Figure} name=${t("part.output")} value=${tokens(row.output_tokens - row.reasoning_tokens, about)} title=${count(row.output_tokens - row.reasoning_tokens)} />
-      <${Figure} name=${t("part.reasoning")} value=${tokens(row.reasoning_tokens, about)} title=${count(row.reasoning_tokens)} />
+      ${parts.map(
+        ([name, value]) =>
+          html`<${Figure} key=${name} name=${t(name)} value=${about && !value ? UNKNOWN : tokens(value, about)} title=${count(value)} />`,
+      )}
     <//>
   `;
 }
@@ -304,17 +332,17 @@ function Cache({ of }) {
   ].filter((piece) => piece.value > 0);
   return html`
     <${Panel} title=${t("turn.cache")} actions=${html`<${VerdictBadge} verdict=${cache.verdict} />`}>
-      <p>${t(cache.inferred ? "turn.cause.inferred" : "turn.cause", { words: cache.words || cache.verdict })}</p>
+      <p>${because(cache)}</p>
       ${measured && row.input_tokens > 0 && html`<div class="tall"><${Bar} pieces=${pieces} label=${t("turn.bar.label")} total=${row.input_tokens} /></div>`}
       <dl class="facts">
         <${Fact} name=${t("turn.read.figure")}>${measured ? `${count(row.cached_tokens)} (${share(ratio(row.cached_tokens, row.input_tokens))})` : UNKNOWN}<//>
-        <${Fact} name=${t("turn.expected")}>
+        <${Fact} name=${t(cache.first_difference ? "turn.common" : "turn.expected")}>
           ${cache.expected_tokens === null
             ? t("turn.expected.none")
             : html`<${Estimate} estimated=${cache.expected_estimated}>${count(cache.expected_tokens)}<//>`}
         <//>
         ${cache.missed_tokens
-          ? html`<${Fact} name=${t("turn.missed")}><${Estimate} estimated=${cache.missed_estimated}>${count(cache.missed_tokens)}<//><//>`
+          ? html`<${Fact} name=${t(cache.first_difference ? "turn.missed.changed" : "turn.missed")}><${Estimate} estimated=${cache.missed_estimated}>${count(cache.missed_tokens)}<//><//>`
           : null}
         ${cache.first_difference && html`<${Fact} name=${t("turn.difference")}><code>${cache.first_difference}</code><//>`}
       </dl>

@@ -481,8 +481,8 @@ function columns(now) {
       aside: true,
       cell: (row) => (row.first_token_ms === null ? NONE : millis(row.first_token_ms)),
     },
-    { id: "took", head: t("log.col.took"), numeric: true, cell: (row) => (row.duration_ms === null ? NONE : millis(row.duration_ms)) },
-    { id: "result", head: t("log.col.result"), cell: (row) => html`<${Result} row=${row} />` },
+    { id: "took", head: t("log.col.took"), numeric: true, aside: true, cell: (row) => (row.duration_ms === null ? NONE : millis(row.duration_ms)) },
+    { id: "result", head: t("log.col.result"), aside: true, cell: (row) => html`<${Result} row=${row} />` },
   ];
 }
 
@@ -494,6 +494,7 @@ function Model({ row }) {
     <span class="clip model" title=${`${row.requested_model || NONE} → ${served || NONE}`}>
       ${row.requested_model || NONE}${served && html` <span class="faint">→ ${served}</span>`}
     </span>
+    <div class="narrow-only"><${Result} row=${row} />${row.duration_ms !== null && html` <span class="faint">${millis(row.duration_ms)}</span>`}</div>
   `;
 }
 
