@@ -97,11 +97,11 @@ async def around(
     database: Database, conversation: str, time: float
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The turns of a conversation beside a moment: the few before it, newest first, and the next after it."""
+    # Rows tell their time in whole milliseconds, cut off; a float may be a hair below what it tells.
+    until, since = Spot(time - 1e-6, 0), Spot(time + 0.001, 0)
     async with database.read() as connection:
         way = await path(connection, Filter(conversation_hash=conversation))
-        before, _ = await step(connection, replace(way, until=Spot(time, 0)), None, _NEIGHBOURS)
-        # Rows tell their time in whole milliseconds.
-        since = Spot(time + 0.001, 0)
+        before, _ = await step(connection, replace(way, until=until), None, _NEIGHBOURS)
         after, _ = await step(connection, replace(way, since=since), None, 1, oldest_first=True)
     return [row for _, row in before], [row for _, row in after]
 

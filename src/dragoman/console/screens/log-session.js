@@ -145,7 +145,7 @@ function Lane({ turns, here, listed = false }) {
   ].filter(Boolean);
   return html`
     <${Panel} title=${lane} note=${notes.join(" · ")} actions=${misses > 0 && html`<${Badge} tone="warn">${tn("session.misses", misses)}<//>`}>
-      <${Strip} turns=${turns} here=${here} lane=${lane} />
+      <${Strip} turns=${turns} here=${here} lane=${lane} listed=${listed} />
       ${listed && html`<${Turns} turns=${turns} here=${here} label=${lane} />`}
     <//>
   `;
@@ -174,8 +174,8 @@ function parts(turn) {
   };
 }
 
-/** @param {{turns: SessionTurn[], here: string, lane: string}} props */
-function Strip({ turns, here, lane }) {
+/** @param {{turns: SessionTurn[], here: string, lane: string, listed: boolean}} props `listed` where the list below leads to the same */
+function Strip({ turns, here, lane, listed }) {
   const most = Math.max(1, ...turns.map((turn) => turn.input_tokens + turn.output_tokens));
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
@@ -184,7 +184,7 @@ function Strip({ turns, here, lane }) {
     if (frame && mark) frame.scrollLeft = mark.offsetLeft - frame.clientWidth / 2;
   }, [here, turns.length]);
   return html`
-    <div class="strip" ref=${box} role="list" aria-label=${t("session.strip", { lane })}>
+    <div class="strip" ref=${box} role="group" aria-label=${t("session.strip", { lane })}>
       ${turns.map((turn) => {
         const { cached, fresh, output } = parts(turn);
         const verdict = turn.cache_verdict ? verdictName(turn.cache_verdict) : maybe(`outcome.${turn.outcome}`, turn.outcome);
@@ -200,8 +200,8 @@ function Strip({ turns, here, lane }) {
         return html`
           <a
             key=${turn.request_id + turn.time}
-            role="listitem"
             class="strip-turn"
+            tabindex=${listed ? -1 : undefined}
             href=${to("log", [turn.request_id], place.peek().query)}
             aria-current=${turn.request_id === here ? "true" : undefined}
             aria-label=${title}

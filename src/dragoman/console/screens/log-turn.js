@@ -32,6 +32,8 @@ const TIMES = {
   rest: "four",
   unanswered: "bad",
 };
+const TRIES = 3;
+const PAUSE = 500;
 // What is worth a word besides the longest part: it is no work of the model.
 const AVOIDABLE = ["queue", "attempts"];
 const NOTABLE = 0.1;
@@ -40,7 +42,7 @@ const PARTS = { fresh: "two", cached: "one", written: "five", output: "four", re
 
 /** @param {{id: string}} props */
 export function Turn({ id }) {
-  const found = useResource((signal) => /** @type {Promise<Explained>} */ (get(`/log/${segment(id)}/explained`, {}, { signal })), [id]);
+  const found = useResource((signal) => explained(id, signal), [id]);
   const query = place.value.query;
   const back = html`<a class="button small" href=${to("log", [], query)} data-escape title=${t("turn.back.key")}>← ${t("turn.back")}</a>`;
   if (found.error instanceof ApiError && found.error.status === 404) {
@@ -74,6 +76,23 @@ export function Turn({ id }) {
       <//>
     </div>
   `;
+}
+
+/**
+ * A request that has just ended is on its way into the log: then it is asked for again.
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @returns {Promise<Explained>}
+ */
+async function explained(id, signal) {
+  for (let turn = 0; ; turn += 1) {
+    try {
+      return await get(`/log/${segment(id)}/explained`, {}, { signal });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404 || turn === TRIES) throw error;
+    }
+    await new Promise((done) => setTimeout(done, PAUSE));
+  }
 }
 
 /** @param {{of: TurnExplained}} props */
