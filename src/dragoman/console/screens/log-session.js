@@ -10,7 +10,7 @@ import { Bar } from "../parts/bar.js";
 import { Panel } from "../parts/panel.js";
 import { Empty, Failure, Loaded } from "../parts/states.js";
 import { Table } from "../parts/table.js";
-import { OutcomeBadge, VerdictBadge, verdictName, verdictTone } from "../parts/verdict.js";
+import { OutcomeBadge, outcomeTone, VerdictBadge, verdictName, verdictTone } from "../parts/verdict.js";
 import { useResource } from "../resource.js";
 import { go, place, to } from "../router.js";
 import { maybe, t, tn } from "../text.js";
@@ -158,6 +158,15 @@ function missed(turn) {
 }
 
 /**
+ * How bad it is: an end that was none, else a miss; undefined for neither.
+ * @param {SessionTurn} turn
+ */
+function toneOf(turn) {
+  if (turn.outcome !== "ok") return outcomeTone(turn.outcome);
+  return missed(turn) ? verdictTone(turn.cache_verdict ?? "") : undefined;
+}
+
+/**
  * @param {SessionTurn[]} turns
  * @param {(turn: SessionTurn) => number} of
  */
@@ -196,7 +205,7 @@ function Strip({ turns, here, lane, listed }) {
           output: known ? tokens(output) : UNKNOWN,
           verdict,
         });
-        const tone = turn.outcome === "ok" ? (turn.cache_verdict ? verdictTone(turn.cache_verdict) : "faint") : "bad";
+        const tone = toneOf(turn) ?? (turn.cache_verdict ? verdictTone(turn.cache_verdict) : "faint");
         return html`
           <a
             key=${turn.request_id + turn.time}
@@ -285,7 +294,7 @@ function Turns({ turns, here, label }) {
         rows=${rows}
         keyOf=${key}
         chosen=${at ? key(at) : null}
-        tone=${(/** @type {SessionTurn} */ turn) => (missed(turn) ? verdictTone(turn.cache_verdict ?? "") : turn.outcome === "ok" ? undefined : "bad")}
+        tone=${toneOf}
         onOpen=${(/** @type {SessionTurn} */ turn) => go(to("log", [turn.request_id], place.peek().query))}
       />
     </div>
