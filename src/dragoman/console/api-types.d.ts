@@ -44,6 +44,18 @@ export interface AliasRecord {
   shadowed_by: string | null;
 }
 
+/** A verdict in its parts. `expected_tokens` is null where nothing was expected of the cache. */
+export interface CacheStory {
+  verdict: string;
+  words: string;
+  inferred: boolean;
+  expected_tokens: number | null;
+  expected_estimated: boolean;
+  first_difference: string | null;
+  missed_tokens: number | null;
+  missed_estimated: boolean;
+}
+
 /** An entry of the audit trail. */
 export interface Change {
   id: number;
@@ -65,10 +77,31 @@ export interface Code {
   code: string;
 }
 
+/** Tokens at one rate; `usd_per_million` is USD per million tokens. */
+export interface CostPart {
+  name: "fresh" | "cached" | "written" | "output" | "reasoning";
+  tokens: number;
+  usd_per_million: number;
+  usd: number;
+}
+
+/** The parts of the cost at today's price. `as_charged`: they add up to what was charged. */
+export interface CostSplit {
+  parts: CostPart[];
+  as_charged: boolean;
+  cache_saved_usd: number;
+  miss_usd: number | null;
+}
+
 /** What an authenticator needs; shown now and never again. */
 export interface Enrolled {
   secret: string;
   uri: string;
+}
+
+/** The newest first where several requests have one id; the ten newest are explained. */
+export interface Explained {
+  data: TurnExplained[];
 }
 
 /** A value and how many requests had it. */
@@ -80,6 +113,7 @@ export interface FacetValue {
 /** The most frequent values of each field. */
 export interface Facets {
   data: Record<string, FacetValue[]>;
+  verdicts: string[];
 }
 
 /** The envelope of every error. */
@@ -292,6 +326,14 @@ export interface Me {
   session_expires_at: string | null;
 }
 
+/** A turn of the same conversation. */
+export interface Neighbour {
+  request_id: string;
+  time: string;
+  input_tokens: number;
+  duration_ms: number | null;
+}
+
 /** An account with a key. `base_url` is needed for kind `responses`, whose server may want no key. */
 export interface NewAccount {
   weight?: number;
@@ -435,6 +477,37 @@ export interface Rotation {
   overlap_seconds?: number;
 }
 
+/** Turns of all lanes, newest first; `next` is the `cursor` of what follows, null at the end. */
+export interface SessionPage {
+  data: SessionTurn[];
+  next: string | null;
+}
+
+/** A turn in short. */
+export interface SessionTurn {
+  request_id: string;
+  time: string;
+  lane: string;
+  conversation_hash: string | null;
+  requested_model: string;
+  upstream_model: string;
+  account: string;
+  status: number;
+  outcome: string;
+  error_type: string | null;
+  usage_source: string;
+  input_tokens: number;
+  cached_tokens: number;
+  written_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+  cost_usd: number | null;
+  cache_verdict: string | null;
+  first_token_ms: number | null;
+  duration_ms: number | null;
+  failed_attempts: number;
+}
+
 /** The first admin. */
 export interface SetUp {
   token: string;
@@ -472,6 +545,12 @@ export interface SignInState {
   message?: string | null;
   retry_after?: number | null;
   account?: AccountRecord | null;
+}
+
+/** A stretch of a request's time. `queue` waits for a place; `attempts` are failed ones and pauses between them; `connect` is from sending to the head of the answer; `first_byte` from there to the first event; `first_token` from there to the first content; `rest` is the answer. `gateway` is a request that asked no upstream, `unanswered` one that waited and got no event. */
+export interface Span {
+  name: "gateway" | "queue" | "attempts" | "connect" | "first_byte" | "first_token" | "rest" | "unanswered";
+  ms: number;
 }
 
 /** Sums of requests. `counted` are those with usage, `unpriced` those of them without a price; costs and means are null where nothing is known. Beside the sums stand `time` (where the bucket begins) and the value of the dimension that was asked for. */
@@ -524,6 +603,17 @@ export interface Tried {
   sentence: string;
   fix: string | null;
   windows: Window[];
+}
+
+/** A row of the log, and what follows from it. `spans` is empty where no time is known; `longest` the name of the longest. `cost` is null without a price or without usage, `cache` without a verdict. */
+export interface TurnExplained {
+  row: LogRow;
+  spans: Span[];
+  longest: "gateway" | "queue" | "attempts" | "connect" | "first_byte" | "first_token" | "rest" | "unanswered" | null;
+  cost: CostSplit | null;
+  cache: CacheStory | null;
+  before: Neighbour | null;
+  after: Neighbour | null;
 }
 
 /** `total` is over all of the time, `data` its buckets or, without `bucket`, the values of `by`. */

@@ -2,13 +2,14 @@
 // and are added here; another language would be another set of these tables.
 
 import { KEYS } from "./text/keys.js";
+import { LOG } from "./text/log.js";
 import { LOGIN } from "./text/login.js";
 import { ME } from "./text/me.js";
 import { OVERVIEW } from "./text/overview.js";
 import { SETTINGS } from "./text/settings.js";
 import { SHELL } from "./text/shell.js";
 
-const TABLE = { ...SHELL, ...LOGIN, ...ME, ...OVERVIEW, ...KEYS, ...SETTINGS };
+const TABLE = { ...SHELL, ...LOGIN, ...ME, ...OVERVIEW, ...LOG, ...KEYS, ...SETTINGS };
 
 /** @typedef {keyof typeof TABLE} TextName */
 
