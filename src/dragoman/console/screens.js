@@ -8,6 +8,8 @@
 /** @type {Screen[]} `key` follows `g` on the keyboard */
 export const SCREENS = [
   { id: "overview", key: "o", name: "nav.overview", load: () => import("./screens/overview.js") },
+  { id: "accounts", key: "a", name: "nav.accounts", load: () => import("./screens/accounts.js") },
+  { id: "models", key: "m", name: "nav.models", load: () => import("./screens/models.js") },
 ];
 
 /** @type {Screen[]} those that are reached from elsewhere */
