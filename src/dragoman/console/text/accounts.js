@@ -107,6 +107,8 @@ export const ACCOUNTS = {
   "accounts.actions": "What can be done with {name}",
   "accounts.works": "Works:",
   "accounts.fails": "Does not work:",
+  "accounts.fix.login": "log in again",
+  "accounts.fix.remove": "remove it",
   "accounts.paused.done": "{name} is paused.",
   "accounts.resumed.done": "{name} is in use again.",
   "accounts.changed.done": "The rules of {name} are changed.",

@@ -8,8 +8,10 @@ import { Dialog } from "../../parts/dialog.js";
 import { Field, Problem, problemOf } from "../../parts/field.js";
 import { prose } from "../../parts/prose.js";
 import { t } from "../../text.js";
-import { elsewhere, ModelsField, RuleFields, rulesFrom, written } from "./rules.js";
+import { elsewhere, ModelsField, RuleFields } from "./rules.js";
 import { SignIn } from "./signin.js";
+import { remedy } from "./state.js";
+import { rulesFrom, written } from "./written.js";
 
 /** @import {AccountRecord, Tried} from "../../api-types.js" */
 /** @import {TextName} from "../../text.js" */
@@ -85,7 +87,7 @@ function Made({ of, again, onClose }) {
     <p>${[of.email, of.plan, of.base_url].filter(Boolean).join(" · ")}</p>
     <p class=${tried ? (tried.works ? "tried works" : "tried fails") : "tried"} role="status">
       ${tried
-        ? html`<strong>${t(tried.works ? "accounts.works" : "accounts.fails")}</strong> ${tried.sentence}.${tried.fix && html` <span>→ ${tried.fix}</span>`}`
+        ? html`<strong>${t(tried.works ? "accounts.works" : "accounts.fails")}</strong> ${tried.sentence}.${tried.fix && html` <span>→ ${remedy(tried.fix)}</span>`}`
         : error
           ? error.message
           : t("accounts.testing")}

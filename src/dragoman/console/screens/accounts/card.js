@@ -12,7 +12,7 @@ import { useForm } from "../../form.js";
 import { mayChange, notify } from "../../state.js";
 import { maybe, t, tn } from "../../text.js";
 import { RulesDialog } from "./rules.js";
-import { stateOf, stateWord } from "./state.js";
+import { remedy, stateOf, stateWord } from "./state.js";
 
 /** @import {AccountRecord, Live, Sums, Tried, Window} from "../../api-types.js" */
 /** @import {Children} from "../../html.js" */
@@ -251,7 +251,7 @@ function Deeds({ of, state, last, reload, onLogin }) {
     html`
       <p class=${tried.works ? "tried works" : "tried fails"} role="status">
         <strong>${t(tried.works ? "accounts.works" : "accounts.fails")}</strong> ${closed(tried.sentence)}
-        ${tried.fix && html` <span>→ ${tried.fix}</span>`}
+        ${tried.fix && html` <span>→ ${remedy(tried.fix)}</span>`}
       </p>
     `}
     ${open !== "remove" && html`<${Problem}>${form.error?.message}<//>`}

@@ -1,6 +1,6 @@
-// The state of an account in a word.
+// The state of an account in a word, and what the API says to do in the words of a page.
 
-import { maybe } from "../../text.js";
+import { maybe, t } from "../../text.js";
 
 /** @import {AccountRecord} from "../../api-types.js" */
 
@@ -16,4 +16,14 @@ export function stateOf(one) {
 /** @param {string} state */
 export function stateWord(state) {
   return maybe(`accounts.state.${state}`, state);
+}
+
+/**
+ * The API names verbs of a shell; here there are buttons.
+ * @param {string} fix
+ */
+export function remedy(fix) {
+  return fix
+    .replace(/`?dragoman account login \S+`?/, t("accounts.fix.login"))
+    .replace(/`?dragoman account remove \S+`?/, t("accounts.fix.remove"));
 }

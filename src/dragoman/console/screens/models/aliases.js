@@ -13,34 +13,16 @@ import { Table } from "../../parts/table.js";
 import { to } from "../../router.js";
 import { notify } from "../../state.js";
 import { t } from "../../text.js";
+import { EFFORTS, example, inOrder, isGlob, parts, target as joined } from "./alias.js";
 
 /** @import {AliasRecord} from "../../api-types.js" */
 /** @import {Column} from "../../parts/table.js" */
-
-const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
-
-/** @param {string} name */
-export function isGlob(name) {
-  return /[*?[]/.test(name);
-}
-
-/**
- * A target in its two parts.
- * @param {string} target `model` or `model@effort`
- * @returns {[string, string]}
- */
-export function parts(target) {
-  const at = target.lastIndexOf("@");
-  const effort = at < 0 ? "" : target.slice(at + 1).trim().toLowerCase();
-  return EFFORTS.includes(effort) ? [target.slice(0, at).trim(), effort] : [target, ""];
-}
 
 /** @param {{rows: AliasRecord[], names: string[], changed: () => void, may: boolean}} props */
 export function Aliases({ rows, names, changed, may }) {
   const [open, setOpen] = useState(/** @type {{what: "set" | "remove", of: AliasRecord | null} | null} */ (null));
   const close = () => setOpen(null);
-  // Exact names go before every glob, whatever their place.
-  const ordered = [...rows.filter((one) => !isGlob(one.name)), ...rows.filter((one) => isGlob(one.name))];
+  const ordered = inOrder(rows);
   const place = new Map(ordered.map((one, at) => [one, at + 1]));
   /** @type {Column<AliasRecord>[]} */
   const columns = [
@@ -97,11 +79,6 @@ export function Aliases({ rows, names, changed, may }) {
   `;
 }
 
-/** @param {string} name a glob as a name that it fits */
-function example(name) {
-  return name.replaceAll("*", "x").replaceAll("?", "x").replace(/\[!?(.)[^\]]*\]/g, "$1");
-}
-
 /** @param {{of: AliasRecord | null, names: string[], onDone: () => void, onClose: () => void}} props */
 function Setting({ of, names, onDone, onClose }) {
   const [model, given] = of ? parts(of.target) : ["", ""];
@@ -110,8 +87,8 @@ function Setting({ of, names, onDone, onClose }) {
   const [effort, setEffort] = useState(given);
   const form = useForm();
   const save = form.submits(async () => {
-    const wanted = effort ? `${target.trim()}@${effort}` : target.trim();
-    const made = /** @type {AliasRecord} */ (await send("PUT", `/aliases/${segment(name.trim())}`, { target: wanted }));
+    const wanted = { target: joined(target, effort) };
+    const made = /** @type {AliasRecord} */ (await send("PUT", `/aliases/${segment(name.trim())}`, wanted));
     if (made.shadowed_by !== null) notify(t("models.alias.set.shadowed", { name: made.name, other: made.shadowed_by }), "bad");
     else notify(t("models.alias.set.done", { name: made.name, target: made.target }));
     onDone();
