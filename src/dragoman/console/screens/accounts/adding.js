@@ -1,6 +1,6 @@
 // Ways to a new account, or to a new login for one: the choice, the forms, and what came of it.
 
-import { segment, send } from "../../api.js";
+import { ApiError, segment, send } from "../../api.js";
 import { useForm } from "../../form.js";
 import { html, useEffect, useState } from "../../html.js";
 import { Area } from "../../parts/area.js";
@@ -109,6 +109,9 @@ function WithKey({ kind, onDone }) {
   });
   const field = (/** @type {"name" | "base_url" | "api_key" | "organization" | "project"} */ name, /** @type {object} */ more) =>
     html`<${Field} name=${name} value=${texts[name]} onInput=${put(name)} problem=${problemOf(form.error, name)} ...${more} />`;
+  // What is wrong in the part that may be closed opens it.
+  const seen = ["name", "api_key", ...(server ? ["base_url", "models"] : [])];
+  const hidden = form.error instanceof ApiError && form.error.path !== null && !seen.includes(form.error.path.split(".")[0] ?? "");
   return html`
     <form onSubmit=${add} novalidate>
       ${field("name", { label: t("accounts.field.name"), hint: t("accounts.field.name.hint"), autofocus: true })}
@@ -116,7 +119,7 @@ function WithKey({ kind, onDone }) {
       ${field("api_key", { label: t(server ? "accounts.field.key.server" : "accounts.field.key"), type: "password", autocomplete: "new-password", mono: true })}
       ${server &&
       html`<${ModelsField} value=${rules.models} hint=${t("accounts.field.models.server")} onInput=${(/** @type {string} */ models) => setRules({ ...rules, models })} error=${form.error} />`}
-      <details class="more" open=${Boolean(form.error)}>
+      <details class="more" open=${hidden}>
         <summary>${t("accounts.field.more")}</summary>
         ${!server &&
         html`

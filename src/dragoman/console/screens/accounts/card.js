@@ -68,7 +68,7 @@ function State({ of, state }) {
     const end = live.until ? html`${t("accounts.rests")} <${Moment} at=${live.until} /> (${away(live.until, now)}).` : t("accounts.rests.none");
     said.push(html`${closed(sentence(live.why ?? ""))} ${end}`);
   }
-  if (state === "probing") said.push(`${live?.why ? `${sentence(live.why)}. ` : ""}${t("accounts.probing")}`);
+  if (state === "probing") said.push(t("accounts.probing"));
   if (state === "paused") said.push(t("accounts.paused"));
   if (state === "unknown") said.push(t("accounts.state.unknown.why"));
   if (state === "needs_login" || state === "dead") {
