@@ -10,6 +10,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -162,7 +163,8 @@ class Console:
 
     def remember(self, rows: Iterable[Row]) -> None:
         """Writes rows of the past into the database, as if they had been served."""
-        asyncio.run(_remembered(self.data, list(rows)))
+        with ThreadPoolExecutor(1) as aside:  # Playwright has a loop of its own in the test's thread
+            aside.submit(asyncio.run, _remembered(self.data, list(rows))).result()
 
 
 async def _remembered(data: Path, made: list[Row]) -> None:

@@ -116,7 +116,8 @@ class Heard(NamedTuple):
     until: float
 
 
-# What an upstream says of an account, not of the road that one process takes to it.
+# What an upstream says of an account, not of the road that one process takes to it. Only a wait that it named
+# is told: who rests by one process's caution may answer the next one.
 TELLING = frozenset({Cause.QUOTA, Cause.RATE_LIMIT, Cause.CREDENTIALS, Cause.MODEL})
 _UNTOLD = 1024
 
@@ -314,7 +315,7 @@ class Pool:
             if REMEDIES[failure.cause].scope != "none":
                 state.setback = Setback(now, failure.cause, failure.status, lease.model)
             self._missed(lease, now)
-            if failure.cause in TELLING:
+            if failure.cause in TELLING and not state.health.cautious(now, lease.model):
                 self._tell(lease, failure.cause, now)
             self._touched(lease.account)
         if outcome.headers or outcome.event:
