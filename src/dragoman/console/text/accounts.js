@@ -166,7 +166,7 @@ export const ACCOUNTS = {
   "accounts.signin.open": "Open the log-in page",
   "accounts.signin.page": "address of the log-in page",
   "accounts.signin.step.open": "Open this page and log in. Choose the workspace that is meant.",
-  "accounts.signin.step.paste": "The browser ends at an address that begins with `http://localhost:1455/` and cannot be opened. Copy it out of the address bar and paste it here.",
+  "accounts.signin.step.paste": "The browser ends at an address that begins with `localhost:1455/auth/callback` and cannot be opened. Copy it out of the address bar and paste it here.",
   "accounts.signin.address": "Address the browser ended at",
   "accounts.signin.complete": "Complete the login",
   "accounts.signin.step.code": "Open this page, log in and enter the code.",

@@ -130,7 +130,7 @@ function Facts({ of, sums, total }) {
   const now = Date.now();
   const back = live?.setback;
   return html`
-    <dl class="facts">
+    <dl class="account-facts">
       ${live &&
       html`
         <${Fact} name=${t("accounts.inflight")} title=${t("accounts.inflight.title")}>
