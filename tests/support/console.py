@@ -34,6 +34,7 @@ drain_seconds = 1
 "claude-*" = "gpt-5.5"
 [chatgpt]
 issuer = "{sim}"
+base_url = "{sim}/backend-api"
 [[accounts]]
 name = "team-plan"
 kind = "chatgpt"

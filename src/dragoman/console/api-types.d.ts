@@ -36,12 +36,19 @@ export interface AliasList {
   data: AliasRecord[];
 }
 
-/** An alias in the order that counts; `shadowed_by` is the earlier one that leaves it nothing. */
+/** An alias in the order that counts; `shadowed_by` is the earlier one that leaves it nothing. Those of origin `demo` are there while the simulator answers. */
 export interface AliasRecord {
   name: string;
   target: string;
-  origin: "store" | "config";
+  origin: "store" | "config" | "demo";
   shadowed_by: string | null;
+}
+
+/** Credits that carry on where the windows end; `balance` in the upstream's unit. */
+export interface Bought {
+  has: boolean;
+  unlimited: boolean;
+  balance: number | null;
 }
 
 /** A verdict in its parts. `expected_tokens` is null where nothing was expected of the cache. */
@@ -196,7 +203,7 @@ export interface LimitState {
   resets_at: string | null;
 }
 
-/** An account as this process's pool has it now. `until` is when a rest ends, where that is known. */
+/** An account as this process's pool has it now. `until` is when a rest ends, where that is known; `setback` the last failure in this process; `catalogue` what the account's own names, where it has one. */
 export interface Live {
   state: string;
   why: string | null;
@@ -205,7 +212,11 @@ export interface Live {
   lineages: number;
   headroom: number;
   windows: Window[];
+  resting: Resting[];
+  credits: Bought | null;
+  catalogue: string[] | null;
   served_at: string | null;
+  setback: Setback | null;
 }
 
 /** `code` is one of the authenticator's or a recovery code. */
@@ -326,6 +337,28 @@ export interface Me {
   session_expires_at: string | null;
 }
 
+/** An upstream model. Of one that is not `known` the limits and efforts are a guess. `accounts` list it, by their operator's word or in their own catalogue; `aliases` lead to it. */
+export interface ModelRecord {
+  model: string;
+  known: boolean;
+  context_window: number;
+  max_output_tokens: number;
+  efforts: string[];
+  default_effort: string | null;
+  images: boolean;
+  files: boolean;
+  accounts: string[];
+  aliases: string[];
+  priced: boolean;
+}
+
+/** Every model that accounts list or aliases lead to, by name. `any` are the accounts that take every name, `passes` tells whether a name that nobody lists is passed on to them. */
+export interface Models {
+  data: ModelRecord[];
+  any: string[];
+  passes: boolean;
+}
+
 /** A turn of the same conversation. */
 export interface Neighbour {
   request_id: string;
@@ -433,9 +466,10 @@ export interface PriceList {
   data: PriceRecord[];
 }
 
-/** USD per million tokens. `source` is where the price is from; without one the cost is unknown. */
+/** USD per million tokens. `source` is where the price is from; without one the cost is unknown. `under` is the name or glob that the price was set under, null for the catalogue's. */
 export interface PriceRecord {
   model: string;
+  under: string | null;
   source: "store" | "config" | "catalogue" | null;
   rates: Record<string, number> | null;
 }
@@ -462,14 +496,26 @@ export interface Reset {
   password: string;
 }
 
-/** What a requested name means now. `via` says how it was found. */
+/** What a requested name means now. `via` says how it was found, `alias` by which one where by any; `effort` is the alias's, `default_effort` that of a request which names none. `accounts` may serve it, whatever their state. */
 export interface Resolved {
   name: string;
   model: string;
   effort: string | null;
   via: "alias" | "published" | "glob" | "listed" | "pass-through";
+  alias: string | null;
+  origin: "store" | "config" | "demo" | null;
+  default_effort: string | null;
+  context_window: number;
+  max_output_tokens: number;
   accounts: string[];
   priced: boolean;
+}
+
+/** A model that the account does not serve for a while, though others it does. */
+export interface Resting {
+  model: string;
+  why: string;
+  until: string | null;
 }
 
 /** How long the old text still works. */
@@ -513,6 +559,14 @@ export interface SetUp {
   token: string;
   name: string;
   password: string;
+}
+
+/** A failure of the account itself, not of a request that was wrong. `status` is the upstream's. */
+export interface Setback {
+  at: string | null;
+  why: string;
+  status: number | null;
+  model: string;
 }
 
 /** `origin`: `flag`, `environment`, `file` or `default`; `source`: which of them. Secrets are masked. */
