@@ -105,6 +105,18 @@ GOOD: dict[str, list[Event]] = {
     "tool without input": [start(), *tool(), end("tool_use"), STOP],
     "tool cut by the limit": [start(), *tool('{"a'), end("max_tokens"), STOP],
     "search": [start(), *SEARCH, end(), STOP],
+    "search answered behind the text": [
+        start(),
+        *SEARCH[:3],
+        block(1, "text"),
+        delta(1, "text_delta", text="t"),
+        delta(1, "citations_delta", citation=CITATION),
+        stop(1),
+        block(2, "web_search_tool_result", content=[RESULT]),
+        stop(2),
+        end(),
+        STOP,
+    ],
     "failed search": [
         start(),
         *SEARCH[:3],
