@@ -46,8 +46,9 @@ lint: $(VENV)/.dev ## ruff, mypy, import contracts, caps and budgets, generated 
 	$(BIN)/python scripts/reference.py --check
 	sh scripts/console.sh
 
-e2e: $(VENV)/.dev ## the real Claude Code and Codex CLIs against the gateway and the simulator (under 15 minutes)
+e2e: $(VENV)/.dev ## the real CLIs against gateway and simulator, the console in a real browser (under 15 minutes)
 	sh scripts/clients.sh
+	sh scripts/browser.sh
 	$(BIN)/python -m pytest -n $(CLIENT_WORKERS) --dist loadgroup -p no:randomly tests/e2e
 
 soak: $(VENV)/.dev ## the long rounds of load, faults and memory, one of them with the real Claude Code

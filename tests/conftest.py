@@ -21,7 +21,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long rounds too")
 
 
+# Their tests wait long for processes: begun last, one of them would run when all others have ended. All at
+# once they would be in each other's way. So they are spread over the first half.
+LONG = frozenset(
+    {
+        "test_cli_verbs.py",
+        "test_config_verbs.py",
+        "test_crowd.py",
+        "test_doctor.py",
+        "test_one_after_another.py",
+        "test_redaction.py",
+        "test_replicas.py",
+        "test_rolling.py",
+        "test_soak.py",
+    }
+)
+
+
+def _spread(items: list[pytest.Item]) -> None:
+    """Puts the long tests between the others of the first half."""
+    long = [item for item in items if item.path.name in LONG]
+    rest = [item for item in items if item.path.name not in LONG]
+    step = len(rest) // (2 * len(long)) if long else 0
+    items[:] = rest
+    for number, item in enumerate(long):
+        items.insert(number * (step + 1), item)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _spread(items)
     if config.getoption("--soak"):
         return
     skip = pytest.mark.skip(reason="a long round: make soak")

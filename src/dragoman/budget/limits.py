@@ -64,12 +64,14 @@ class Spent(NamedTuple):
     """A refusal, by the limit that takes longest to free anything.
 
     resets_at, wait_seconds  when to ask again, in epoch seconds and from now; None: waiting does not help
+    held                     what is left is held by open requests, and mostly given back when they end
     """
 
     limit: Limit
     remaining: int
     resets_at: float | None
     wait_seconds: float | None
+    held: bool = False
 
 
 class Meter:
@@ -134,12 +136,14 @@ class Meter:
             return now + _SOON if self.held + self.elsewhere else now
         return max(now, frees)
 
-    def retry_at(self, now: float) -> float | None:
-        """When a refused request may succeed; None: waiting does not help."""
+    def retry_at(self, now: float) -> tuple[float | None, bool]:
+        """When a refused request may succeed (None: waiting does not help), and whether others hold it up."""
         # What requests in flight hold of tokens and money is mostly given back, of requests it never is.
-        if self.limit.measure != "requests" and self._window.total(now) < self.limit.max:
-            return now + _SOON
-        return self.resets_at(now)
+        used = self._window.total(now)
+        if self.limit.measure != "requests" and used < self.limit.max:
+            return now + _SOON, True
+        slides = self.limit.per != "total" and ends(self.limit.per, now) is None
+        return self.resets_at(now), slides and not used and self.limit.max > 0
 
     def line(self, now: float) -> Line:
         """The limit as it stands."""
@@ -256,9 +260,9 @@ def _what(limit: Limit) -> tuple[str, str, str | None]:
 
 def _spent(meters: Iterable[Meter], now: float) -> Spent:
     """The refusal of those meters that have nothing left."""
-    waits = [(meter.limit, meter.retry_at(now)) for meter in meters if not meter.remaining(now)]
-    limit, at = max(waits, key=lambda wait: math.inf if wait[1] is None else wait[1])
-    return Spent(limit, 0, at, None if at is None else at - now)
+    waits = [(meter.limit, *meter.retry_at(now)) for meter in meters if not meter.remaining(now)]
+    limit, at, held = max(waits, key=lambda wait: math.inf if wait[1] is None else wait[1])
+    return Spent(limit, 0, at, None if at is None else at - now, held)
 
 
 def ratelimit_headers(lines: Iterable[Line], now: float) -> dict[str, str]:

@@ -14,15 +14,19 @@ from typing import Literal, Protocol
 
 Period = Literal["minute", "hour", "5h", "day", "week", "month", "total"]
 
-# Seconds of the windows that slide. They are counted in parts of a sixtieth; a part is forgotten when all of
-# it has left the window, so that an amount counts for up to a sixtieth longer and never shorter.
+# Seconds of the windows that slide. They are counted in parts of a six-hundredth; a part is forgotten as soon
+# as any of it has left the window, so that an amount counts for up to that much shorter and never longer: who
+# has waited for as long as the window is let in.
 _SPANS = {"minute": 60, "hour": 3600, "5h": 18_000}
-PARTS = 60
+PARTS = 600
+# Parts are whole numbers of such units, because tenths of a second are no exact numbers.
+_UNITS = 10
 _DAY = 86_400
 # 1970 began on a Thursday.
 _MONDAY = 4 * _DAY
 # A clock that is set back by no more than this stays in its calendar window.
 _BACK = 3600.0
+_LATE = 10  # units that a caller's look at the clock may be old
 
 
 def start(per: Period, now: float) -> float | None:
@@ -30,14 +34,19 @@ def start(per: Period, now: float) -> float | None:
     if per == "total":
         return None
     if per in _SPANS:
-        part = _SPANS[per] // PARTS
-        return float((now // part - PARTS) * part)
+        width = _width(per)
+        return (int(now * _UNITS) // width - PARTS + 1) * width / _UNITS
     return _calendar(per, now)[0]
 
 
 def ends(per: Period, now: float) -> float | None:
     """The end of the calendar window that holds `now`, in epoch seconds; None for other windows."""
     return None if per == "total" or per in _SPANS else _calendar(per, now)[1]
+
+
+def _width(per: str) -> int:
+    """The length of a part, in units."""
+    return _SPANS[per] * _UNITS // PARTS
 
 
 def _calendar(per: str, now: float) -> tuple[float, float]:
@@ -73,7 +82,7 @@ def window(per: Period) -> Window:
     """An empty window."""
     if per == "total":
         return _Forever()
-    return _Sliding(_SPANS[per] // PARTS) if per in _SPANS else _Calendar(per)
+    return _Sliding(_width(per)) if per in _SPANS else _Calendar(per)
 
 
 class _Forever:
@@ -163,7 +172,7 @@ class _Sliding:
             sums[part] = amount
         for at, amount in parts:
             if amount:
-                part = int(at // self._width) + self._shift
+                part = int(at * _UNITS) // self._width + self._shift
                 sums[part] = sums.get(part, 0) + amount
         self._parts = deque([part, sums[part]] for part in sorted(sums))
         self._total = sum(sums.values())
@@ -177,19 +186,19 @@ class _Sliding:
         for part, amount in self._parts:
             left -= amount
             if left < below:
-                return float((part - self._shift + 1 + PARTS) * self._width)
+                return (part - self._shift + PARTS) * self._width / _UNITS
         return None
 
     def _part(self, now: float) -> int:
         """The number of the current part, which never goes down; forgets what has left the window."""
-        part = int(now // self._width)
+        part = int(now * _UNITS) // self._width
         if part == self._current and not self._shift:
             return part
         if part >= self._current:
             self._shift = 0
-        elif (behind := self._current - part - self._shift) > 1:
+        elif (behind := self._current - part - self._shift) > 1 and behind * self._width > _LATE:
             # The clock was set back. Time goes on from where it was, or nothing would leave the window until
-            # the clock has caught up. One part is left to callers that looked at the clock a moment ago.
+            # the clock has caught up. A little is left to callers that looked at the clock a moment ago.
             self._shift += behind
         part = max(part + self._shift, self._current)
         if part > self._current:
@@ -198,6 +207,6 @@ class _Sliding:
         return part
 
     def _forget(self) -> None:
-        oldest = self._current - PARTS
-        while self._parts and self._parts[0][0] < oldest:
+        gone = self._current - PARTS
+        while self._parts and self._parts[0][0] <= gone:
             self._total -= self._parts.popleft()[1]

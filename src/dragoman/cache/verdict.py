@@ -249,7 +249,9 @@ def _changed(divergence: Divergence, before: Turn, now: Turn) -> tuple[Name, int
     had, has = (len(turn.prefix.item_sizes) - len(turn.prefix.sealed) for turn in (before, now))
     if kind == "input" and divergence.index <= before.prefix.head and has < had:
         return "compacted", None
-    if kind == "shortened" or divergence.replaced_tail <= TAIL:
+    # Where the first message differs there is no rest that a tail could be the tail of.
+    whole = kind == "input" and divergence.index <= before.prefix.head
+    if kind == "shortened" or (divergence.replaced_tail <= TAIL and not whole):
         return "tail_replaced", divergence.replaced_tail
     return "messages_changed", divergence.index
 

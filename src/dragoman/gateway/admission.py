@@ -188,7 +188,7 @@ def spent(found: Spent, now: float, fields: Mapping[str, str]) -> Failure:
     """
     limit, resets = found.limit, found.resets_at
     pairs = tuple(fields.items())
-    if found.wait_seconds is not None and found.wait_seconds <= BUSY_SECONDS:
+    if found.held:
         message = f"Requests in flight hold what is left of this key's limit: {limit.describe()}."
         return Failure(
             Kind.RATE_LIMIT, message + _resets(ends(limit.per, now)), retry_after=BUSY_SECONDS, fields=pairs
@@ -198,8 +198,6 @@ def spent(found: Spent, now: float, fields: Mapping[str, str]) -> Failure:
     if resets is None:
         return Failure(kind, message, should_retry=False, fields=pairs)
     wait = max(0.0, resets - now)
-    if limit.per == "minute":  # its parts are seconds: rounded up they make more than a minute
-        wait = min(wait, PATIENCE_SECONDS)
     patient = kind is Kind.RATE_LIMIT and wait <= PATIENCE_SECONDS
     return Failure(
         kind,

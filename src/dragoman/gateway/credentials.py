@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dragoman.wire.errors import Failure, Kind, Refused
 
 KEY_PREFIX = "sk-drg-"
-_NEEDED = "A valid API key is needed: send it as x-api-key or Authorization: Bearer."
+# Without the name of the header field, at which Claude Code would only say that it is not logged in.
+_NEEDED = "A valid API key of this gateway is needed; this one is missing, unknown, revoked or expired."
 
 
 def presented(headers: Mapping[str, str]) -> str:

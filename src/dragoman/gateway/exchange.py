@@ -48,6 +48,7 @@ class Exchange:
         self._content = False  # something of the answer is with the client
         self._answering = False  # the attempt under way has brought content
         self._overhead_ms = 0.0
+        self._begun = 0  # attempts
         self._left = False
         self._settled = False
         self._pass: Pass | None = None
@@ -67,6 +68,8 @@ class Exchange:
     def head(self) -> dict[str, str]:
         """Header fields of the answer: what served the request, and what is left of the key's limits."""
         told = {} if self._turn is None else self._turn.head()
+        if self._turn is not None:
+            told["x-dragoman-attempts"] = str(self._begun)
         told["x-dragoman-overhead-ms"] = str(self._overhead_ms)
         if self.row.cache_verdict is not None:
             told["x-dragoman-cache"] = self.row.cache_verdict
@@ -193,6 +196,7 @@ class Exchange:
         """
         learnt = self._house.learnt.of(step.account.name, turn.model, self._clock.monotonic())
         began = self._clock.monotonic()
+        self._begun += 1
         try:
             body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
         except UpstreamError as error:  # not for this account, whatever it would answer

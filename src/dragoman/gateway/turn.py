@@ -156,8 +156,7 @@ class DialectTurn(ABC, Generic[R]):
 
     def head(self) -> dict[str, str]:
         """Response headers that tell what served the request; opaque names only."""
-        tried = len(self._row.attempts) + (self._account is not None)
-        told = {"x-dragoman-model": self.model, "x-dragoman-attempts": str(tried)}
+        told = {"x-dragoman-model": self.model}
         if self._account is not None:
             told["x-dragoman-account"] = self._account.tag
         return told

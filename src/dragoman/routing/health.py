@@ -91,6 +91,8 @@ REMEDIES: dict[Cause, Remedy] = {
     Cause.PARAMETER: _NONE,
     Cause.POLICY: _NONE,
     Cause.TOO_LARGE: _NONE,
+    Cause.IMAGE: _NONE,
+    Cause.DOCUMENT: _NONE,
     Cause.REQUEST: _NONE,
     Cause.UNFIT: _NONE,
 }

@@ -106,7 +106,8 @@ class Heard(NamedTuple):
     until: float
 
 
-# What an upstream says of an account, not of the road that one process takes to it.
+# What an upstream says of an account, not of the road that one process takes to it. Only a wait that it named
+# is told: who rests by one process's caution may answer the next one.
 TELLING = frozenset({Cause.QUOTA, Cause.RATE_LIMIT, Cause.CREDENTIALS, Cause.MODEL})
 _UNTOLD = 1024
 
@@ -302,7 +303,7 @@ class Pool:
                 jitter=jitter,
             )
             self._missed(lease, now)
-            if failure.cause in TELLING:
+            if failure.cause in TELLING and not state.health.cautious(now, lease.model):
                 self._tell(lease, failure.cause, now)
             self._touched(lease.account)
         if outcome.headers or outcome.event:

@@ -61,7 +61,7 @@ def test_what_other_processes_hold_is_not_free_here() -> None:
     assert meter.reserve(600, NOW) == 300
     assert meter.line(NOW)[1:4] == (0, 1000, 0)
     assert meter.reserve(1, NOW) is None
-    assert meter.retry_at(NOW) == NOW + 1
+    assert meter.retry_at(NOW) == (NOW + 1, True)
     meter.release(300)
     meter.elsewhere = 1200
     assert meter.remaining(NOW) == 0
@@ -112,9 +112,9 @@ def test_a_reservation_that_outlives_its_window_settles_in_the_next() -> None:
 @pytest.mark.parametrize(
     ("per", "at"),
     [
-        ("minute", NOW + 61),
-        ("hour", NOW + 3660),
-        ("5h", NOW + 18_300),
+        ("minute", NOW + 60),
+        ("hour", NOW + 3600),
+        ("5h", NOW + 18_000),
         ("day", MIDNIGHT),
         ("week", MIDNIGHT + 2 * 86_400),
         ("month", MIDNIGHT + 3 * 86_400),
@@ -125,7 +125,19 @@ def test_when_a_spent_limit_gives_something_free(per: Period, at: float | None) 
     meter = Meter(Limit("tokens", per, 10))
     meter.add(12, NOW)
     assert meter.resets_at(NOW + 1) == at
-    assert meter.retry_at(NOW + 1) == at
+    assert meter.retry_at(NOW + 1) == (at, False)
+
+
+@pytest.mark.parametrize("per", ["minute", "hour", "5h"])
+@pytest.mark.parametrize("later", [0.0, 0.04, 0.3, 0.99, 7.7])
+def test_who_waits_as_long_as_was_told_is_let_in(per: Period, later: float) -> None:
+    """B98: a told wait is never too short, and never longer than the window."""
+    meters = Meters([Limit("requests", per, 1)])
+    taken(meters, now=NOW + later).settle(CALL, NOW + later)
+    spent = refused(meters, now=NOW + later + 0.01)
+    assert spent.wait_seconds is not None and not spent.held
+    assert spent.wait_seconds <= {"minute": 60, "hour": 3600, "5h": 18_000}[per]
+    taken(meters, now=NOW + later + 0.01 + spent.wait_seconds)
 
 
 def test_a_sliding_window_that_open_requests_alone_fill_is_asked_again_soon() -> None:
@@ -133,7 +145,7 @@ def test_a_sliding_window_that_open_requests_alone_fill_is_asked_again_soon() ->
     assert meter.resets_at(NOW) == NOW
     assert meter.reserve(1, NOW) == 1
     assert meter.resets_at(NOW) == NOW + 1
-    assert meter.retry_at(NOW) == NOW + 1
+    assert meter.retry_at(NOW) == (NOW + 1, True)
 
 
 def test_tokens_that_open_requests_hold_are_soon_given_back_but_requests_are_not() -> None:
@@ -141,8 +153,15 @@ def test_tokens_that_open_requests_hold_are_soon_given_back_but_requests_are_not
     for meter in (tokens, requests):
         assert meter.reserve(10, NOW) == 10
         assert meter.resets_at(NOW) == MIDNIGHT
-    assert tokens.retry_at(NOW) == NOW + 1
-    assert requests.retry_at(NOW) == MIDNIGHT
+    assert tokens.retry_at(NOW) == (NOW + 1, True)
+    assert requests.retry_at(NOW) == (MIDNIGHT, False)
+
+
+def test_the_last_second_of_a_spent_window_is_no_work_in_flight() -> None:
+    meters = Meters([Limit("cost_usd", "day", 5)])
+    meters.count("m", CALL, NOW)
+    spent = refused(meters, now=MIDNIGHT - 0.5)
+    assert (spent.wait_seconds, spent.held) == (0.5, False)
 
 
 @pytest.mark.parametrize("per", ["minute", "day", "total"])
@@ -150,7 +169,7 @@ def test_a_limit_of_nothing_never_resets(per: Period) -> None:
     meter = Meter(Limit("tokens", per, 0))
     assert meter.reserve(0, NOW) is None
     assert meter.resets_at(NOW) is None
-    assert meter.retry_at(NOW) is None
+    assert meter.retry_at(NOW) == (None, False)
 
 
 def test_the_time_told_is_never_past() -> None:
@@ -242,12 +261,12 @@ def test_fifty_requests_at_once_against_a_limit_of_ten() -> None:
     granted = [one for one in asked if isinstance(one, Reservation)]
     turned_away = [one for one in asked if isinstance(one, Spent)]
     assert (len(granted), len(turned_away)) == (10, 40)
-    assert all(one.wait_seconds == 1 for one in turned_away)
+    assert all(one.wait_seconds == 1 and one.held for one in turned_away)
     for one in granted:
         one.settle(CALL, NOW + 2)
     (line,) = meters.lines(NOW + 3)
     assert (line.used, line.held, line.remaining) == (10, 0, 0)
-    assert refused(meters, now=NOW + 3).resets_at == NOW + 3660
+    assert refused(meters, now=NOW + 3).resets_at == NOW + 3600
 
 
 def test_a_changed_maximum_keeps_what_was_counted() -> None:

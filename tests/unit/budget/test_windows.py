@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dragoman.budget.windows import PARTS, Period, Window, ends, start, window
 
 NOW = datetime(2026, 11, 27, 12, 0, 0, tzinfo=UTC).timestamp()
-WIDTHS: dict[Period, int] = {"minute": 1, "hour": 60, "5h": 300}
+WIDTHS: dict[Period, float] = {"minute": 0.1, "hour": 6, "5h": 30}
 SLIDING: list[Period] = ["minute", "hour", "5h"]
 CALENDAR: list[Period] = ["day", "week", "month"]
 
@@ -72,22 +72,33 @@ def test_a_time_lies_in_its_window_and_windows_follow_each_other(per: Period, no
 def test_sliding_windows_have_no_end_and_total_has_no_beginning() -> None:
     assert [ends(per, NOW) for per in (*SLIDING, "total")] == [None] * 4
     assert start("total", NOW) is None
-    # What a part of a sixtieth before the exact beginning holds may count still.
-    assert [start(per, NOW + 0.5) for per in SLIDING] == [NOW - 60, NOW - 3600, NOW - 18_000]
-    assert start("hour", NOW + 59) == NOW - 3600
-    assert start("hour", NOW + 60) == NOW - 3540
+    # From the first part that is inside of it with all that it holds.
+    assert [start(per, NOW + 0.05) for per in SLIDING] == [NOW - 59.9, NOW - 3594, NOW - 17_970]
+    assert start("hour", NOW + 5.9) == NOW - 3594
+    assert start("hour", NOW + 6) == NOW - 3588
 
 
 @pytest.mark.parametrize("per", SLIDING)
-def test_an_amount_leaves_a_sliding_window_a_part_late_and_never_early(per: Period) -> None:
+def test_an_amount_leaves_a_sliding_window_at_most_a_part_early_and_never_late(per: Period) -> None:
     span = WIDTHS[per] * PARTS
     used = window(per)
-    used.add(7, NOW + 0.25)
-    assert used.frees_at(10, NOW + 1) == NOW + span + WIDTHS[per]
-    assert used.total(NOW + 0.25 + span) == 7
-    assert used.total(NOW + span + WIDTHS[per] - 0.01) == 7
-    assert used.total(NOW + span + WIDTHS[per]) == 0
+    used.add(7, NOW + 0.05)
+    assert used.frees_at(10, NOW + 1) == NOW + span
+    assert used.total(NOW + span - 0.01) == 7
+    assert used.total(NOW + span) == 0
     assert used.frees_at(10, NOW + 2 * span) is None
+
+
+@pytest.mark.parametrize("per", SLIDING)
+def test_the_time_that_was_told_is_not_a_moment_too_early(per: Period) -> None:
+    """Whatever the fractions: at that very time something is free."""
+    for step in range(0, 6000, 7):
+        used = window(per)
+        at = NOW + step / 100 + 0.003
+        used.add(1, at)
+        frees = used.frees_at(1, at)
+        assert frees is not None and at < frees <= at + WIDTHS[per] * PARTS
+        assert used.total(frees) == 0
 
 
 def test_amounts_of_one_part_are_one_entry_and_nothing_is_none() -> None:
@@ -97,8 +108,8 @@ def test_amounts_of_one_part_are_one_entry_and_nothing_is_none() -> None:
     used.add(4, NOW + 30)
     used.add(0, NOW + 59)
     assert used.total(NOW + 59) == 7
-    assert used.total(NOW + 61) == 4
-    assert used.total(NOW + 91) == 0
+    assert used.total(NOW + 60) == 4
+    assert used.total(NOW + 90) == 0
 
 
 def test_when_a_full_sliding_window_falls_below_its_limit() -> None:
@@ -107,10 +118,10 @@ def test_when_a_full_sliding_window_falls_below_its_limit() -> None:
     used.add(5, NOW)
     used.add(20, NOW + 10)
     used.add(1, NOW + 20)
-    assert used.frees_at(100, NOW + 30) == NOW + 61
-    assert used.frees_at(22, NOW + 30) == NOW + 61
-    assert used.frees_at(10, NOW + 30) == NOW + 71
-    assert used.frees_at(1, NOW + 30) == NOW + 81
+    assert used.frees_at(100, NOW + 30) == NOW + 60
+    assert used.frees_at(22, NOW + 30) == NOW + 60
+    assert used.frees_at(10, NOW + 30) == NOW + 70
+    assert used.frees_at(1, NOW + 30) == NOW + 80
 
 
 @pytest.mark.parametrize("per", CALENDAR)
@@ -216,8 +227,7 @@ def test_a_caller_who_looked_at_the_clock_before_does_not_hasten_time() -> None:
         # A moment ago, and long ago.
         assert used.total(NOW + second - 1) == 5
         assert used.total(NOW + second - 20) == 5
-    assert used.total(NOW + 60) == 5
-    assert used.total(NOW + 61) == 0
+    assert used.total(NOW + 60) == 0
 
 
 steps = st.lists(st.tuples(st.floats(-100, 100), st.integers(0, 50)), max_size=60)
@@ -225,7 +235,7 @@ steps = st.lists(st.tuples(st.floats(-100, 100), st.integers(0, 50)), max_size=6
 
 @settings(deadline=None)
 @given(st.sampled_from(["minute", "hour"]), steps)
-def test_a_sliding_window_never_forgets_early_and_always_forgets(
+def test_a_sliding_window_forgets_at_most_a_part_early_and_always_forgets(
     per: Period, moves: list[tuple[float, int]]
 ) -> None:
     """Against a list of all amounts, with a clock that only goes forward."""
@@ -237,9 +247,9 @@ def test_a_sliding_window_never_forgets_early_and_always_forgets(
         used.add(amount, now)
         all_of_them.append((now, amount))
         total = used.total(now)
-        assert total >= sum(amount for at, amount in all_of_them if at > now - span)
-        assert total <= sum(amount for at, amount in all_of_them if at > now - span - width)
-    assert used.total(now + span + width) == 0
+        assert total >= sum(amount for at, amount in all_of_them if at > now - span + width)
+        assert total <= sum(amount for at, amount in all_of_them if at > now - span)
+    assert used.total(now + span) == 0
 
 
 @settings(deadline=None)

@@ -184,6 +184,16 @@ def test_messages_that_start_anew_are_a_compaction() -> None:
     assert label(turn(with_head), turn(anew), "breakpoints") == "compacted"
 
 
+def test_where_nothing_of_the_conversation_is_left_no_tail_was_replaced() -> None:
+    """A short one is compacted, too; with as many messages as before it is simply another one."""
+    now = body(0)
+    now["input"] = [user("What was done so far.")]
+    assert label(turn(body(1)), turn(now)) == "compacted"
+    now["input"] = [user("Another."), *step(7)]
+    assert len(now["input"]) == len(body(1)["input"]) <= 4
+    assert label(turn(body(1)), turn(now)) == "messages_changed(0)"
+
+
 def test_reasoning_that_is_left_out_is_told_apart_from_a_rewrite() -> None:
     assert label(turn(body(6)), turn(body(7, sealed=False))) == "reasoning_dropped"
     now = body(7, sealed=False)

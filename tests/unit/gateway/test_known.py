@@ -26,7 +26,7 @@ class Clocks:
         return KnownKeys(fixed, b"pepper", now=lambda: self.wall, monotonic=lambda: self.mono, **more)
 
 
-NEEDED = "A valid API key is needed: send it as x-api-key or Authorization: Bearer."
+NEEDED = "A valid API key of this gateway is needed; this one is missing, unknown, revoked or expired."
 KEYS = Clocks().known(("sk-drg-laptop", LAPTOP), ("sk-drg-server", SERVER))
 
 

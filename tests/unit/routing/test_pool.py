@@ -454,6 +454,10 @@ def test_what_was_told_here_is_there_for_others_once() -> None:
         turn(other, NOW, outcome=failure(Cause.SERVER))
     assert other.heard_changed() == []
     other = Pool(members("a"))
+    for cause in (Cause.QUOTA, Cause.CREDENTIALS, Cause.MODEL):
+        turn(other, NOW, outcome=failure(cause))
+    assert other.heard_changed() == []
+    other = Pool(members("a"))
     other.heard(Heard("a", MODEL, Cause.RATE_LIMIT, NOW - 1), NOW)
     assert other.select(demand(), NOW).order == ("a",)
     other.heard(Heard("a", MODEL, Cause.RATE_LIMIT, NOW + 60), NOW)

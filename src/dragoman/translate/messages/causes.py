@@ -33,6 +33,8 @@ class Cause(StrEnum):
     PARAMETER = "parameter"
     POLICY = "policy"
     TOO_LARGE = "too_large"
+    IMAGE = "image"
+    DOCUMENT = "document"
     REQUEST = "request"
     UNFIT = "unfit"
 
@@ -104,6 +106,8 @@ ADVICE: dict[Cause, Advice] = {
     Cause.PARAMETER: Advice(learn=True),
     Cause.POLICY: _REQUEST,
     Cause.TOO_LARGE: _REQUEST,
+    Cause.IMAGE: _REQUEST,
+    Cause.DOCUMENT: _REQUEST,
     Cause.REQUEST: _REQUEST,
     # Found before anything is sent: this kind of account cannot do what is asked.
     Cause.UNFIT: Advice(another_account=True),

@@ -8,6 +8,7 @@ what may be tried about it stands in causes. Both are named here too, as the who
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from dragoman.translate.messages.causes import ADVICE, Advice, Cause, UpstreamFailure
@@ -24,6 +25,7 @@ __all__ = [
     "from_event",
     "from_http",
     "own_code",
+    "to_any_client",
     "to_client",
     "wait",
 ]
@@ -71,6 +73,8 @@ TOLD: dict[Cause, Told] = {
     Cause.PARAMETER: Told(Kind.INVALID_REQUEST, "The upstream does not support a parameter of this request."),
     Cause.POLICY: Told(Kind.INVALID_REQUEST, "The upstream refused the request for its content."),
     Cause.TOO_LARGE: Told(Kind.TOO_LARGE, "The request is larger than the upstream takes."),
+    Cause.IMAGE: Told(Kind.INVALID_REQUEST, "The upstream could not process an image of this request."),
+    Cause.DOCUMENT: Told(Kind.INVALID_REQUEST, "The upstream could not process a document of this request."),
     Cause.REQUEST: Told(Kind.INVALID_REQUEST, "The upstream refused the request."),
     Cause.UNFIT: Told(Kind.INVALID_REQUEST, "No account that serves this model can do what was asked."),
 }
@@ -86,7 +90,19 @@ def wait(failure: UpstreamFailure) -> float | None:
     return failure.retry_after if failure.retry_after is not None else TOLD[failure.cause].wait
 
 
+# Anthropic's own words, by which Claude Code knows what to leave out before it asks again; without them every
+# later turn of the session would be refused for the same picture.
+_OPENINGS = {Cause.IMAGE: "Could not process image", Cause.DOCUMENT: "Could not process PDF"}
+
+
 def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | None) -> Failure:
+    """What a client of the Messages API is told: see to_any_client."""
+    told = to_any_client(failure, tokens=tokens, window=window)
+    opening = _OPENINGS.get(failure.cause)
+    return told if opening is None else replace(told, message=f"{opening}: {told.message}")
+
+
+def to_any_client(failure: UpstreamFailure, *, tokens: int | None, window: int | None) -> Failure:
     """What the client is told. `tokens` is the estimate of the prompt, `window` the model's maximum."""
     told = TOLD[failure.cause]
     if failure.cause is Cause.CONTEXT:
@@ -103,7 +119,7 @@ def _troubled(status: int | None) -> bool:
 
 
 # Whose words about the request are told by their code too, to who reads codes.
-_CODED = frozenset({Cause.REQUEST, Cause.POLICY, Cause.SEALED, Cause.PARAMETER})
+_CODED = frozenset({Cause.REQUEST, Cause.IMAGE, Cause.DOCUMENT, Cause.POLICY, Cause.SEALED, Cause.PARAMETER})
 _CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _TYPE = "invalid_request_error"  # stands for the code where there is none
 

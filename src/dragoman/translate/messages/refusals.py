@@ -74,20 +74,20 @@ CODES: dict[str, Cause] = {
     "content_filter": Cause.POLICY,
     "invalid_prompt": Cause.POLICY,
     "request_too_large": Cause.TOO_LARGE,
-    # What is wrong with a picture is wrong with the request, also where a stream says it, without a status.
-    "invalid_image": Cause.REQUEST,
-    "invalid_image_format": Cause.REQUEST,
-    "invalid_base64_image": Cause.REQUEST,
-    "invalid_image_url": Cause.REQUEST,
-    "invalid_image_mode": Cause.REQUEST,
-    "image_too_large": Cause.REQUEST,
-    "image_too_small": Cause.REQUEST,
-    "image_parse_error": Cause.REQUEST,
-    "image_file_too_large": Cause.REQUEST,
-    "image_file_not_found": Cause.REQUEST,
-    "empty_image_file": Cause.REQUEST,
-    "unsupported_image_media_type": Cause.REQUEST,
-    "failed_to_download_image": Cause.REQUEST,
+    # What is wrong with a picture is known also where a stream says it, without a status.
+    "invalid_image": Cause.IMAGE,
+    "invalid_image_format": Cause.IMAGE,
+    "invalid_base64_image": Cause.IMAGE,
+    "invalid_image_url": Cause.IMAGE,
+    "invalid_image_mode": Cause.IMAGE,
+    "image_too_large": Cause.IMAGE,
+    "image_too_small": Cause.IMAGE,
+    "image_parse_error": Cause.IMAGE,
+    "image_file_too_large": Cause.IMAGE,
+    "image_file_not_found": Cause.IMAGE,
+    "empty_image_file": Cause.IMAGE,
+    "unsupported_image_media_type": Cause.IMAGE,
+    "failed_to_download_image": Cause.IMAGE,
 }
 
 _NAMED = r"['\"`]?(?P<param>[A-Za-z_][A-Za-z0-9_.\[\]]*)['\"`]?"
@@ -135,6 +135,22 @@ STATUSES: dict[int, Cause] = {
     504: Cause.TIMEOUT,
     529: Cause.OVERLOADED,
 }
+
+# What of a request was refused, where neither code nor status says it: by the field, else by the words.
+_PICTURE = re.compile(r"(?:^|[.\]])image_url\b")
+_FILE = re.compile(r"(?:^|[.\]])(?:file_data|file_url)\b")
+_CANNOT = r"\b(?:could not|cannot|can't|failed to|unable to|error while) (?:\w+ ){1,2}(?:an? |the )?"
+_BAD = r"\b(?:invalid|unsupported) "
+_OF_A_PICTURE = re.compile(
+    rf"{_CANNOT}image|{_BAD}image"
+    r"|\bimage\b.*\b(?:not represent|invalid|unsupported|exceed|too (?:large|small))",
+    re.I,
+)
+_OF_A_FILE = re.compile(
+    rf"{_CANNOT}(?:pdf|document)|{_BAD}(?:pdf|document|file)"
+    r"|\b(?:pdf|file data|document)\b.*\b(?:not a valid|invalid|corrupt|encrypted|password|too many pages)",
+    re.I,
+)
 
 _PLACE = re.compile(r"input(?:\[\d+\]|\.\d+)(?:\.type)?")
 
@@ -194,6 +210,8 @@ def _classify(
     param = _string(error.get("param")) or _location(error)
     if named and (param is None or _PLACE.fullmatch(param)):
         param = named  # which kind of item was refused says more than where it stood
+    if cause is Cause.REQUEST:
+        cause = _refused_part(param or "", text)
     return UpstreamFailure(
         cause,
         scrub(text),
@@ -216,6 +234,17 @@ def _cause(code: str | None, text: str, status: int | None) -> tuple[Cause, str 
     if by_code is not None:
         return by_code, None
     return _by_status(status), None
+
+
+def _refused_part(param: str, text: str) -> Cause:
+    """What a request was refused for: clients leave out the picture or document that is named."""
+    if _PICTURE.search(param):
+        return Cause.IMAGE
+    if _FILE.search(param):
+        return Cause.DOCUMENT
+    if _OF_A_PICTURE.search(text):
+        return Cause.IMAGE
+    return Cause.DOCUMENT if _OF_A_FILE.search(text) else Cause.REQUEST
 
 
 def _by_status(status: int | None) -> Cause:

@@ -9,8 +9,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dragoman.translate.messages.failure import PATIENCE, TOLD, Cause, UpstreamFailure, figures, own_code
-from dragoman.translate.messages.failure import to_client as to_any_client
+from dragoman.translate.messages.failure import (
+    PATIENCE,
+    TOLD,
+    Cause,
+    UpstreamFailure,
+    figures,
+    own_code,
+    to_any_client,
+)
 from dragoman.wire.errors import Failure, Kind
 
 # What an upstream says of these speaks of the account, its plan or its organisation.

@@ -26,6 +26,8 @@ STATUS = {
     Cause.PARAMETER: 400,
     Cause.POLICY: 400,
     Cause.TOO_LARGE: 413,
+    Cause.IMAGE: 400,
+    Cause.DOCUMENT: 400,
     Cause.REQUEST: 400,
     Cause.UNFIT: 400,
 }
