@@ -120,9 +120,8 @@ def test_the_end_of_a_thought_waits_for_what_follows_and_nothing_else_does() -> 
         "content_block_delta",
     ]
     assert shown[0]["delta"]["type"] == "signature_delta"
-    for end in (lambda broken: broken.close(), lambda broken: broken.fail(GIVEN_UP)):
-        broken = automaton(created(), *reasoning_events(0, "rs_0", "Hm."))
-        assert [event["type"] for event in end(broken)] == ["error"]
+    cut, given_up = (automaton(created(), *reasoning_events(0, "rs_0", "Hm.")) for _ in range(2))
+    assert [event["type"] for event in cut.close() + given_up.fail(GIVEN_UP)] == ["error", "error"]
 
 
 def test_begin_starts_the_message_once() -> None:
