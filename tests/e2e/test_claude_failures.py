@@ -282,3 +282,23 @@ def test_a_turn_that_breaks_off_after_a_whole_block(house: House, claude: Open, 
     done = claude().run("Go.")
     assert (done.code, done.text) == (0, "The whole answer."), done.err
     house.verify()
+
+
+@both_versions
+@pytest.mark.parametrize(
+    "ending",
+    [
+        {"terminal": {"failed": {"code": "server_error", "message": "The server had an error."}}},
+        {"terminal": "none"},
+        {},
+    ],
+    ids=["failed", "cut", "nothing more"],
+)
+def test_a_turn_that_breaks_off_behind_its_thoughts(
+    house: House, claude: Open, version: str, ending: dict[str, Any]
+) -> None:
+    """B68, B69: the older version gives up behind a finished block, so a thought is not finished by then."""
+    house.scenario(once(think("Hm."), **ending), rule(say("The whole answer.")))
+    done = claude(version).run("Go.")
+    assert (done.code, done.text) == (0, "The whole answer."), (done.out, done.err)
+    house.verify()
