@@ -281,7 +281,7 @@ function Turns({ turns, here, label }) {
         <span class="results">
           ${turn.outcome !== "ok" && html`<${OutcomeBadge} row=${turn} />`}
           ${turn.cache_verdict && html`<${VerdictBadge} verdict=${turn.cache_verdict} />`}
-          ${turn.request_id === here && html`<${Badge} tone="faint">${t("session.here")}<//>`}
+          ${turn.request_id === here && html`<span class="aside"><${Badge} tone="faint">${t("session.here")}<//></span>`}
         </span>
       `,
     },

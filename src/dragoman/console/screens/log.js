@@ -185,14 +185,16 @@ function useTail(filters, held, setHeld, log) {
     else log.add(rows);
   };
   useEffect(() => () => clearTimeout(timer.current), []);
-  useLive(
-    (row) => {
-      if (!fits(filters, row, Date.now())) return;
-      come.current.push(row);
-      timer.current ||= setTimeout(() => take.current(), GATHER);
-    },
-    () => log.reload(),
-  );
+  useLive((row) => {
+    if (!fits(filters, row, Date.now())) return;
+    come.current.push(row);
+    timer.current ||= setTimeout(() => take.current(), GATHER);
+  });
+  const state = feed.value;
+  useEffect(() => {
+    // What ended before the feed was open (again) is in the log alone.
+    if (state === "live") log.reload();
+  }, [state]);
 }
 
 /** @param {{held: LogRow[] | null, past: boolean, onPause: () => void, onResume: () => void}} props */
