@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
 from pathlib import Path
@@ -240,8 +239,3 @@ def test_the_page_has_no_script_or_style_of_its_own() -> None:
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page)
     for address in re.findall(r'(?:src|href)="([^"]+)"', page):
         assert (FOLDER / address.removeprefix(f"{PREFIX}/")).is_file(), address
-
-
-def test_the_scripts_together_are_small() -> None:
-    total = sum(len(gzip.compress(path.read_bytes(), 9)) for path in OWN if path.suffix == ".js")
-    assert total <= 120_000
