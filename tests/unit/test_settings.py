@@ -135,14 +135,64 @@ def test_a_secret_never_stands_in_a_problem(file: Path) -> None:
 
 def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGOMAN_SERVR__PORT", "1")
-    with pytest.raises(SettingsError, match="DRAGOMAN_SERVR__PORT, did you mean DRAGOMAN_SERVER"):
+    with pytest.raises(SettingsError, match="DRAGOMAN_SERVR__PORT, did you mean DRAGOMAN_SERVER__PORT"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("DRAGOMAN_SERVER_PORT", "did you mean DRAGOMAN_SERVER__PORT?"),
+        ("DRAGOMAN_SEVER__PORT", "did you mean DRAGOMAN_SERVER__PORT?"),
+        ("DRAGOMAN_MODLES", "did you mean DRAGOMAN_MODELS?"),
+        ("DRAGOMAN_XYZZY", r"\(known: DRAGOMAN_ACCOUNTS, "),
+    ],
+)
+def test_the_nearest_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, near: str) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=f"unknown variable {name},? {near}"):
+        load()
+
+
+def test_a_variable_that_the_configuration_refers_to_is_known(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(
+        '[secrets]\nkey_env = "DRAGOMAN_SECRET"\n[admin]\nsetup_token_env = "DRAGOMAN_SETUP"\n'
+        '[[accounts]]\nname = "a"\napi_key_env = "DRAGOMAN_UPSTREAM_KEY"\n'
+        '[[keys]]\nname = "ada"\nkey_env = "DRAGOMAN_KEY_ADA"\n'
+    )
+    for name in ("SECRET", "SETUP", "UPSTREAM_KEY", "KEY_ADA"):
+        monkeypatch.setenv(f"DRAGOMAN_{name}", "a long enough text")
+    assert load(file).keys[0].key_env == "DRAGOMAN_KEY_ADA"
+    with pytest.raises(SettingsError, match="unknown variable DRAGOMAN_KEY_ADA"):
+        load()
+
+
+def test_a_variable_that_another_variable_refers_to_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_SECRETS__KEY_ENV", "DRAGOMAN_SECRET")
+    monkeypatch.setenv("DRAGOMAN_SECRET", "a long enough text")
+    monkeypatch.setenv("DRAGOMAN_ACCOUNTS", '[{"name": "a", "api_key_env": "DRAGOMAN_UPSTREAM_KEY"}]')
+    monkeypatch.setenv("DRAGOMAN_UPSTREAM_KEY", "sk-1")
+    assert load().secrets.key_env == "DRAGOMAN_SECRET"
+
+
+def test_a_variable_that_an_option_refers_to_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_PASSPHRASE", "x")
+    assert load(variables=["DRAGOMAN_PASSPHRASE", None]).server.port == 8787
 
 
 def test_a_variable_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGOMAN_ACCOUNTS", "[broken")
-    with pytest.raises(SettingsError, match="accounts"):
+    monkeypatch.setenv("DRAGOMAN_MODELS", "{bad")
+    monkeypatch.setenv("DRAGOMAN_SERVER__ALLOWED_HOSTS", "a,b")
+    with pytest.raises(SettingsError) as caught:
         load()
+    assert str(caught.value).splitlines() == [
+        'environment: DRAGOMAN_ACCOUNTS: is no JSON; a list such as [{"name": "one"}] is wanted',
+        'environment: DRAGOMAN_MODELS: is no JSON; an object such as {"name": "value"} is wanted',
+        'environment: DRAGOMAN_SERVER__ALLOWED_HOSTS: is no JSON; a list such as ["one", "two"] is wanted',
+    ]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
