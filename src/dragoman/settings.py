@@ -298,7 +298,7 @@ class Account(Secret):
     def _http(cls, value: str) -> str:
         return _address(value)
 
-    @field_validator("api_key", "organization", "project")
+    @field_validator("name", "api_key", "organization", "project")
     @classmethod
     def _sendable(cls, value: str | None) -> str | None:
         return None if value is None else sendable(value)
@@ -369,6 +369,11 @@ class Key(Secret):
         default=[],
         description="Tables `{ measure, per, max, models }`; see the page on limits.",
     )
+
+    @field_validator("name")
+    @classmethod
+    def _sendable(cls, value: str) -> str:
+        return sendable(value)
 
     @field_validator("expires_at")
     @classmethod
@@ -485,15 +490,17 @@ def load(
     """
     table = sources.read(config) if config is not None else {}
     fields = Settings.model_fields
+    wrong = sources.mistyped(table, fields)
     told = [
         *sources.unknown_variables(os.environ, fields, {*sources.referred(table), *filter(None, variables)}),
         *sources.not_json(os.environ, fields),
+        *(f"{path}: {why}" for path, why in wrong.items()),
     ]
     source = type("_Settings", (Settings,), {"_file": table, "__module__": __name__})
     try:
         loaded: Settings = source(**{section: dict(keys) for section, keys in (flags or {}).items() if keys})
     except ValidationError as error:
-        told += sources.described(error.errors(), fields)
+        told += sources.described(error.errors(), fields, besides=set(wrong))
     except ValueError as error:  # the environment holds something that is not JSON
         told = told or [f"environment: {error}"]
     if told:

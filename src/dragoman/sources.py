@@ -1,7 +1,7 @@
 """What the configuration file and the environment say, before the schema judges it, and how it is wrong.
 
-A variable is text, which the schema reads. Names near to what was written are told. It knows no setting by
-name and decides no value.
+The file means what it says: a number is no truth value and a text no number. A variable is text, which the
+schema reads. Names near to what was written are told. It knows no setting by name and decides no value.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -17,6 +18,14 @@ PREFIX = "DRAGOMAN_"
 # Read by the command line itself, not part of the schema.
 OUTSIDE = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_DATA_DIR", "DRAGOMAN_KEY"})
 _BETWEEN = "__"
+# What a value that is not text must be in the file, and how that is said.
+_STRICT: Mapping[type, tuple[Callable[[Any], bool], str]] = {
+    bool: (lambda value: isinstance(value, bool), "should be true or false"),
+    int: (lambda value: type(value) is int, "should be a valid integer"),
+    float: (lambda value: type(value) in (int, float), "should be a valid number"),
+    datetime: (lambda value: isinstance(value, date | str), "should be a date with its time"),
+}
+_CALLED: Mapping[type, str] = {str: "a text", list: "a list", dict: "a table"}
 
 
 class SettingsError(ValueError):
@@ -126,12 +135,57 @@ def _like(name: str, known: Iterable[str], tops: list[str]) -> str:
     return f", did you mean {PREFIX}{match[0]}?" if match else f" (known: {', '.join(sorted(tops))})"
 
 
+# -- the file ----------------------------------------------------------------------------------------------
+
+
+def mistyped(table: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, str]:
+    """Path and complaint of every value of the file that is not of its setting's type.
+
+    Text is left to the schema, which takes nothing else for it.
+    """
+    found: dict[str, str] = {}
+    for name, value in table.items():
+        if name in fields:
+            _mistyped(name, value, fields[name].annotation, found)
+    return found
+
+
+def _mistyped(path: str, value: Any, kind: Any, found: dict[str, str]) -> None:
+    if (inner := getattr(kind, "model_fields", None)) is not None:
+        if isinstance(value, Mapping):
+            for key, each in value.items():
+                if key in inner:
+                    _mistyped(f"{path}.{key}", each, inner[key].annotation, found)
+    elif get_origin(kind) is list:
+        for at, each in enumerate(value if isinstance(value, list) else ()):
+            _mistyped(f"{path}.{at}", each, get_args(kind)[0], found)
+    else:
+        _strict(path, value, kind, found)
+
+
+def _strict(path: str, value: Any, kind: Any, found: dict[str, str]) -> None:
+    for one in (kind, *get_args(kind)):
+        if one in _STRICT and not _STRICT[one][0](value):
+            found[path] = f"input {_STRICT[one][1]}, found {_called(value)}"
+
+
+def _called(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _CALLED.get(type(value), str(value))
+
+
 # -- the schema's complaints -------------------------------------------------------------------------------
 
 
-def described(problems: Iterable[Any], fields: Mapping[str, Any]) -> list[str]:
-    """A line for each problem that the schema found."""
-    return [_described(problem, fields) for problem in problems]
+def described(problems: Iterable[Any], fields: Mapping[str, Any], besides: set[str]) -> list[str]:
+    """A line for each problem that the schema found; what was told of paths `besides` is not told again."""
+    found = []
+    for problem in problems:
+        path = ".".join(str(part) for part in problem["loc"])
+        if not any(path == one or path.startswith(f"{one}.") for one in besides):
+            found.append(_described(problem, fields))
+    return found
 
 
 def _described(problem: Any, fields: Mapping[str, Any]) -> str:

@@ -117,6 +117,24 @@ def test_tables_come_as_json_from_the_environment(file: Path, monkeypatch: pytes
         ("[upstream]\nidle_seconds = inf", "upstream.idle_seconds: input should be a finite number"),
         ('[anthropic]\ndefault_effort = "hard"', "anthropic.default_effort"),
         ("[server", "not valid TOML"),
+        ("[server]\nport = true", "server.port: input should be a valid integer, found true"),
+        ("[server]\nqueue = true", "server.queue: input should be a valid integer, found true"),
+        ("[server]\nping_seconds = true", "server.ping_seconds: input should be a valid number, found true"),
+        ("[server]\nport = 8000.0", "server.port: input should be a valid integer, found 8000.0"),
+        ('[server]\nport = "8000"', "server.port: input should be a valid integer, found a text"),
+        ("[server]\nport = [1]", "server.port: input should be a valid integer, found a list"),
+        ("[anthropic]\nlenient = 1", "anthropic.lenient: input should be true or false, found 1"),
+        ('[anthropic]\nlenient = "yes"', "anthropic.lenient: input should be true or false, found a text"),
+        (
+            '[[accounts]]\nname = "a"\napi_key = "k"\nconcurrency = true',
+            "accounts.0.concurrency: input should be a valid integer, found true",
+        ),
+        (
+            '[[keys]]\nname = "a"\nkey = "long-enough"\nexpires_at = 5',
+            "keys.0.expires_at: input should be a date with its time, found 5",
+        ),
+        ('[[accounts]]\nname = "a\\nb"\napi_key = "k"', "accounts.0.name: holds characters"),
+        ('[[keys]]\nname = "a\\nb"\nkey = "long-enough"', "keys.0.name: holds characters"),
     ],
 )
 def test_a_problem_names_the_key(file: Path, text: str, message: str) -> None:
@@ -124,6 +142,34 @@ def test_a_problem_names_the_key(file: Path, text: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(file)
     assert message in str(caught.value)
+
+
+def test_a_wrong_type_is_told_once(file: Path) -> None:
+    file.write_text('[server]\nport = "x"\nqueue = true\n')
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert str(caught.value).splitlines() == [
+        "server.port: input should be a valid integer, found a text",
+        "server.queue: input should be a valid integer, found true",
+    ]
+
+
+def test_whole_numbers_stand_for_others_and_a_quoted_date_for_one(file: Path) -> None:
+    file.write_text(
+        "[server]\nping_seconds = 20\n"
+        '[[keys]]\nname = "a"\nkey = "long-enough"\nexpires_at = 2027-01-31T00:00:00Z\n'
+        '[[keys]]\nname = "b"\nkey = "long-enough-too"\nexpires_at = "2027-01-31T00:00:00Z"\n'
+    )
+    loaded = load(file)
+    assert loaded.server.ping_seconds == 20.0
+    assert loaded.keys[0].expires_at == loaded.keys[1].expires_at
+
+
+def test_a_variable_is_text_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_ANTHROPIC__LENIENT", "yes")
+    monkeypatch.setenv("DRAGOMAN_SERVER__PORT", "8000")
+    loaded = load()
+    assert (loaded.anthropic.lenient, loaded.server.port) == (True, 8000)
 
 
 def test_a_secret_never_stands_in_a_problem(file: Path) -> None:
