@@ -33,9 +33,9 @@ class SettingsError(ValueError):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The parsed file. Raises SettingsError."""
+    """The parsed file; a byte order mark before it does not matter. Raises SettingsError."""
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -159,6 +159,10 @@ def _mistyped(path: str, value: Any, kind: Any, found: dict[str, str]) -> None:
     elif get_origin(kind) is list:
         for at, each in enumerate(value if isinstance(value, list) else ()):
             _mistyped(f"{path}.{at}", each, get_args(kind)[0], found)
+    elif get_origin(kind) is dict:
+        for key, each in value.items() if isinstance(value, Mapping) else ():
+            if (name := _unquoted(key, each, tables=get_args(kind)[1] is not str)) is not None:
+                found[f"{path}.{key}"] = f'a name with a dot needs quotes: "{name}" = …'
     else:
         _strict(path, value, kind, found)
 
@@ -167,6 +171,18 @@ def _strict(path: str, value: Any, kind: Any, found: dict[str, str]) -> None:
     for one in (kind, *get_args(kind)):
         if one in _STRICT and not _STRICT[one][0](value):
             found[path] = f"input {_STRICT[one][1]}, found {_called(value)}"
+
+
+def _unquoted(key: str, value: Any, *, tables: bool) -> str | None:
+    """The name that was meant, where its dots made tables of it: `gpt-5.5` is `gpt-5`, and in it `5`."""
+    name = key
+    while isinstance(value, Mapping):
+        inside = [(part, each) for part, each in value.items() if not tables or isinstance(each, Mapping)]
+        if not inside:
+            break
+        part, value = inside[0]
+        name = f"{name}.{part}"
+    return None if name == key else name
 
 
 def _called(value: Any) -> str:

@@ -117,6 +117,20 @@ def test_tables_come_as_json_from_the_environment(file: Path, monkeypatch: pytes
         ("[upstream]\nidle_seconds = inf", "upstream.idle_seconds: input should be a finite number"),
         ('[anthropic]\ndefault_effort = "hard"', "anthropic.default_effort"),
         ("[server", "not valid TOML"),
+        (
+            '[models]\nclaude-opus-4.5 = "x"',
+            'models.claude-opus-4: a name with a dot needs quotes: "claude-opus-4.5" = …',
+        ),
+        ('[models]\nclaude-4.5 = "x"\nclaude-4.6 = "y"', 'a name with a dot needs quotes: "claude-4.5"'),
+        ('[models]\ngpt-5.5.1 = "x"', 'a name with a dot needs quotes: "gpt-5.5.1"'),
+        (
+            "[prices]\ngpt-5.5 = { input = 1, output = 2 }",
+            'prices.gpt-5: a name with a dot needs quotes: "gpt-5.5"',
+        ),
+        (
+            "[prices.gpt-5.5]\ninput = 1\noutput = 2",
+            'prices.gpt-5: a name with a dot needs quotes: "gpt-5.5"',
+        ),
         ("[server]\nport = true", "server.port: input should be a valid integer, found true"),
         ("[server]\nqueue = true", "server.queue: input should be a valid integer, found true"),
         ("[server]\nping_seconds = true", "server.ping_seconds: input should be a valid number, found true"),
@@ -142,6 +156,18 @@ def test_a_problem_names_the_key(file: Path, text: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(file)
     assert message in str(caught.value)
+
+
+def test_a_name_without_quotes_is_told_once(file: Path) -> None:
+    file.write_text('[models]\nclaude-opus-4.5 = "x"\n')
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_byte_order_mark_does_not_matter(file: Path) -> None:
+    file.write_text("[server]\r\nport = 9000\r\n", encoding="utf-8-sig")
+    assert load(file).server.port == 9000
 
 
 def test_a_wrong_type_is_told_once(file: Path) -> None:
