@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dragoman.upstream.accounts import StaticAccount
     from dragoman.upstream.authfile import Login
 
+SHORTEST_SETUP_TOKEN = 16
 # The aliases of the demo, where neither an account nor a model is configured.
 DEMO_MODELS = {"claude-*": "gpt-5.5@medium"}
 
@@ -53,6 +54,19 @@ def of_variable(variable: str, where: str) -> str:
     if not value:
         raise SettingsError(f"{where}: the variable {variable} is empty")
     return fit(value, f"{where}: the variable {variable}")
+
+
+def setup_token(settings: Settings) -> str:
+    """The token for the first set-up, "" where the settings name none. Raises SettingsError."""
+    if (variable := settings.admin.setup_token_env) is None:
+        return ""
+    text = of_variable(variable, where := "admin.setup_token_env")
+    if len(text) < SHORTEST_SETUP_TOKEN:
+        raise SettingsError(
+            f"{where}: the variable {variable} must hold {SHORTEST_SETUP_TOKEN} characters at least: "
+            "whoever guesses the token becomes the first admin"
+        )
+    return text
 
 
 def fit(value: str, where: str) -> str:
@@ -180,6 +194,7 @@ def problems(settings: Settings, data: Path) -> Iterator[str]:
         partial(own_secret, settings, data),
         partial(check_database, settings, data),
         partial(check_traces, settings),
+        partial(setup_token, settings),
     ]
     checks += [partial(parse_aliases, {pattern: target}) for pattern, target in settings.models.items()]
     checks += [partial(secret_of, row, f"accounts.{row.name}") for row in settings.accounts]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.serving.configured import is_loopback, problems
+from dragoman.serving.configured import is_loopback, problems, setup_token
 from dragoman.serving.secret import keep
 from dragoman.settings import Settings, SettingsError
 from dragoman.store import engine
@@ -85,6 +85,18 @@ def test_an_extra_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pyt
         "database.url: PostgreSQL needs the extra: pip install 'dragoman[postgres]'",
         "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'",
     ]
+
+
+def test_a_short_set_up_token_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its length is judged without telling the token."""
+    for text, lines in (("", 1), ("fifteen-letters", 1), ("sixteen--letters", 0)):
+        monkeypatch.setenv("SETUP_TOKEN", text)
+        found = told(tmp_path, admin={"setup_token_env": "SETUP_TOKEN"})
+        assert len(found) == lines
+        assert not text or text not in "".join(found)
+    monkeypatch.setenv("SETUP_TOKEN", "fifteen-letters")
+    with pytest.raises(SettingsError, match=r"admin\.setup_token_env: .* must hold 16 characters at least"):
+        setup_token(Settings.model_validate({"admin": {"setup_token_env": "SETUP_TOKEN"}}))
 
 
 def test_a_secret_that_cannot_be_made_is_told_as_serve_would(tmp_path: Path) -> None:
