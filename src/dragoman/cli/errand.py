@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,6 +93,19 @@ def say(*lines: str) -> None:
     """Lines for people."""
     for line in lines:
         typer.echo(line)
+
+
+@contextmanager
+def handing_out() -> Iterator[list[str]]:
+    """For what is shown once and never again. Where output fails the list gets why, and nothing is raised.
+
+    What was made is then of no use to anybody: the caller undoes it and says so.
+    """
+    lost: list[str] = [] if hasattr(sys.stdout, "write") else ["it is closed"]
+    try:
+        yield lost
+    except OSError as error:
+        lost.append(error.strerror or type(error).__name__)
 
 
 def warn(line: str) -> None:
