@@ -2,15 +2,13 @@
 
 Order: command line flag > environment (`DRAGOMAN_SECTION__KEY`) > TOML file > default. An unknown key is
 an error that names the nearest known one. Nothing here reads a key file or opens a socket: `secrets_of`
-in the composition root does that.
+in the composition root does that. What file and environment say, and how it is wrong, is read by `sources`.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -31,17 +29,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from dragoman import sources
+from dragoman.sources import OUTSIDE as OUTSIDE
+from dragoman.sources import PREFIX as PREFIX
+from dragoman.sources import SettingsError as SettingsError
 from dragoman.wire import address
 
-PREFIX = "DRAGOMAN_"
-# Read by the command line itself, not part of the schema.
-OUTSIDE = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_DATA_DIR", "DRAGOMAN_KEY"})
-
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-
-
-class SettingsError(ValueError):
-    """The configuration cannot be used; the message has one line per problem, with the key's path."""
 
 
 class Section(BaseModel):
@@ -304,7 +298,7 @@ class Account(Secret):
     def _http(cls, value: str) -> str:
         return _address(value)
 
-    @field_validator("api_key", "organization", "project")
+    @field_validator("name", "api_key", "organization", "project")
     @classmethod
     def _sendable(cls, value: str | None) -> str | None:
         return None if value is None else sendable(value)
@@ -375,6 +369,11 @@ class Key(Secret):
         default=[],
         description="Tables `{ measure, per, max, models }`; see the page on limits.",
     )
+
+    @field_validator("name")
+    @classmethod
+    def _sendable(cls, value: str) -> str:
+        return sendable(value)
 
     @field_validator("expires_at")
     @classmethod
@@ -479,20 +478,31 @@ class _FileSource(PydanticBaseSettingsSource):
         return table
 
 
-def load(config: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+def load(
+    config: Path | None = None,
+    flags: Mapping[str, Mapping[str, Any]] | None = None,
+    variables: Iterable[str | None] = (),
+) -> Settings:
     """Reads file, environment and flags into one value.
 
-    `flags` is shaped like the file. Raises SettingsError with one line per problem.
+    `flags` is shaped like the file; `variables` are names that options refer to, so they may begin like ours.
+    Raises SettingsError with one line per problem.
     """
-    told = _unknown_variables(os.environ)
-    table = _read(config) if config is not None else {}
+    table = sources.read(config) if config is not None else {}
+    fields = Settings.model_fields
+    wrong = sources.mistyped(table, fields)
+    told = [
+        *sources.unknown_variables(os.environ, fields, {*sources.referred(table), *filter(None, variables)}),
+        *sources.not_json(os.environ, fields),
+        *(f"{path}: {why}" for path, why in wrong.items()),
+    ]
     source = type("_Settings", (Settings,), {"_file": table, "__module__": __name__})
     try:
         loaded: Settings = source(**{section: dict(keys) for section, keys in (flags or {}).items() if keys})
     except ValidationError as error:
-        raise SettingsError("\n".join([*told, *map(_describe, error.errors())])) from None
+        told += sources.described(error.errors(), fields, besides=set(wrong))
     except ValueError as error:  # the environment holds something that is not JSON
-        raise SettingsError("\n".join([*told, f"environment: {error}"])) from None
+        told = told or [f"environment: {error}"]
     if told:
         raise SettingsError("\n".join(told))
     return loaded
@@ -512,51 +522,5 @@ def layers(
     return {
         "flag": flags or {},
         "environment": environment,
-        "file": _read(config) if config is not None else {},
+        "file": sources.read(config) if config is not None else {},
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-
-
-def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    return [
-        f"environment: unknown variable {name}{_nearest(name.upper(), known)}"
-        for name in sorted(environ)
-        if name.upper().startswith(PREFIX)
-        and name.upper() not in OUTSIDE
-        and name.upper().split("__", 1)[0] not in known
-    ]
-
-
-def _describe(problem: Any) -> str:
-    path = [str(part) for part in problem["loc"]]
-    where = ".".join(path) or "settings"
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_nearest(path[-1], _siblings(path))}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}"
-
-
-def _siblings(path: list[str]) -> list[str]:
-    fields: Any = Settings.model_fields
-    for part in path[:-1]:
-        if part.isdigit():
-            continue
-        annotation: Any = fields[part].annotation
-        arguments = getattr(annotation, "__args__", None)
-        fields = (arguments[0] if arguments else annotation).model_fields
-    return list(fields)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f", did you mean {match[0]}?" if match else f" (known: {', '.join(sorted(known))})"

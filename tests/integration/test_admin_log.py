@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dragoman.gateway.ports import Row
+from dragoman.store.tokens import Tokens
 from dragoman.store.walk import FIELDS
 from dragoman.telemetry.live import WATCHERS
 from dragoman.wire import jsonio, sse
@@ -286,9 +287,23 @@ async def test_a_feed_ends_with_the_login(tmp_path: Path) -> None:
             while b": still here" not in feed.raw:
                 feed.raw += await response.content.readany()
             assert (await ada.post("/logout")).status == 204
-            house.clock.ahead += 16
-            assert await feed.next() is None
+            assert await feed.next() is None, "without waiting for the next sign of life"
         await watched(house, 0)
+
+
+async def test_a_feed_ends_with_its_token(tmp_path: Path) -> None:
+    """Also one that always has something to tell; nothing that ends afterwards is shown."""
+    async with administered(tmp_path) as house:
+        viewer = await house.token("viewer")
+        async with watching(house, viewer) as response:
+            await watched(house)
+            await Tokens(house.store.database, house.store.facts.pepper).revoke("test-viewer")
+            async with asyncio.timeout(60):
+                while house.house.live.watchers:
+                    house.house.live.record(Row("req_x", 1.0))
+                    await asyncio.sleep(0.01)
+            while await response.content.readany():
+                pass
 
 
 async def test_a_reader_that_does_not_read_is_let_go(tmp_path: Path) -> None:

@@ -309,7 +309,7 @@ def test_ipv6_alone_is_served_where_it_exists() -> None:
 
 def test_other_threads_leave_signals_alone() -> None:
     def enter() -> None:
-        with front._signals(lambda: None):
+        with front._signals(lambda: None, lambda: None):
             done.append(True)
 
     done: list[bool] = []
@@ -439,7 +439,7 @@ def _with_process(
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_drains_and_the_process_ends_well(number: signal.Signals) -> None:
     def act(process: subprocess.Popen[str], client: Client) -> None:
         client.get("/0.5")
@@ -461,6 +461,40 @@ def test_a_second_signal_ends_the_drain() -> None:
         assert client.until(b"0\r\n\r\n") == b"9\r\ncancelled\r\n"
 
     assert _with_process(act) == (0, "over\n", "")
+
+
+def test_a_terminal_that_closes_does_not_end_the_drain() -> None:
+    """It sends SIGHUP more than once: through its shell, and to all that ran in it."""
+
+    def act(process: subprocess.Popen[str], client: Client) -> None:
+        client.get("/0.5")
+        client.until(b"first\r\n")
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "draining\n"
+        process.send_signal(signal.SIGHUP)
+        assert client.until(b"0\r\n\r\n") == b"6\r\nsecond\r\n"
+
+    assert _with_process(act) == (0, "over\n", "")
+
+
+def test_a_gateway_that_ignores_its_terminal_goes_on_without_it() -> None:
+    """As under `nohup`."""
+
+    def act(process: subprocess.Popen[str], client: Client) -> None:
+        client.get("/0.5")
+        client.until(b"first\r\n")
+        process.send_signal(signal.SIGHUP)
+        assert client.until(b"0\r\n\r\n") == b"6\r\nsecond\r\n"
+        client.get("/0")
+        client.until(b"first\r\n")
+        process.send_signal(signal.SIGTERM)
+
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert _with_process(act) == (0, "draining\nover\n", "")
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
 
 
 def test_a_head_alone_does_not_hold_the_end_up() -> None:

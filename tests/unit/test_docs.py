@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.cli import origins
 from dragoman.gateway.ports import Row
 from dragoman.settings import PREFIX, Section, Settings
 from dragoman.wire.errors import TABLE, Kind
 from scripts import behaviours, reference
+from tests.support import logins
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = {"node_modules", ".venv", ".git", "golden"}
@@ -163,6 +166,23 @@ def toml_examples() -> list[tuple[str, str]]:
 def test_every_configuration_example_is_accepted(name: str, example: str) -> None:
     loaded = Settings(**tomllib.loads(example))
     assert loaded.accounts, name
+
+
+@pytest.mark.parametrize(("name", "example"), toml_examples())
+def test_every_configuration_example_is_in_order_with_its_files_and_variables(
+    name: str, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As somebody has it who puts the files and variables that it names in place."""
+    for variable in re.findall(r'^\w+_env\s*=\s*"(\w+)"', example, re.MULTILINE):
+        monkeypatch.setenv(variable, f"sk-the-text-of-{variable}")
+    for at, path in enumerate(re.findall(r'^\w+_file\s*=\s*"(.+?)"', example, re.MULTILINE)):
+        login = path.endswith(".json")
+        there = tmp_path / f"{at}{Path(path).name}"
+        there.write_text(json.dumps(logins.document(f"acct-{at}")) if login else f"sk-the-text-of-{at}")
+        example = example.replace(f'"{path}"', f'"{there}"')
+    file = tmp_path / "dragoman.toml"
+    file.write_text(example, encoding="utf-8")
+    assert origins.problems(file, tmp_path / "data") == [], name
 
 
 def test_every_decision_is_listed_and_fits_a_page() -> None:

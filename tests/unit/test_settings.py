@@ -117,6 +117,38 @@ def test_tables_come_as_json_from_the_environment(file: Path, monkeypatch: pytes
         ("[upstream]\nidle_seconds = inf", "upstream.idle_seconds: input should be a finite number"),
         ('[anthropic]\ndefault_effort = "hard"', "anthropic.default_effort"),
         ("[server", "not valid TOML"),
+        (
+            '[models]\nclaude-opus-4.5 = "x"',
+            'models.claude-opus-4: a name with a dot needs quotes: "claude-opus-4.5" = …',
+        ),
+        ('[models]\nclaude-4.5 = "x"\nclaude-4.6 = "y"', 'a name with a dot needs quotes: "claude-4.5"'),
+        ('[models]\ngpt-5.5.1 = "x"', 'a name with a dot needs quotes: "gpt-5.5.1"'),
+        (
+            "[prices]\ngpt-5.5 = { input = 1, output = 2 }",
+            'prices.gpt-5: a name with a dot needs quotes: "gpt-5.5"',
+        ),
+        (
+            "[prices.gpt-5.5]\ninput = 1\noutput = 2",
+            'prices.gpt-5: a name with a dot needs quotes: "gpt-5.5"',
+        ),
+        ("[server]\nport = true", "server.port: input should be a valid integer, found true"),
+        ("[server]\nqueue = true", "server.queue: input should be a valid integer, found true"),
+        ("[server]\nping_seconds = true", "server.ping_seconds: input should be a valid number, found true"),
+        ("[server]\nport = 8000.0", "server.port: input should be a valid integer, found 8000.0"),
+        ('[server]\nport = "8000"', "server.port: input should be a valid integer, found a text"),
+        ("[server]\nport = [1]", "server.port: input should be a valid integer, found a list"),
+        ("[anthropic]\nlenient = 1", "anthropic.lenient: input should be true or false, found 1"),
+        ('[anthropic]\nlenient = "yes"', "anthropic.lenient: input should be true or false, found a text"),
+        (
+            '[[accounts]]\nname = "a"\napi_key = "k"\nconcurrency = true',
+            "accounts.0.concurrency: input should be a valid integer, found true",
+        ),
+        (
+            '[[keys]]\nname = "a"\nkey = "long-enough"\nexpires_at = 5',
+            "keys.0.expires_at: input should be a date with its time, found 5",
+        ),
+        ('[[accounts]]\nname = "a\\nb"\napi_key = "k"', "accounts.0.name: holds characters"),
+        ('[[keys]]\nname = "a\\nb"\nkey = "long-enough"', "keys.0.name: holds characters"),
     ],
 )
 def test_a_problem_names_the_key(file: Path, text: str, message: str) -> None:
@@ -124,6 +156,46 @@ def test_a_problem_names_the_key(file: Path, text: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(file)
     assert message in str(caught.value)
+
+
+def test_a_name_without_quotes_is_told_once(file: Path) -> None:
+    file.write_text('[models]\nclaude-opus-4.5 = "x"\n')
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_byte_order_mark_does_not_matter(file: Path) -> None:
+    file.write_text("[server]\r\nport = 9000\r\n", encoding="utf-8-sig")
+    assert load(file).server.port == 9000
+
+
+def test_a_wrong_type_is_told_once(file: Path) -> None:
+    file.write_text('[server]\nport = "x"\nqueue = true\n')
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert str(caught.value).splitlines() == [
+        "server.port: input should be a valid integer, found a text",
+        "server.queue: input should be a valid integer, found true",
+    ]
+
+
+def test_whole_numbers_stand_for_others_and_a_quoted_date_for_one(file: Path) -> None:
+    file.write_text(
+        "[server]\nping_seconds = 20\n"
+        '[[keys]]\nname = "a"\nkey = "long-enough"\nexpires_at = 2027-01-31T00:00:00Z\n'
+        '[[keys]]\nname = "b"\nkey = "long-enough-too"\nexpires_at = "2027-01-31T00:00:00Z"\n'
+    )
+    loaded = load(file)
+    assert loaded.server.ping_seconds == 20.0
+    assert loaded.keys[0].expires_at == loaded.keys[1].expires_at
+
+
+def test_a_variable_is_text_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_ANTHROPIC__LENIENT", "yes")
+    monkeypatch.setenv("DRAGOMAN_SERVER__PORT", "8000")
+    loaded = load()
+    assert (loaded.anthropic.lenient, loaded.server.port) == (True, 8000)
 
 
 def test_a_secret_never_stands_in_a_problem(file: Path) -> None:
@@ -135,14 +207,64 @@ def test_a_secret_never_stands_in_a_problem(file: Path) -> None:
 
 def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGOMAN_SERVR__PORT", "1")
-    with pytest.raises(SettingsError, match="DRAGOMAN_SERVR__PORT, did you mean DRAGOMAN_SERVER"):
+    with pytest.raises(SettingsError, match="DRAGOMAN_SERVR__PORT, did you mean DRAGOMAN_SERVER__PORT"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("DRAGOMAN_SERVER_PORT", "did you mean DRAGOMAN_SERVER__PORT?"),
+        ("DRAGOMAN_SEVER__PORT", "did you mean DRAGOMAN_SERVER__PORT?"),
+        ("DRAGOMAN_MODLES", "did you mean DRAGOMAN_MODELS?"),
+        ("DRAGOMAN_XYZZY", r"\(known: DRAGOMAN_ACCOUNTS, "),
+    ],
+)
+def test_the_nearest_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, near: str) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=f"unknown variable {name},? {near}"):
+        load()
+
+
+def test_a_variable_that_the_configuration_refers_to_is_known(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(
+        '[secrets]\nkey_env = "DRAGOMAN_SECRET"\n[admin]\nsetup_token_env = "DRAGOMAN_SETUP"\n'
+        '[[accounts]]\nname = "a"\napi_key_env = "DRAGOMAN_UPSTREAM_KEY"\n'
+        '[[keys]]\nname = "ada"\nkey_env = "DRAGOMAN_KEY_ADA"\n'
+    )
+    for name in ("SECRET", "SETUP", "UPSTREAM_KEY", "KEY_ADA"):
+        monkeypatch.setenv(f"DRAGOMAN_{name}", "a long enough text")
+    assert load(file).keys[0].key_env == "DRAGOMAN_KEY_ADA"
+    with pytest.raises(SettingsError, match="unknown variable DRAGOMAN_KEY_ADA"):
+        load()
+
+
+def test_a_variable_that_another_variable_refers_to_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_SECRETS__KEY_ENV", "DRAGOMAN_SECRET")
+    monkeypatch.setenv("DRAGOMAN_SECRET", "a long enough text")
+    monkeypatch.setenv("DRAGOMAN_ACCOUNTS", '[{"name": "a", "api_key_env": "DRAGOMAN_UPSTREAM_KEY"}]')
+    monkeypatch.setenv("DRAGOMAN_UPSTREAM_KEY", "sk-1")
+    assert load().secrets.key_env == "DRAGOMAN_SECRET"
+
+
+def test_a_variable_that_an_option_refers_to_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_PASSPHRASE", "x")
+    assert load(variables=["DRAGOMAN_PASSPHRASE", None]).server.port == 8787
 
 
 def test_a_variable_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGOMAN_ACCOUNTS", "[broken")
-    with pytest.raises(SettingsError, match="accounts"):
+    monkeypatch.setenv("DRAGOMAN_MODELS", "{bad")
+    monkeypatch.setenv("DRAGOMAN_SERVER__ALLOWED_HOSTS", "a,b")
+    with pytest.raises(SettingsError) as caught:
         load()
+    assert str(caught.value).splitlines() == [
+        'environment: DRAGOMAN_ACCOUNTS: is no JSON; a list such as [{"name": "one"}] is wanted',
+        'environment: DRAGOMAN_MODELS: is no JSON; an object such as {"name": "value"} is wanted',
+        'environment: DRAGOMAN_SERVER__ALLOWED_HOSTS: is no JSON; a list such as ["one", "two"] is wanted',
+    ]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from dragoman import __version__
-from dragoman.cli.options import Config, DataDir, plainly
+from dragoman.cli import output
+from dragoman.cli.options import FAILED, Config, DataDir, plainly
 
 # Verb -> the module that has it, as `app` or by `register`. What stands below is always there.
 _VERBS = {
@@ -108,7 +109,15 @@ def application(only: str | None = None) -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script."""
-    application(sys.argv[1] if len(sys.argv) > 1 else None)()
+    output.prepare()
+    try:
+        try:
+            application(sys.argv[1] if len(sys.argv) > 1 else None)()
+        finally:
+            output.finish()
+    except output.Undelivered as lost:
+        typer.echo(f"dragoman: {lost}", err=True)
+        sys.exit(FAILED)
 
 
 if __name__ == "__main__":

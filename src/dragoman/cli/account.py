@@ -168,7 +168,7 @@ def add(
             added = await desk.intake(now).key(spec, said, now)
         accountdesk.say_taken(added, name)
 
-    errand.over_store(config, data_dir, work)
+    errand.over_store(config, data_dir, work, variables=[key_env])
 
 
 @app.command("list")

@@ -142,7 +142,7 @@ def backup(
         else:
             errand.say("It opens only with this installation's secret: keep that too, or use --with-secrets.")
 
-    errand.run(config, data_dir, work)
+    errand.run(config, data_dir, work, variables=[passphrase_env])
 
 
 @app.command()
@@ -172,7 +172,7 @@ def restore(
         )
         errand.say(*done)
 
-    errand.run(config, data_dir, work)
+    errand.run(config, data_dir, work, variables=[passphrase_env])
 
 
 @asynccontextmanager

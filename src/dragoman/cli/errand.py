@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,28 +47,38 @@ def storing() -> Iterator[None]:
         raise Stop(str(error), NO_STORE) from None
 
 
-def place(config: Path | None, data_dir: Path | None) -> Place:
-    """Settings and data directory. Raises SettingsError."""
+def place(config: Path | None, data_dir: Path | None, variables: Iterable[str | None] = ()) -> Place:
+    """Settings and data directory; `variables` are names that options refer to. Raises SettingsError."""
     from dragoman.serving.secret import data_directory
     from dragoman.settings import load
 
-    return Place(load(config), data_directory(data_dir))
+    return Place(load(config, variables=variables), data_directory(data_dir))
 
 
-def run(config: Path | None, data_dir: Path | None, work: Callable[[Place], Awaitable[None]]) -> None:
+def run(
+    config: Path | None,
+    data_dir: Path | None,
+    work: Callable[[Place], Awaitable[None]],
+    *,
+    variables: Iterable[str | None] = (),
+) -> None:
     """Runs a verb on an installation whose store it does not open, or opens in its own way."""
 
     async def begin(here: Place) -> None:
         await work(here)
 
     with plainly(), storing():
-        asyncio.run(begin(place(config, data_dir)))
+        asyncio.run(begin(place(config, data_dir, variables)))
 
 
 def over_store(
-    config: Path | None, data_dir: Path | None, work: Callable[[Place, Store], Awaitable[None]]
+    config: Path | None,
+    data_dir: Path | None,
+    work: Callable[[Place, Store], Awaitable[None]],
+    *,
+    variables: Iterable[str | None] = (),
 ) -> None:
-    """Runs a verb with the store open."""
+    """Runs a verb with the store open; `variables` are names that its options refer to."""
 
     async def begin(here: Place) -> None:
         from dragoman.serving.store import opened
@@ -75,13 +86,26 @@ def over_store(
         async with opened(here.settings, here.data, monotonic=time.monotonic) as store:
             await work(here, store)
 
-    run(config, data_dir, begin)
+    run(config, data_dir, begin, variables=variables)
 
 
 def say(*lines: str) -> None:
     """Lines for people."""
     for line in lines:
         typer.echo(line)
+
+
+@contextmanager
+def handing_out() -> Iterator[list[str]]:
+    """For what is shown once and never again. Where output fails the list gets why, and nothing is raised.
+
+    What was made is then of no use to anybody: the caller undoes it and says so.
+    """
+    lost: list[str] = [] if hasattr(sys.stdout, "write") else ["it is closed"]
+    try:
+        yield lost
+    except OSError as error:
+        lost.append(error.strerror or type(error).__name__)
 
 
 def warn(line: str) -> None:

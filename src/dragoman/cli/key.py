@@ -57,10 +57,17 @@ def create(
         noting = store.noting("key.create", f"key:{spec.name}", now, described(spec))
         key, text = await noting.keys.create(spec, now)
         made = keyview.of_store(key)
-        if as_json:
-            errand.say_json({**made.table(now), "key": text})
-        else:
-            errand.say(f"The key {spec.name!r}, shown this once and never again:", "", f"  {text}", "")
+        with errand.handing_out() as lost:
+            if as_json:
+                errand.say_json({**made.table(now), "key": text})
+            else:
+                errand.say(f"The key {spec.name!r}, shown this once and never again:", "", f"  {text}", "")
+        if lost:
+            await store.noting("key.revoke", f"key:{spec.name}", now).keys.revoke(spec.name, now)
+            raise Stop(
+                f"the key {spec.name!r} was made, but its text could not be delivered: standard output: "
+                f"{lost[0]}; it is revoked, make another under a new name"
+            )
         for line in warnings:
             errand.warn(line)
         if save:
@@ -161,17 +168,23 @@ def rotate(
         told = {"overlap_seconds": seconds}
         noting = store.noting("key.rotate", f"key:{old.spec.name}", now, told)
         key, text = await noting.keys.rotate(old.spec.name, seconds, now)
-        if as_json:
-            errand.say_json({**keyview.of_store(key).table(now), "key": text})
-        else:
-            until = moments.shown(key.previous_until)
-            ends = f"The old one works until {until}." if seconds else "The old one works no more."
-            errand.say(
-                f"The new key of {key.spec.name!r}, shown this once and never again:",
-                "",
-                f"  {text}",
-                "",
-                ends,
+        until = moments.shown(key.previous_until)
+        ends = f"The old one works until {until}." if seconds else "The old one works no more."
+        with errand.handing_out() as lost:
+            if as_json:
+                errand.say_json({**keyview.of_store(key).table(now), "key": text})
+            else:
+                errand.say(
+                    f"The new key of {key.spec.name!r}, shown this once and never again:",
+                    "",
+                    f"  {text}",
+                    "",
+                    ends,
+                )
+        if lost:
+            raise Stop(
+                f"the key {key.spec.name!r} has a new text, which could not be delivered: standard output: "
+                f"{lost[0]}; rotate it again. {ends}"
             )
         _tell_kept(here, old.hint)
 

@@ -127,7 +127,7 @@ def undo(project: bool) -> str:
 
 def prepare(order: Order) -> environment.Plan:
     """Asks the gateway and decides every variable. Raises Stop, SettingsError."""
-    settings = load(order.config)
+    settings = load(order.config, variables=[order.key_env])
     url = base_url(order.url, settings)
     key = client_key(settings, data_path(order.data_dir), url, order.key_env, order.key_file)
     client = GatewayClient(url, None if key is None else key.text)

@@ -142,7 +142,7 @@ def _told(row: Row) -> str:
 def as_json(found: Sequence[Row | str]) -> str:
     """The same as a JSON list."""
     plain = [row if isinstance(row, str) else asdict(row) for row in found]
-    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(plain, indent=2) + "\n"
 
 
 def problems(config: Path | None, data_dir: Path | None) -> list[str]:

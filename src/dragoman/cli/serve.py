@@ -18,7 +18,7 @@ from pathlib import Path
 from dragoman.cli import banner, origins
 from dragoman.serving import judged
 from dragoman.serving.assembly import Assembly, assemble, tracer_of
-from dragoman.serving.configured import is_loopback, of_variable
+from dragoman.serving.configured import is_loopback, setup_token
 from dragoman.serving.pages import LargePages
 from dragoman.serving.secret import data_directory
 from dragoman.serving.start import Start, resolve
@@ -225,8 +225,7 @@ async def _setup_token(settings: Settings, store: Store) -> str | None:
     """The token for the first set-up, while nobody has set anything up. It is shown once, a digest kept."""
     people = People(store.database, store.ring, store.facts.pepper)
     tokens = Tokens(store.database, store.facts.pepper)
-    variable = settings.admin.setup_token_env
-    given = "" if variable is None else of_variable(variable, "admin.setup_token_env")
+    given = setup_token(settings)
     if await people.any() or (not given and await tokens.setup_waits(time.time())):
         return None
     try:

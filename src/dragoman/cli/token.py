@@ -63,10 +63,18 @@ def create(
         ends = None if expires is None else moments.end("--expires", expires, now)
         noting = _noting(store, "token.create", word, now, role=chosen, expires_at=ends)
         token, text = await Tokens(noting, store.facts.pepper).create(word, chosen, now, ends)
-        if as_json:
-            errand.say_json({**_table(token, now), "token": text})
-        else:
-            errand.say(text)
+        with errand.handing_out() as lost:
+            if as_json:
+                errand.say_json({**_table(token, now), "token": text})
+            else:
+                errand.say(text)
+        if lost:
+            noting = _noting(store, "token.revoke", token.name, now)
+            await Tokens(noting, store.facts.pepper).revoke(token.name)
+            raise Stop(
+                f"the token {token.name} was made, but its text could not be delivered: standard output: "
+                f"{lost[0]}; it is revoked"
+            )
 
     errand.over_store(config, data_dir, work)
 

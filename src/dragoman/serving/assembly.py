@@ -40,7 +40,7 @@ from dragoman.serving.question import DEMO_RULES
 from dragoman.serving.start import Start
 from dragoman.serving.store import Store
 from dragoman.serving.verdicts import Verdicts
-from dragoman.settings import Settings, SettingsError
+from dragoman.settings import Settings
 from dragoman.store.catalogue import Catalogue
 from dragoman.store.health import Health
 from dragoman.store.notify import Listener
@@ -398,12 +398,9 @@ def tracer_of(settings: Settings) -> Tracer | None:
     """None where no traces are asked for: nothing of OpenTelemetry is imported then."""
     if not settings.telemetry.traces:
         return None
-    try:
-        from dragoman.telemetry.traces import Tracer
-    except ImportError:
-        raise SettingsError(
-            "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'"
-        ) from None
+    configured.check_traces(settings)
+    from dragoman.telemetry.traces import Tracer
+
     addresses = {row.name: _address(row.base_url) for row in settings.accounts}
     return Tracer(__version__, addresses=addresses)
 

@@ -6,6 +6,7 @@ problem, `config check` and `doctor` ask for all of them.
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.budget.limits import Limit, parse_limit
 from dragoman.budget.pricing import Price, parse_price
-from dragoman.serving.secret import read
+from dragoman.serving.secret import check_makeable, read
 from dragoman.settings import Account, Key, Secret, Settings, SettingsError, sendable
 from dragoman.translate.models import Alias, parse_aliases
 from dragoman.wire.errors import Refused
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dragoman.upstream.accounts import StaticAccount
     from dragoman.upstream.authfile import Login
 
+SHORTEST_SETUP_TOKEN = 16
 # The aliases of the demo, where neither an account nor a model is configured.
 DEMO_MODELS = {"claude-*": "gpt-5.5@medium"}
 
@@ -52,6 +54,19 @@ def of_variable(variable: str, where: str) -> str:
     if not value:
         raise SettingsError(f"{where}: the variable {variable} is empty")
     return fit(value, f"{where}: the variable {variable}")
+
+
+def setup_token(settings: Settings) -> str:
+    """The token for the first set-up, "" where the settings name none. Raises SettingsError."""
+    if (variable := settings.admin.setup_token_env) is None:
+        return ""
+    text = of_variable(variable, where := "admin.setup_token_env")
+    if len(text) < SHORTEST_SETUP_TOKEN:
+        raise SettingsError(
+            f"{where}: the variable {variable} must hold {SHORTEST_SETUP_TOKEN} characters at least: "
+            "whoever guesses the token becomes the first admin"
+        )
+    return text
 
 
 def fit(value: str, where: str) -> str:
@@ -120,6 +135,28 @@ def check_certificates(settings: Settings) -> None:
         raise SettingsError(f"upstream.ca_file: {file}: {reason}") from None
 
 
+def check_database(settings: Settings, data: Path) -> None:
+    """Raises SettingsError when `database.url` names nothing that could be opened; nothing is opened."""
+    from dragoman.store.engine import StoreError, locate
+
+    try:
+        locate(settings.database.url, data)
+    except StoreError as error:
+        raise SettingsError(str(error)) from None
+
+
+def check_traces(settings: Settings) -> None:
+    """Raises SettingsError when traces are asked for and what makes them is not installed."""
+    if not settings.telemetry.traces:
+        return
+    try:
+        importlib.import_module("dragoman.telemetry.traces")
+    except ImportError:
+        raise SettingsError(
+            "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'"
+        ) from None
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address or name."""
     if host == "localhost":
@@ -155,6 +192,9 @@ def problems(settings: Settings, data: Path) -> Iterator[str]:
     checks: list[Callable[[], object]] = [
         partial(check_certificates, settings),
         partial(own_secret, settings, data),
+        partial(check_database, settings, data),
+        partial(check_traces, settings),
+        partial(setup_token, settings),
     ]
     checks += [partial(parse_aliases, {pattern: target}) for pattern, target in settings.models.items()]
     checks += [partial(secret_of, row, f"accounts.{row.name}") for row in settings.accounts]
@@ -196,4 +236,7 @@ def own_secret(settings: Settings, data: Path) -> str | None:
             raise SettingsError(f"secrets.key_env: the variable {settings.secrets.key_env} is empty")
         return text
     file = data / settings.secrets.key_file
-    return read(file, private=True) if file.exists() else None
+    if file.exists():
+        return read(file, private=True)
+    check_makeable(file, data)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -59,8 +60,26 @@ def keep(path: Path, make: str) -> str:
     except FileExistsError:
         return read(path, private=True)
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be made: {error.strerror}") from None
+        raise _not_made(path, error) from None
     return make
+
+
+def check_makeable(path: Path, data: Path) -> None:
+    """Raises SettingsError where `keep` could not make the file; the data directory itself may be missing."""
+    folder = path.parent
+    while folder in (data, *data.parents) and not folder.exists():
+        folder = folder.parent
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _not_made(path, error) from None
+
+
+def _not_made(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(f"{path}: cannot be made: {error.strerror}")
 
 
 def _publish(draft: Path, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ Dialect = Literal["sqlite", "postgresql"]
 BUSY_SECONDS = 5.0
 STATEMENT_SECONDS = 30.0
 READERS = 4
+_POSTGRES_DRIVER = "asyncpg"
 _SYNC = {"FULL": "PRAGMA synchronous=FULL", "NORMAL": "PRAGMA synchronous=NORMAL"}
 
 
@@ -45,7 +47,7 @@ class StoreDown(StoreError):
 def locate(url: str, data: Path) -> URL:
     """The database's URL with its driver; a relative SQLite path lies in the data directory.
 
-    Raises StoreError for anything but `sqlite:///…` and `postgresql://…`.
+    Raises StoreError for anything but `sqlite:///…` and `postgresql://…`, and for one without its driver.
     """
     try:
         parsed = make_url(url)
@@ -53,7 +55,9 @@ def locate(url: str, data: Path) -> URL:
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise StoreError("database.url: is not a URL such as sqlite:///dragoman.db") from None
     if backend in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+asyncpg")
+        if find_spec(_POSTGRES_DRIVER) is None:
+            raise StoreError("database.url: PostgreSQL needs the extra: pip install 'dragoman[postgres]'")
+        return parsed.set(drivername=f"postgresql+{_POSTGRES_DRIVER}")
     if backend != "sqlite":
         raise StoreError(f"database.url: {backend} is not supported; use sqlite:///… or postgresql://…")
     if not parsed.database or parsed.database == ":memory:":
@@ -189,21 +193,16 @@ class Database:
             "pool_timeout": self._busy,
             "pool_pre_ping": True,
         }
-        try:
-            return create_async_engine(
-                self.url,
-                **pool,
-                isolation_level="AUTOCOMMIT",
-                connect_args={
-                    "timeout": self._busy,
-                    "command_timeout": STATEMENT_SECONDS,
-                    "server_settings": {"application_name": "dragoman", "lock_timeout": "10s"},
-                },
-            )
-        except ModuleNotFoundError:
-            raise StoreError(
-                "database.url: PostgreSQL needs the extra: pip install 'dragoman[postgres]'"
-            ) from None
+        return create_async_engine(
+            self.url,
+            **pool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={
+                "timeout": self._busy,
+                "command_timeout": STATEMENT_SECONDS,
+                "server_settings": {"application_name": "dragoman", "lock_timeout": "10s"},
+            },
+        )
 
 
 def _rolled_back(connection: Any, _: Any, __: Any) -> None:

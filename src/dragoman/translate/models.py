@@ -234,6 +234,8 @@ def _alias(pattern: str, target: str) -> Alias:
     name, at, tail = target.strip().rpartition("@")
     effort = known_effort(tail) if at else None
     if effort is None:
+        if at and not tail.strip():
+            raise invalid(pattern, f"there is no effort level behind the @; there are {', '.join(EFFORTS)}")
         if at and tail.strip().isalpha():
             raise invalid(pattern, f"{tail.strip()!r} is no effort level; there are {', '.join(EFFORTS)}")
         name = target

@@ -145,6 +145,11 @@ class Server:
         if self._on_draining is not None:
             self._on_draining()
 
+    def hang_up(self) -> None:
+        """Begins the drain and never ends one: a terminal that closes says so more than once."""
+        if not self._stopping.is_set() or self._handed_over:
+            self.stop()
+
     async def serve(self, on_started: Callable[[], None]) -> None:
         """Runs from the application's start to its end. Raises StartFailed when it will not start."""
         self._config.load()
@@ -254,7 +259,7 @@ async def serve(
     on_draining: Callable[[], None] | None = None,
     on_made: Callable[[Server], None] | None = None,
 ) -> None:
-    """Serves `app` until SIGTERM or SIGINT, then drains; a second signal ends the drain.
+    """Serves `app` until SIGTERM, SIGINT or SIGHUP, then drains; a second signal ends the drain, but SIGHUP.
 
     `on_started` gets `http://host:port` as soon as connections are accepted. Bound `sockets` may be passed
     in instead of host and port (rolling restarts); with them, or with `reuse_port`, a draining server leaves
@@ -273,7 +278,7 @@ async def serve(
         on_made(server)
     address = _address(host, bound[0])
     try:
-        with _signals(server.stop):
+        with _signals(server.stop, server.hang_up):
             await server.serve(lambda: on_started(address) if on_started is not None else None)
     finally:
         for sock in bound:
@@ -286,16 +291,23 @@ def _address(host: str, sock: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Both signals mean stop, in the main thread only (others cannot have them)."""
+def _signals(stop: Callable[[], None], hang_up: Callable[[], None]) -> Iterator[None]:
+    """All of them mean stop, in the main thread only (others cannot have them).
+
+    Under `nohup`, which has SIGHUP ignored, it stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+    heard = {signal.SIGTERM: stop, signal.SIGINT: stop}
+    closed = getattr(signal, "SIGHUP", None)  # not on Windows
+    if closed is not None and signal.getsignal(closed) is not signal.SIG_IGN:
+        heard[closed] = hang_up
+    for number, handler in heard.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in heard:
             loop.remove_signal_handler(number)

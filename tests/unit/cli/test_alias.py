@@ -57,6 +57,7 @@ def test_a_target_that_no_account_lists_is_told(configured: Verbs) -> None:
     ("name", "target", "why"),
     [
         ("x", "gpt-5.5@hard", "'hard' is no effort level"),
+        ("x", "gpt-5.5@", "no effort level behind the @"),
         ("x", "", "an alias needs a name and a model"),
         ("", "gpt-5.5", "an alias needs a name and a model"),
         ("a\nb", "gpt-5.5", "NAME: must be at most 256 printable characters"),

@@ -147,6 +147,14 @@ def test_secrets_travel_under_a_passphrase(used: Verbs, tmp_path: Path) -> None:
     assert stat.S_IMODE(file_of(other).stat().st_mode) == 0o600
 
 
+def test_a_passphrase_may_come_from_a_variable_that_begins_like_ours(used: Verbs, tmp_path: Path) -> None:
+    used.environment |= {"DRAGOMAN_PASSPHRASE": PASSPHRASE}
+    options = ["--with-secrets", "--passphrase-env", "DRAGOMAN_PASSPHRASE"]
+    used("db", "backup", str(tmp_path / "copy.db"), *options)
+    used("db", "restore", str(tmp_path / "copy.db"), *options)
+    used.environment.pop("DRAGOMAN_PASSPHRASE")
+
+
 def test_secrets_of_a_backup_never_replace_the_present_ones(used: Verbs, tmp_path: Path) -> None:
     copy, options = tmp_path / "copy.db", ["--with-secrets", "--passphrase-env", "PASSPHRASE"]
     used("db", "backup", str(copy), *options)

@@ -140,5 +140,5 @@ def test_all_problems_are_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DRAGOMAN_LOGING", "{}")
     told = problems(file, tmp_path)
     assert len(told) == 4
-    assert any("DRAGOMAN_SERVR__PORT, did you mean DRAGOMAN_SERVER?" in line for line in told)
+    assert any("DRAGOMAN_SERVR__PORT, did you mean DRAGOMAN_SERVER__PORT?" in line for line in told)
     assert any("server.prt: unknown key, did you mean port?" in line for line in told)

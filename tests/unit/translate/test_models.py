@@ -77,7 +77,9 @@ def test_aliases_keep_their_order_and_efforts() -> None:
     assert [alias.is_glob for alias in ALIASES] == [False, True, True]
 
 
-@pytest.mark.parametrize("table", [{"a": "gpt-5.5@hgih"}, {" ": "gpt-5.5"}, {"a": " "}, {"a": "@high"}])
+@pytest.mark.parametrize(
+    "table", [{"a": "gpt-5.5@hgih"}, {" ": "gpt-5.5"}, {"a": " "}, {"a": "@high"}, {"a": "gpt-5.5@"}]
+)
 def test_a_wrong_alias_is_refused_by_name(table: dict[str, str]) -> None:
     with pytest.raises(Refused):
         parse_aliases(table)

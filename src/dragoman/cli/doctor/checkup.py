@@ -52,7 +52,7 @@ def visit_of(request: Request) -> Visit:
     data = data_path(request.data_dir)
     settings: Settings | None = None
     try:
-        settings = load(request.config)
+        settings = load(request.config, variables=[request.key_env])
         problems = list(configured.problems(settings, data))
     except SettingsError as error:
         problems = str(error).splitlines()

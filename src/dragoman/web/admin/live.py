@@ -26,7 +26,7 @@ from dragoman.wire.errors import Failure, Kind, Refused
 router = room("log")
 
 KEEP_ALIVE_SECONDS = 15.0
-# How soon a feed notices that the gateway drains.
+# How soon a feed notices that the gateway drains, or that its reader may watch no more.
 _LOOK_SECONDS = 1.0
 _HEADERS = {"x-accel-buffering": "no"}
 
@@ -64,9 +64,9 @@ async def _events(admin: AdminHouse, live: Live, headers: dict[str, str]) -> Asy
             yield b": watching\n\n"
             said = asked = clock.monotonic()
             while not watcher.closed and not admin.house.gate.leaving:
-                found = await watcher.take(_LOOK_SECONDS)
+                found = await watcher.take(asked + _LOOK_SECONDS - clock.monotonic())
                 now = clock.monotonic()
-                if now - asked >= KEEP_ALIVE_SECONDS:
+                if now - asked >= _LOOK_SECONDS:
                     if not await _still_welcome(doorman, headers):
                         return
                     asked = now
