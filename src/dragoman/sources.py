@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
@@ -17,6 +18,10 @@ from typing import Any, get_args, get_origin
 PREFIX = "DRAGOMAN_"
 # Read by the command line itself, not part of the schema.
 OUTSIDE = frozenset({"DRAGOMAN_CONFIG", "DRAGOMAN_DATA_DIR", "DRAGOMAN_KEY"})
+# What Kubernetes and Docker's links put there for a service called dragoman: where it is, and nothing to set.
+_OF_A_SERVICE = re.compile(
+    r"DRAGOMAN_(?:SERVICE_HOST=|SERVICE_PORT(?:_\w+)?=|PORT=(?:tcp|udp)://|PORT_\d+_(?:TCP|UDP)(?:_\w+)?=)"
+)
 _BETWEEN = "__"
 # What a value that is not text must be in the file, and how that is said.
 _STRICT: Mapping[type, tuple[Callable[[Any], bool], str]] = {
@@ -55,6 +60,7 @@ def unknown_variables(
         f"environment: unknown variable {name}{_like(name.upper(), _named(fields), tops)}"
         for name in sorted(environ)
         if name.upper().startswith(PREFIX)
+        and not _OF_A_SERVICE.match(f"{name}={environ[name]}")
         and name not in known
         and name.upper() not in known
         and name.upper().split(_BETWEEN, 1)[0] not in tops

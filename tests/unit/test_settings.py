@@ -241,6 +241,24 @@ def test_a_variable_that_the_configuration_refers_to_is_known(
         load()
 
 
+def test_variables_of_a_service_that_is_called_like_the_gateway_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT", "8787"),
+        ("SERVICE_PORT_HTTP", "8787"),
+        ("PORT", "tcp://10.0.0.1:8787"),
+        ("PORT_8787_TCP", "tcp://10.0.0.1:8787"),
+        ("PORT_8787_TCP_ADDR", "10.0.0.1"),
+    ):
+        monkeypatch.setenv(f"DRAGOMAN_{name}", value)
+    load()
+    monkeypatch.setenv("DRAGOMAN_PORT", "9000")
+    with pytest.raises(SettingsError, match="unknown variable DRAGOMAN_PORT,"):
+        load()
+
+
 def test_a_variable_that_another_variable_refers_to_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGOMAN_SECRETS__KEY_ENV", "DRAGOMAN_SECRET")
     monkeypatch.setenv("DRAGOMAN_SECRET", "a long enough text")
