@@ -255,7 +255,7 @@ def test_variables_of_a_service_that_is_called_like_the_gateway_are_passed_over(
         monkeypatch.setenv(f"DRAGOMAN_{name}", value)
     load()
     monkeypatch.setenv("DRAGOMAN_PORT", "9000")
-    with pytest.raises(SettingsError, match="unknown variable DRAGOMAN_PORT,"):
+    with pytest.raises(SettingsError, match="unknown variable DRAGOMAN_PORT "):
         load()
 
 
