@@ -52,7 +52,7 @@ CATALOG: dict[str, Entry] = {
     ),
     "client-key": Entry(
         "A client key is found for the gateway, and the gateway knows it.",
-        "dragoman key create --save",
+        "dragoman key create NAME --save",
     ),
     "account": Entry(
         "Each account's server is reached (name, connection, TLS) and takes the account's key.",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
+from dragoman.serving.secret import CLIENT_KEY
 
 
 def address(visit: Visit) -> Iterator[Finding]:
@@ -65,4 +66,12 @@ def client_key(visit: Visit) -> Iterator[Finding]:
     elif source is None:
         yield error("client-key", "the gateway wants a client key and none was found")
     else:
-        yield error("client-key", f"the gateway does not take the key of {source}")
+        yield error("client-key", f"the gateway does not take the key of {source}", _instead(visit, source))
+
+
+def _instead(visit: Visit, source: str) -> str:
+    """What to do about a key that is not known: `key create --save` overwrites no file."""
+    saved = visit.data / CLIENT_KEY
+    if source == f"the file {saved}":
+        return f"replace the text in {saved}, or remove it and `dragoman key create NAME --save`"
+    return f"put a key that the gateway knows into {source}; `dragoman key create NAME` makes one"
