@@ -314,6 +314,8 @@ def _option(verb: str, param: Any) -> tuple[str, str, str]:
     if not param.help:
         raise SystemExit(f"cli: {verb} {param.name} has no help")
     if param.param_type_name == "argument":
+        if not param.metavar:
+            raise SystemExit(f"cli: {verb} {param.name} has no metavar")
         return f"`{param.metavar}`", "required" if param.required else "none", param.help
     spelled = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
     default = "off" if param.is_flag and not param.default else _default(param.default).replace('`"', "`")
