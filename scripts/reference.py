@@ -277,8 +277,9 @@ def cli_page() -> str:
         HEAD,
         "# Command line\n",
         f"{root.help}\n",
-        "`dragoman --install-completion` sets up completion for your shell. What goes wrong is told on\n"
-        "standard error, one line per problem, never with a key in it.\n",
+        "`dragoman --version` prints the version, `dragoman --install-completion` sets up completion for your\n"
+        "shell. What goes wrong is told on standard error, one line per problem, never with a key\n"
+        "in it.\n",
         table(("exit code", "meaning"), EXIT_CODES.items()),
     ]
     for name, command in verbs(root):

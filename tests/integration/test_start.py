@@ -168,6 +168,8 @@ def test_the_version_is_told(tmp_path: Path) -> None:
     done = run("version", env=environment(tmp_path))
     assert done.returncode == 0
     assert done.stdout.startswith("dragoman ")
+    option = run("--version", env=environment(tmp_path))
+    assert (option.returncode, option.stdout) == (0, done.stdout)
 
 
 def test_a_broken_scenario_is_named(tmp_path: Path) -> None:
