@@ -102,7 +102,9 @@ async def _opened(
     logger = logs.configure(settings.logging.format, settings.logging.level)
     health = Health(lambda part, why: _tell(logger, part, why))
     try:
-        async with opened(settings, start.data, monotonic=time.monotonic, health=health) as store:
+        async with opened(
+            settings, start.data, monotonic=time.monotonic, health=health, upgrading=True
+        ) as store:
             if not may_be_open and not start.keys and not is_loopback(settings.server.host):
                 await _demand_a_key(store, settings)
             _tell_recovered(logger, store.recovered)

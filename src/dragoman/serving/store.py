@@ -84,9 +84,18 @@ def present_texts(settings: Settings, data: Path) -> list[str]:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, data: Path, *, monotonic: Callable[[], float], health: Health | None = None
+    settings: Settings,
+    data: Path,
+    *,
+    monotonic: Callable[[], float],
+    health: Health | None = None,
+    upgrading: bool = False,
 ) -> AsyncIterator[Store]:
-    """The store of this configuration. Raises StoreError and SettingsError."""
+    """The store of this configuration. Raises StoreError and SettingsError.
+
+    A fresh database gets its tables from whoever comes first, an older one is brought up only by who starts
+    to serve (`upgrading`): a verb would take it from under the version that is installed.
+    """
     texts = ring_texts(settings, data)
     ring = Ring(texts, lambda: present_texts(settings, data))
     database = Database(locate(settings.database.url, data))
@@ -94,7 +103,7 @@ async def opened(
     try:
         if database.file is not None:
             _private(database.file)
-        copy = await migrate.prepare(database, automatic=settings.database.auto_migrate)
+        copy = await migrate.prepare(database, automatic=upgrading and settings.database.auto_migrate)
         # The oldest text was the whole secret once: what it salts stays as it was.
         found = await facts.unlock(database, ring, texts[-1].encode())
         journal.open()

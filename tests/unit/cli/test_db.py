@@ -90,6 +90,19 @@ def test_every_verb_says_how_to_get_out_of_a_damaged_database(used: Verbs) -> No
     assert "dragoman db restore FILE" in report["findings"][0]
 
 
+def test_only_an_upgrade_brings_an_older_database_up(used: Verbs) -> None:
+    """A verb of the newer version must not undo what was taken back for the older one."""
+    used("db", "downgrade", "0001", "--yes")
+    for verb in (["key", "list"], ["log", "tail"], ["usage"], ["secrets", "rotate"]):
+        told = used(*verb, code=3).err
+        assert told == (
+            f"dragoman: the database is at revision 0001, this version needs {HEAD}: dragoman db upgrade\n"
+        )
+    assert used("db", "check", "--json", code=4).json()["revision"] == "0001"
+    used("db", "upgrade")
+    assert names(used) == ["first"]
+
+
 def test_a_backup_brings_back_what_was(used: Verbs, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     used("db", "backup", str(copy))
