@@ -82,6 +82,34 @@ def present_texts(settings: Settings, data: Path) -> list[str]:
         return []
 
 
+def lost(file: Path) -> str:
+    """What is told of a secret file that is gone."""
+    return f"{file} is missing: put back the secret that belongs to this database"
+
+
+async def refuse_lost(settings: Settings, data: Path) -> None:
+    """Raises StoreError where the secret file is gone and the database holds what it sealed.
+
+    A fresh one would open nothing of it, and would then be blamed.
+    """
+    file = data / settings.secrets.key_file
+    if settings.secrets.key_env is not None or file.exists():
+        return
+    database = Database(locate(settings.database.url, data))
+    try:
+        if database.file is not None and not database.file.exists():
+            return
+        migrate.refuse_newer(found := await migrate.revision(database))
+        held = found is not None and await facts.sealed(database)
+    except StoreDown as error:
+        raise StoreDown(f"the database {database.place} does not answer: {error}") from None
+    finally:
+        await database.close()
+    # Of two first starts at the same time the other may have made both meanwhile.
+    if held and not file.exists():
+        raise StoreError(lost(file))
+
+
 @asynccontextmanager
 async def opened(
     settings: Settings,
@@ -96,6 +124,7 @@ async def opened(
     A fresh database gets its tables from whoever comes first, an older one is brought up only by who starts
     to serve (`upgrading`): a verb would take it from under the version that is installed.
     """
+    await refuse_lost(settings, data)
     texts = ring_texts(settings, data)
     ring = Ring(texts, lambda: present_texts(settings, data))
     database = Database(locate(settings.database.url, data))

@@ -35,7 +35,7 @@ async def prepare(database: Database, *, automatic: bool = True) -> Path | None:
     current = await revision(database)
     if current == HEAD:
         return None
-    _refuse_newer(current)
+    refuse_newer(current)
     if current is not None and not automatic:
         raise StoreError(
             f"the database is at revision {current}, this version needs {HEAD}: dragoman db upgrade"
@@ -52,13 +52,14 @@ async def move(database: Database, target: str) -> None:
     """Brings the tables to a revision, up or down; `base` removes them. Raises StoreError."""
     if target not in (*REVISIONS, "base", "head"):
         raise StoreError(f"there is no revision {target!r}; known: {', '.join(REVISIONS)}")
-    _refuse_newer(await revision(database))
+    refuse_newer(await revision(database))
     async with database.write() as connection:
         await _lock(connection, database)
         await connection.run_sync(_step, target)
 
 
-def _refuse_newer(current: str | None) -> None:
+def refuse_newer(current: str | None) -> None:
+    """Raises StoreError for a revision that this version does not know."""
     if current is not None and current not in REVISIONS:
         raise StoreError(
             f"the database is at revision {current}, which this version does not know: "

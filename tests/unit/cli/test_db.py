@@ -48,10 +48,25 @@ def test_checking_makes_nothing(verbs: Verbs) -> None:
 def test_another_secret_is_a_finding(used: Verbs) -> None:
     (used.data / "secret").write_text("another secret\n")
     assert "does not open the database" in used("db", "check", code=4).out
+    assert used("db", "check", "--json", code=4).json()["secret"] == "does not open the database"
     assert "secrets.key_file" in used("key", "list", code=3).err
-    (used.data / "secret").unlink()
-    assert "cannot be read" in used("db", "check", code=4).out
-    assert not (used.data / "secret").exists()
+    (used.data / "secret").chmod(0o644)
+    assert used("db", "check", "--json", code=4).json()["secret"] == "cannot be read"
+
+
+def test_a_lost_secret_is_not_made_anew(used: Verbs) -> None:
+    """A fresh one would open nothing, and would be blamed instead of what is gone."""
+    file = used.data / "secret"
+    file.unlink()
+    told = f"{file} is missing: put back the secret that belongs to this database"
+    for verb in (["key", "list"], ["secrets", "rotate"], ["serve", "--port", "0"]):
+        assert used(*verb, code=3).err == f"dragoman: {told}\n"
+        assert not file.exists()
+    report = used("db", "check", "--json", code=4).json()
+    assert (report["secret"], report["findings"]) == ("is missing", [told])
+    used("db", "downgrade", "base", "--yes")
+    used("key", "list", code=0)
+    assert file.exists(), "nothing was sealed any more"
 
 
 def test_rows_of_a_dead_process_are_a_finding_until_they_are_taken_in(used: Verbs) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli.doctor import accounts, place, port, shell
+from dragoman.cli.doctor import accounts, place, port, shell, stored
 from dragoman.cli.doctor.findings import Finding
 from dragoman.cli.doctor.visit import Visit
 from dragoman.settings import Settings
@@ -78,8 +78,19 @@ def test_the_secret(visit: Visit) -> None:
     file.write_text("x" * 64)
     assert only(place.secret_file(visit)).level == "ok"
     file.chmod(0o644)
+    visit.__dict__.pop("secret_problem")  # a look of its own
     finding = only(place.secret_file(visit))
-    assert (finding.level, "chmod 600" in finding.sentence) == ("error", True)
+    assert (finding.level, finding.fix) == ("error", f"chmod 600 {file}")
+
+
+def test_a_secret_that_others_may_read_is_told_once(visit: Visit) -> None:
+    visit.data.mkdir(mode=0o700)
+    file = visit.data / "secret"
+    file.write_text("x" * 64)
+    file.chmod(0o644)
+    visit.problems = [f"{file}: others may read this file; chmod 600 {file}"]
+    checks = (place.configuration, place.data_directory, place.secret_file, stored.store)
+    assert [one.id for check in checks for one in check(visit) if one.level != "ok"] == ["secret-file"]
 
 
 def test_problems_of_the_configuration_are_findings(visit: Visit) -> None:
