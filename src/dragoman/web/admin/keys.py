@@ -40,7 +40,7 @@ from dragoman.wire.errors import Failure, Kind, Refused
 
 router = room("keys")
 
-Named = Annotated[Id, Path(description="Id or name.")]
+Named = Annotated[Id, Path(description="Id or name; may hold slashes.")]
 Measure = Literal["tokens", "input_tokens", "output_tokens", "requests", "cost_usd"]
 Period = Literal["minute", "hour", "5h", "day", "week", "month", "total"]
 _MOST_OVERLAP = 30 * 86_400
@@ -67,10 +67,11 @@ class LimitState(LimitRule):
 class Rules(Body):
     """What may be decided about a key. `models` are names or globs that may be requested; null means all.
 
-    `account_groups` are the groups of accounts that serve the key; null means every account.
+    `account_groups` are the groups of accounts that serve the key; null means every account. Null `tags` and
+    `limits` are none.
     """
 
-    tags: list[Line] = Field(default=[], max_length=32)
+    tags: Annotated[list[Line], Field(max_length=32)] | None = []
     models: Annotated[list[Model], Field(min_length=1, max_length=128)] | None = None
     default_effort: Effort | None = None
     enforced_effort: Effort | None = None
@@ -78,7 +79,7 @@ class Rules(Body):
     concurrency: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     account_groups: Annotated[list[Line], Field(min_length=1, max_length=32)] | None = None
     expires_at: When | None = None
-    limits: list[LimitRule] = Field(default=[], max_length=32)
+    limits: Annotated[list[LimitRule], Field(max_length=32)] | None = []
     anyway: Annotated[
         bool, Field(strict=True, description="Take globs that match nothing here as they are.")
     ] = False
@@ -150,7 +151,7 @@ async def create(body: NewKey, admin: House, caller: Who) -> MadeKey:
     return _made(admin, key, text)
 
 
-@router.get("/keys/{name}", openapi_extra=who("viewer"), summary="One key")
+@router.get("/keys/{name:path}", openapi_extra=who("viewer"), summary="One key")
 async def one(name: Named, admin: House) -> KeyRecord:
     """With its counters as they are now."""
     try:
@@ -161,7 +162,7 @@ async def one(name: Named, admin: House) -> KeyRecord:
         raise
 
 
-@router.patch("/keys/{name}", openapi_extra=who("admin"), summary="Change a key")
+@router.patch("/keys/{name:path}", openapi_extra=who("admin"), summary="Change a key")
 async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyRecord:
     """Fields that are not sent stay; null takes a rule away. Counters of limits that stay go on."""
     key = await _changeable(admin, name)
@@ -172,7 +173,7 @@ async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyReco
     return _stored(admin, changed)
 
 
-@router.delete("/keys/{name}", openapi_extra=who("admin"), summary="Revoke a key")
+@router.delete("/keys/{name:path}", openapi_extra=who("admin"), summary="Revoke a key")
 async def revoke(name: Named, admin: House, caller: Who) -> KeyRecord:
     """For good; its rows stay."""
     key = await _changeable(admin, name)
@@ -182,7 +183,7 @@ async def revoke(name: Named, admin: House, caller: Who) -> KeyRecord:
     return _stored(admin, revoked)
 
 
-@router.post("/keys/{name}/rotate", openapi_extra=who("admin"), summary="Give a key a new text")
+@router.post("/keys/{name:path}/rotate", openapi_extra=who("admin"), summary="Give a key a new text")
 async def rotate(name: Named, body: Rotation, admin: House, caller: Who) -> MadeKey:
     """The old text works for `overlap_seconds` more."""
     key = await _changeable(admin, name)
@@ -228,7 +229,7 @@ def _spec(admin: AdminHouse, name: str, rules: Rules, given: set[str] | None = N
     ends = seconds_of(rules.expires_at)
     if new("expires_at") and ends is not None and ends <= admin.now:
         raise BadField("expires_at", "lies in the past")
-    limits = tuple(_limit(f"limits.{index}", rule) for index, rule in enumerate(rules.limits))
+    limits = tuple(_limit(f"limits.{index}", rule) for index, rule in enumerate(rules.limits or ()))
     models = None if rules.models is None else tuple(dict.fromkeys(rules.models))
     if not rules.anyway:
         for index, glob in enumerate(rules.models or () if new("models") else ()):
@@ -249,7 +250,7 @@ def _spec(admin: AdminHouse, name: str, rules: Rules, given: set[str] | None = N
         raise BadField("enforced_effort", f"is above max_effort, {rules.max_effort}")
     return KeySpec(
         name=name,
-        tags=tuple(dict.fromkeys(rules.tags)),
+        tags=tuple(dict.fromkeys(rules.tags or ())),
         models=models,
         default_effort=rules.default_effort,
         enforced_effort=rules.enforced_effort,
