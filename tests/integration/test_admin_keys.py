@@ -315,3 +315,16 @@ async def test_a_name_may_hold_slashes(tmp_path: Path, settings: dict[str, Any])
         assert (await admin.post("/accounts/pool%2Fx/pause", None)).json["status"] == "paused"
         assert (await admin.get("/accounts/pool%2Fx")).json["name"] == "pool/x"
         assert (await admin.delete("/accounts/pool%2Fx")).status == 204
+
+
+async def test_a_group_that_no_account_is_in_is_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
+    async with administered(tmp_path, settings) as house:
+        admin = await house.token()
+        account = {"name": "a", "kind": "openai", "api_key": "sk-x", "group": "red"}
+        assert (await admin.post("/accounts", account)).status == 201
+        refused = await admin.post("/keys", {"name": "x", "account_groups": ["red", "nog"]})
+        assert (refused.status, refused.json["error"]["path"]) == (400, "account_groups.1")
+        assert "there are 'red'" in refused.json["error"]["message"]
+        await made(admin, "x", account_groups=["nog"], anyway=True)
+        assert (await admin.patch("/keys/x", {"tags": ["a"]})).status == 200
+        assert (await admin.patch("/keys/x", {"account_groups": ["red"]})).status == 200

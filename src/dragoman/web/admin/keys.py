@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from dragoman.budget.limits import Limit as KeyLimit
 from dragoman.budget.limits import Line as MeterLine
 from dragoman.budget.limits import limit_table, parse_limit
+from dragoman.routing.groups import unknown
 from dragoman.settings import Key
 from dragoman.store.clientkeys import ClientKey, KeySpec, NotThere, described
 from dragoman.translate import scope
@@ -81,7 +82,7 @@ class Rules(Body):
     expires_at: When | None = None
     limits: Annotated[list[LimitRule], Field(max_length=32)] | None = []
     anyway: Annotated[
-        bool, Field(strict=True, description="Take globs that match nothing here as they are.")
+        bool, Field(strict=True, description="Take globs and groups that match nothing here as they are.")
     ] = False
 
 
@@ -144,6 +145,7 @@ async def create(body: NewKey, admin: House, caller: Who) -> MadeKey:
     """409 for a taken name."""
     if any(key.name == body.name for key in _fixed(admin)):
         raise _read_only(body.name)
+    await _have_accounts(admin, body)
     spec = _spec(admin, body.name, body)
     noting = admin.noting(caller.actor, "key.create", f"key:{body.name}", described(spec))
     key, text = await admin.keys(noting).create(spec, admin.now)
@@ -166,6 +168,7 @@ async def one(name: Named, admin: House) -> KeyRecord:
 async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyRecord:
     """Fields that are not sent stay; null takes a rule away. Counters of limits that stay go on."""
     key = await _changeable(admin, name)
+    await _have_accounts(admin, body)
     spec = _spec(admin, key.spec.name, _over(key.spec, body), given=body.model_fields_set)
     noting = admin.noting(caller.actor, "key.change", f"key:{spec.name}", described(spec))
     changed = await admin.keys(noting).change(spec.name, spec)
@@ -274,6 +277,17 @@ def _matches_something(admin: AdminHouse, path: str, glob: str) -> None:
     near = scope.nearest_instead(glob, house.aliases, house.accounts.listed())
     if near is not None:
         raise BadField(path, f"{glob!r} matches no alias and no model here; the nearest is {near!r}")
+
+
+async def _have_accounts(admin: AdminHouse, body: Rules) -> None:
+    """Raises BadField for a group that no account is in."""
+    if body.anyway or not body.account_groups:
+        return
+    stored = await admin.accounts().listed()
+    known = [row.group for row in admin.settings.accounts] + [one.group for one in stored]
+    for index, group in enumerate(body.account_groups):
+        if (wrong := unknown(group, known)) is not None:
+            raise BadField(f"account_groups.{index}", wrong)
 
 
 def _can_be_kept(admin: AdminHouse, path: str, limit: KeyLimit, models: Sequence[str] | None) -> None:
