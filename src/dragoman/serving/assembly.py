@@ -402,7 +402,8 @@ def tracer_of(settings: Settings) -> Tracer | None:
         from dragoman.telemetry.traces import Tracer
     except ImportError:
         raise SettingsError(
-            "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'"
+            "telemetry.traces: needs the extra otel, which is not installed: "
+            "pip install 'dragoman[otel]', in a clone .venv/bin/pip install -e '.[otel]'"
         ) from None
     addresses = {row.name: _address(row.base_url) for row in settings.accounts}
     return Tracer(__version__, addresses=addresses)

@@ -202,7 +202,8 @@ class Database:
             )
         except ModuleNotFoundError:
             raise StoreError(
-                "database.url: PostgreSQL needs the extra: pip install 'dragoman[postgres]'"
+                "database.url: PostgreSQL needs the extra postgres, which is not installed: "
+                "pip install 'dragoman[postgres]', in a clone .venv/bin/pip install -e '.[postgres]'"
             ) from None
 
 
