@@ -277,9 +277,9 @@ def cli_page() -> str:
         HEAD,
         "# Command line\n",
         f"{root.help}\n",
-        "`dragoman --version` prints the version, `dragoman --install-completion` sets up completion for your\n"
-        "shell. What goes wrong is told on standard error, one line per problem, never with a key\n"
-        "in it.\n",
+        "`dragoman --version` prints the version, `dragoman --install-completion` sets up completion for\n"
+        "your shell. What goes wrong is told on standard error, one line per problem, never with a key in\n"
+        "it.\n",
         table(("exit code", "meaning"), EXIT_CODES.items()),
     ]
     for name, command in verbs(root):

@@ -328,3 +328,15 @@ async def test_a_group_that_no_account_is_in_is_refused(tmp_path: Path, settings
         await made(admin, "x", account_groups=["nog"], anyway=True)
         assert (await admin.patch("/keys/x", {"tags": ["a"]})).status == 200
         assert (await admin.patch("/keys/x", {"account_groups": ["red"]})).status == 200
+
+
+async def test_a_name_that_cannot_be_is_told_in_words(tmp_path: Path, settings: dict[str, Any]) -> None:
+    async with administered(tmp_path, settings) as house:
+        admin = await house.token()
+        for path, name, told in (
+            ("/keys", "a\nb", "name: must be printable characters, without space at the ends"),
+            ("/tokens", "a b", "name: must be 1 to 48 letters, digits and . _ @ -"),
+        ):
+            more = {"role": "viewer"} if path == "/tokens" else {}
+            refused = await admin.post(path, {"name": name, **more})
+            assert (refused.status, refused.json["error"]["message"]) == (400, told)

@@ -40,14 +40,13 @@ def upgrade(config: Config = None, data_dir: DataDir = None) -> None:
         from dragoman.store import migrate
 
         async with _open(here) as database:
-            before = await migrate.revision(database)
-            copy = await migrate.prepare(database)
-            if before == migrate.HEAD:
-                errand.say(f"The database is at revision {before}: nothing to do.")
+            moved = await migrate.advance(database)
+            if moved is None:  # before, or by another process at the same time
+                errand.say(f"The database is at revision {migrate.HEAD}: nothing to do.")
                 return
-            errand.say(f"The database went from revision {before or 'none'} to {migrate.HEAD}.")
-            if copy is not None:
-                errand.say(f"What it was is kept in {copy}.")
+            errand.say(f"The database went from revision {moved.before or 'none'} to {migrate.HEAD}.")
+            if moved.copy is not None:
+                errand.say(f"What it was is kept in {moved.copy}.")
 
     errand.run(config, data_dir, work)
 

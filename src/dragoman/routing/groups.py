@@ -1,6 +1,7 @@
 """Whether the groups that a key is bound to have any account.
 
-It judges what an operator writes; which accounts serve one request is policy's. An account without a group has "".
+It judges what an operator writes; which accounts serve one request is policy's. An
+account without a group has "".
 """
 
 from __future__ import annotations

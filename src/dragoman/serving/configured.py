@@ -43,7 +43,13 @@ def secret_of(row: Secret, where: str) -> str:
         return given
     if variable is not None:
         return of_variable(variable, f"{where}.{name}_env")
-    return fit(read(file), f"{where}.{name}_file: {file}") if file is not None else ""
+    if file is None:
+        return ""
+    try:
+        text = read(file)
+    except SettingsError as error:
+        raise SettingsError(f"{where}.{name}_file: {error}") from None
+    return fit(text, f"{where}.{name}_file: {file}")
 
 
 def of_variable(variable: str, where: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ from dragoman.store.ring import Ring
 from dragoman.store.writer import Writer
 
 JOURNAL = "journal"
+# With less than this SQLite cannot even begin its write-ahead log.
+_LEAST_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ async def refuse_lost(settings: Settings, data: Path) -> None:
         migrate.refuse_newer(found := await migrate.revision(database))
         held = found is not None and await facts.sealed(database)
     except StoreDown as error:
-        raise StoreDown(f"the database {database.place} does not answer: {error}") from None
+        raise _unanswered(database, error) from None
     finally:
         await database.close()
     # Of two first starts at the same time the other may have made both meanwhile.
@@ -153,10 +156,22 @@ async def opened(
             copy,
         )
     except StoreDown as error:
-        raise StoreDown(f"the database {database.place} does not answer: {error}") from None
+        raise _unanswered(database, error) from None
     finally:
         journal.close()
         await database.close()
+
+
+def _unanswered(database: Database, error: StoreDown) -> StoreDown:
+    """The error with its place. SQLite names no reason for what it could not write: a full disk is one."""
+    if database.file is not None:
+        try:
+            free = shutil.disk_usage(database.file.parent).free
+        except OSError:
+            free = _LEAST_BYTES
+        if free < _LEAST_BYTES:
+            return StoreDown(f"the disk that holds {database.file} is full: make room ({error})")
+    return StoreDown(f"the database {database.place} does not answer: {error}")
 
 
 def _private(file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.store.engine import StoreDown
 from dragoman.store.journal import Journal
 from dragoman.store.migrate import HEAD
 from tests.support.verbs import Verbs
@@ -265,3 +267,16 @@ def test_a_database_that_does_not_answer_is_exit_code_3(verbs: Verbs) -> None:
         assert "hidden" not in said.err
     verbs.environment["DRAGOMAN_DATABASE__URL"] = "mysql://x"
     assert "mysql is not supported" in verbs("key", "list", code=3).err
+
+
+def test_a_full_disk_is_told_as_one(used: Verbs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says "disk I/O error" or nothing of use."""
+
+    async def failing(*_: object, **__: object) -> None:
+        raise StoreDown("disk I/O error")
+
+    monkeypatch.setattr("dragoman.store.migrate.prepare", failing)
+    assert "does not answer: disk I/O error" in used("key", "list", code=3).err
+    full = shutil.disk_usage(used.data)._replace(free=0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: full)
+    assert f"the disk that holds {file_of(used)} is full: make room" in used("key", "list", code=3).err

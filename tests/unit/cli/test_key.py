@@ -249,5 +249,5 @@ def test_a_group_that_no_account_is_in_is_refused(configured: Verbs) -> None:
     configured("key", "change", "x", "--tag", "a")
     assert "'nog'" in configured("key", "change", "x", "--account-group", "nog", code=2).err
     configured.configure(CONFIG + 'account_groups = ["nope"]\n')
-    told = configured("config", "check", code=2)
-    assert "keys.fixed.account_groups.0: no account is in the group 'nope'" in told.out + told.err
+    checked = configured("config", "check", code=2)
+    assert "keys.fixed.account_groups.0: no account is in the group 'nope'" in checked.out + checked.err

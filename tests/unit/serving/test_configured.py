@@ -37,7 +37,7 @@ def test_every_problem_is_told_in_one_go(tmp_path: Path) -> None:
         "models",
         "models",
         "accounts.one.api_key_env",
-        str(tmp_path / "absent"),
+        "accounts.two.api_key_file",
     ]
 
 

@@ -72,7 +72,7 @@ def _secret_fix(visit: Visit, settings: Settings) -> str:
         return f"set the variable {variable} where the gateway is started"
     file = visit.data / settings.secrets.key_file
     if not file.exists():
-        return f"put {file} back; a backup made --with-secrets has it: dragoman db restore FILE --with-secrets"
+        return f"put {file} back; a backup made so has it: dragoman db restore FILE --with-secrets"
     if os.name == "posix" and file.stat().st_mode & 0o077:
         return f"chmod 600 {file}"
     return f"put the secret that belongs to the database into {file}"

@@ -231,7 +231,9 @@ async def change(name: Named, body: Rules, admin: House, caller: Who) -> Account
     return _stored(changed, _live(admin))
 
 
-@router.delete("/accounts/{name:path}", status_code=204, openapi_extra=who("admin"), summary="Remove an account")
+@router.delete(
+    "/accounts/{name:path}", status_code=204, openapi_extra=who("admin"), summary="Remove an account"
+)
 async def remove(name: Named, admin: House, caller: Who) -> None:
     """Its credentials are forgotten; its rows stay in the log."""
     kept = await _changeable(admin, name)
@@ -240,7 +242,9 @@ async def remove(name: Named, admin: House, caller: Who) -> None:
     await admin.changed()
 
 
-@router.post("/accounts/{name:path}/pause", openapi_extra=who("admin"), summary="Take an account out for a while")
+@router.post(
+    "/accounts/{name:path}/pause", openapi_extra=who("admin"), summary="Take an account out for a while"
+)
 async def pause(name: Named, admin: House, caller: Who) -> AccountRecord:
     """It gets nothing new; what runs on it ends by itself."""
     kept = await _changeable(admin, name)
@@ -250,7 +254,9 @@ async def pause(name: Named, admin: House, caller: Who) -> AccountRecord:
     return _stored(paused, _live(admin))
 
 
-@router.post("/accounts/{name:path}/resume", openapi_extra=who("admin"), summary="Give an account back to use")
+@router.post(
+    "/accounts/{name:path}/resume", openapi_extra=who("admin"), summary="Give an account back to use"
+)
 async def resume(name: Named, admin: House, caller: Who) -> AccountRecord:
     """What was held against it is forgotten. 409 for one that needs a login."""
     kept = await _changeable(admin, name)

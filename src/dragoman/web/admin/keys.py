@@ -72,7 +72,7 @@ class Rules(Body):
     `limits` are none.
     """
 
-    tags: Annotated[list[Line], Field(max_length=32)] | None = []
+    tags: Annotated[list[Line], Field(max_length=32)] | None = Field(default=[])
     models: Annotated[list[Model], Field(min_length=1, max_length=128)] | None = None
     default_effort: Effort | None = None
     enforced_effort: Effort | None = None
@@ -80,7 +80,7 @@ class Rules(Body):
     concurrency: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     account_groups: Annotated[list[Line], Field(min_length=1, max_length=32)] | None = None
     expires_at: When | None = None
-    limits: Annotated[list[LimitRule], Field(max_length=32)] | None = []
+    limits: Annotated[list[LimitRule], Field(max_length=32)] | None = Field(default=[])
     anyway: Annotated[
         bool, Field(strict=True, description="Take globs and groups that match nothing here as they are.")
     ] = False

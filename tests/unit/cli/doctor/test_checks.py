@@ -116,11 +116,13 @@ def test_accounts_are_looked_at_without_asking(visit: Visit) -> None:
         {"name": "c", "api_key": "k", "base_url": "http://localhost:8000/v1"},
     ]
     visit.settings = Settings.model_validate({"accounts": rows})
-    assert levels(accounts.accounts(visit)) == [
+    found = list(accounts.accounts(visit))
+    assert levels(found) == [
         ("account-address", "error"),
         ("account-address", "warn"),
         ("account", "ok"),
     ]
+    assert found[1].fix is not None and found[1].fix.startswith("https://10.0.0.1, ")
 
 
 def test_a_clean_shell_is_fine(visit: Visit) -> None:
