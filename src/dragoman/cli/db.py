@@ -65,6 +65,7 @@ def downgrade(
     """Take the tables back to an older revision; SQLite is copied first."""
 
     async def work(here: Place) -> None:
+        from dragoman.cli.dbrestore import noted
         from dragoman.store import backup, migrate
         from dragoman.store.restore import free_name
 
@@ -84,6 +85,7 @@ def downgrade(
                 copy = free_name(database.file, "before-downgrade")
                 await backup.copy(database.file, copy)
                 errand.say(f"What it was is kept in {copy}.")
+            await noted(database, "db.downgrade", {"from": before, "to": revision})
             await migrate.move(database, revision)
         errand.say(f"The database went from revision {before} to {revision}.")
 

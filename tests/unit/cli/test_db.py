@@ -280,3 +280,19 @@ def test_a_full_disk_is_told_as_one(used: Verbs, monkeypatch: pytest.MonkeyPatch
     full = shutil.disk_usage(used.data)._replace(free=0)
     monkeypatch.setattr("shutil.disk_usage", lambda _: full)
     assert f"the disk that holds {file_of(used)} is full: make room" in used("key", "list", code=3).err
+
+
+def trail(verbs: Verbs) -> list[str]:
+    with closing(sqlite3.connect(file_of(verbs))) as connection:
+        return [row[0] for row in connection.execute("SELECT action FROM audit ORDER BY id")]
+
+
+def test_what_is_done_to_the_whole_database_is_in_the_trail(used: Verbs, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    used("db", "backup", str(copy))
+    used("secrets", "rotate")
+    assert trail(used) == ["key.create", "secrets.rotate"]
+    used("db", "restore", str(copy))
+    assert trail(used) == ["key.create", "db.restore"]
+    used("db", "downgrade", "0001", "--yes")
+    assert trail(used) == ["key.create", "db.restore", "db.downgrade"]

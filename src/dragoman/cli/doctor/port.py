@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
@@ -28,9 +29,21 @@ def address(visit: Visit) -> Iterator[Finding]:
         yield warn(
             "port", f"the gateway at {visit.url} is {visit.ready.json['status']}", "wait, or start it again"
         )
+    elif parts := [name for name, state in _told(visit).items() if state == "degraded"]:
+        yield warn(
+            "port",
+            f"the gateway at {visit.url} serves, but does not do well: {', '.join(sorted(parts))}",
+            "look for event=store in its log, which says why; it goes on by itself when the cause is gone",
+        )
     else:
         told = ", with the simulator behind it" if visit.simulated else ""
         yield fine("port", f"a gateway serves at {visit.url}{told}")
+
+
+def _told(visit: Visit) -> Mapping[str, Any]:
+    """What /readyz says."""
+    said = None if visit.ready is None else visit.ready.json
+    return said if isinstance(said, dict) else {}
 
 
 def _free(visit: Visit) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.cli.client import Reply
 from dragoman.cli.doctor import accounts, place, port, shell, stored
 from dragoman.cli.doctor.findings import Finding
 from dragoman.cli.doctor.visit import Visit
@@ -106,6 +107,14 @@ def test_an_unknown_address_is_told(visit: Visit) -> None:
     assert list(port.address(visit)) == []
     visit.key_problem = "several keys"
     assert levels(port.client_key(visit)) == [("client-key", "error")]
+
+
+def test_parts_of_a_gateway_that_are_not_well_are_named(visit: Visit) -> None:
+    visit.url = URL
+    said = {"status": "ready", "in_flight": 0, "journal": "degraded", "db_write": "degraded"}
+    visit.__dict__["ready"] = Reply(200, {}, said)
+    finding = only(port.address(visit))
+    assert (finding.level, finding.sentence.endswith(": db_write, journal")) == ("warn", True)
 
 
 def test_accounts_are_looked_at_without_asking(visit: Visit) -> None:
