@@ -203,7 +203,7 @@ async def import_(body: Import, admin: House, caller: Who, response: Response) -
     return await taken(admin, await keep(admin, caller, body.name, login, IMPORT), response)
 
 
-@router.get("/accounts/{name:path}", openapi_extra=who("viewer"), summary="One account")
+@router.get("/accounts/{name:account}", openapi_extra=who("viewer"), summary="One account")
 async def one(name: Named, admin: House) -> AccountRecord:
     """Without its credentials."""
     for account in await _every(admin):
@@ -212,7 +212,7 @@ async def one(name: Named, admin: House) -> AccountRecord:
     raise NotThere(f"there is no account {name!r}")
 
 
-@router.patch("/accounts/{name:path}", openapi_extra=who("admin"), summary="Change an account")
+@router.patch("/accounts/{name:account}", openapi_extra=who("admin"), summary="Change an account")
 async def change(name: Named, body: Rules, admin: House, caller: Who) -> AccountRecord:
     """Fields that are not sent stay; null takes a bound or the list of models away."""
     kept = await _changeable(admin, name)
@@ -232,7 +232,7 @@ async def change(name: Named, body: Rules, admin: House, caller: Who) -> Account
 
 
 @router.delete(
-    "/accounts/{name:path}", status_code=204, openapi_extra=who("admin"), summary="Remove an account"
+    "/accounts/{name:account}", status_code=204, openapi_extra=who("admin"), summary="Remove an account"
 )
 async def remove(name: Named, admin: House, caller: Who) -> None:
     """Its credentials are forgotten; its rows stay in the log."""
@@ -243,7 +243,7 @@ async def remove(name: Named, admin: House, caller: Who) -> None:
 
 
 @router.post(
-    "/accounts/{name:path}/pause", openapi_extra=who("admin"), summary="Take an account out for a while"
+    "/accounts/{name:account}/pause", openapi_extra=who("admin"), summary="Take an account out for a while"
 )
 async def pause(name: Named, admin: House, caller: Who) -> AccountRecord:
     """It gets nothing new; what runs on it ends by itself."""
@@ -255,7 +255,7 @@ async def pause(name: Named, admin: House, caller: Who) -> AccountRecord:
 
 
 @router.post(
-    "/accounts/{name:path}/resume", openapi_extra=who("admin"), summary="Give an account back to use"
+    "/accounts/{name:account}/resume", openapi_extra=who("admin"), summary="Give an account back to use"
 )
 async def resume(name: Named, admin: House, caller: Who) -> AccountRecord:
     """What was held against it is forgotten. 409 for one that needs a login."""
@@ -266,7 +266,7 @@ async def resume(name: Named, admin: House, caller: Who) -> AccountRecord:
     return _stored(resumed, _live(admin))
 
 
-@router.post("/accounts/{name:path}/test", openapi_extra=who("admin"), summary="Try an account")
+@router.post("/accounts/{name:account}/test", openapi_extra=who("admin"), summary="Try an account")
 async def test(name: Named, admin: House) -> Tried:
     """Asks its upstream something cheap; 200 also where it does not work."""
     account = await one(name, admin)

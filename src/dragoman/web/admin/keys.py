@@ -153,7 +153,7 @@ async def create(body: NewKey, admin: House, caller: Who) -> MadeKey:
     return _made(admin, key, text)
 
 
-@router.get("/keys/{name:path}", openapi_extra=who("viewer"), summary="One key")
+@router.get("/keys/{name:key}", openapi_extra=who("viewer"), summary="One key")
 async def one(name: Named, admin: House) -> KeyRecord:
     """With its counters as they are now."""
     try:
@@ -164,7 +164,7 @@ async def one(name: Named, admin: House) -> KeyRecord:
         raise
 
 
-@router.patch("/keys/{name:path}", openapi_extra=who("admin"), summary="Change a key")
+@router.patch("/keys/{name:key}", openapi_extra=who("admin"), summary="Change a key")
 async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyRecord:
     """Fields that are not sent stay; null takes a rule away. Counters of limits that stay go on."""
     key = await _changeable(admin, name)
@@ -176,7 +176,7 @@ async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyReco
     return _stored(admin, changed)
 
 
-@router.delete("/keys/{name:path}", openapi_extra=who("admin"), summary="Revoke a key")
+@router.delete("/keys/{name:key}", openapi_extra=who("admin"), summary="Revoke a key")
 async def revoke(name: Named, admin: House, caller: Who) -> KeyRecord:
     """For good; its rows stay."""
     key = await _changeable(admin, name)
@@ -186,7 +186,7 @@ async def revoke(name: Named, admin: House, caller: Who) -> KeyRecord:
     return _stored(admin, revoked)
 
 
-@router.post("/keys/{name:path}/rotate", openapi_extra=who("admin"), summary="Give a key a new text")
+@router.post("/keys/{name:key}/rotate", openapi_extra=who("admin"), summary="Give a key a new text")
 async def rotate(name: Named, body: Rotation, admin: House, caller: Who) -> MadeKey:
     """The old text works for `overlap_seconds` more."""
     key = await _changeable(admin, name)

@@ -14,6 +14,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.convertors import Convertor, register_url_convertor
 
 from dragoman.web.admin.auth import Auth, Caller
 from dragoman.web.admin.envelope import BadField
@@ -23,6 +24,29 @@ from dragoman.wire import jsonio
 from dragoman.wire.errors import Failure, Kind, Refused
 
 AUTH = "x-auth"
+
+
+class _Named(Convertor[str]):
+    """A name in a path, which may hold slashes but does not end with one of the deeds that follow a name."""
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _Key(_Named):
+    regex = r"(?:(?!/rotate$).)+"
+
+
+class _Account(_Named):
+    regex = r"(?:(?!/(?:pause|resume|test)$).)+"
+
+
+# What ends so is found by its id.
+register_url_convertor("key", _Key())
+register_url_convertor("account", _Account())
 
 
 class Problem(BaseModel):
