@@ -9,7 +9,7 @@ WORKERS ?= 4
 CLIENT_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci vendor cover matrix lock clean profile
+.PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci vendor screenshots cover matrix lock clean profile
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,10 @@ golden: $(VENV)/.dev ## rewrite the expectations of tests/golden (read the diff 
 
 docs: $(VENV)/.dev ## rewrite the generated reference pages
 	$(BIN)/python scripts/reference.py
+
+screenshots: $(VENV)/.dev ## take the pictures of docs/console.md anew, in Chromium
+	sh scripts/browser.sh
+	$(BIN)/python -m scripts.screenshots
 
 vendor: $(VENV)/.dev ## copy the console's libraries anew from the packages that scripts/console/ pins
 	sh scripts/console.sh vendor

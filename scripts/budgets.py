@@ -23,6 +23,11 @@ ALL_DEPENDENCIES = 55
 SETTINGS = 40
 CONSOLE_KB = 200
 README_LINES = 140
+# Style files that are no single screen's.
+SHARED_STYLES = ("base", "parts", "lists")
+# Pictures of the docs: at most so many kB, and neither icons nor posters, in pixels.
+PICTURE_KB = 200
+PICTURE_PIXELS = range(320, 1921)
 # What the console's own files never hold: ways from a text to HTML or code, and addresses of other servers.
 UNSAFE = (
     re.compile(
@@ -31,6 +36,9 @@ UNSAFE = (
     re.compile(r"\beval\(|new Function\b|\bsrcdoc\b|javascript:"),
     re.compile(r"https?://(?!www\.w3\.org/|\$\{)[a-z0-9]", re.IGNORECASE),
 )
+_PICTURE = re.compile(r"!\[[^\]]*\]\((images/[^)\s]+)\)")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_CLASS = re.compile(r"\.([\w-]+)")
 _ELSEWHERE = re.compile(r"sys_platform == '(?:emscripten|win32)'")
 # Names that say nothing about a file's duty.
 EMPTY_NAMES = {
@@ -109,6 +117,38 @@ def console() -> Iterator[str]:
         yield f"{total / 1000:.0f} kB of gzipped console scripts (cap {CONSOLE_KB})"
 
 
+def styles(folder: Path) -> Iterator[str]:
+    """Classes that the style files of two screens both give a look: all files are loaded at once."""
+    first: dict[str, str] = {}
+    for path in sorted(folder.glob("*.css")):
+        if path.stem in SHARED_STYLES:
+            continue
+        text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
+        rules = (rule.strip() for head in re.findall(r"([^{}]+)\{", text) for rule in head.split(","))
+        for name in sorted({found.group(1) for rule in rules if (found := _CLASS.fullmatch(rule))}):
+            if (other := first.setdefault(name, path.name)) != path.name:
+                yield f"style/{path.name}: .{name} is a class of style/{other} too"
+
+
+def pictures(folder: Path) -> Iterator[str]:
+    """Whether the pictures that docs/console.md names are there and of a sane size, and no others."""
+    named = {folder / name for name in _PICTURE.findall((folder / "console.md").read_text(encoding="utf-8"))}
+    for path in sorted(named | set((folder / "images").glob("*"))):
+        name = f"docs/images/{path.name}"
+        if path not in named:
+            yield f"{name}: docs/console.md does not show it"
+        elif not path.is_file():
+            yield f"{name}: docs/console.md shows it, and it is not there (make screenshots)"
+        elif (content := path.read_bytes())[:8] != b"\x89PNG\r\n\x1a\n" or content[12:16] != b"IHDR":
+            yield f"{name}: is no PNG"
+        elif len(content) > PICTURE_KB * 1000:
+            yield f"{name}: {len(content) / 1000:.0f} kB (cap {PICTURE_KB})"
+        else:
+            width, height = (int.from_bytes(content[at : at + 4]) for at in (16, 20))
+            if width not in PICTURE_PIXELS or height not in PICTURE_PIXELS:
+                yield f"{name}: {width} × {height} pixels is no size for a page"
+
+
 def counts() -> Iterator[str]:
     """Dependencies, settings, README."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -153,6 +193,8 @@ def main() -> int:
         if path.suffix == ".py":
             breaches += sizes(path)
     breaches += console()
+    breaches += styles(ROOT / "src" / "dragoman" / "console" / "style")
+    breaches += pictures(ROOT / "docs")
     breaches += counts()
     print("\n".join(breaches) or f"budgets kept ({settings()} settings)")
     return 1 if breaches else 0

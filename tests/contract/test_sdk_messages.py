@@ -228,6 +228,43 @@ def test_web_search_comes_back_as_a_server_tool(house: House, client: anthropic.
         )
 
 
+def test_a_search_without_sources_is_answered_with_what_the_text_cites(
+    house: House, client: anthropic.Anthropic
+) -> None:
+    """B66, B30, B103; behaviours C8: the result comes behind the text, and goes back where the search was."""
+    page = {"url": "https://ships.example/", "title": "Ships"}
+    house.scenario(
+        rule(say("Two masts."), match={"user": "How many masts?"}),
+        rule(
+            think("I look it up."),
+            {"web_search": {"queries": ["ships"]}},
+            say("A brig.", annotations=[{**page, "start_index": 2, "end_index": 6}]),
+        ),
+    )
+    tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+    asked = {**ASKED, "tools": [tool], "thinking": {"type": "adaptive"}}
+    streamed, plain, _ = both(client, asked)
+    for message in (streamed, plain):
+        *_, result = message.content
+        kinds = [block.type for block in message.content]
+        assert kinds == ["thinking", "server_tool_use", "text", "web_search_tool_result"]
+        assert result.type == "web_search_tool_result" and isinstance(result.content, list)
+        assert [(found.title, found.url) for found in result.content] == [("Ships", "https://ships.example/")]
+        assert message.usage.server_tool_use is not None
+        assert message.usage.server_tool_use.web_search_requests == 1
+    said = [block.model_dump(mode="json") for block in plain.content]
+    messages = [
+        *ASKED["messages"],
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": "How many masts?"},
+    ]
+    client.messages.create(**{**asked, "messages": messages})
+    _, before, now = house.bodies()
+    assert_extends([before, now])
+    kinds = [item["type"] for item in now["input"][len(before["input"]) :]]
+    assert kinds == ["reasoning", "web_search_call", "message", "message"]
+
+
 def test_a_stop_sequence_ends_the_answer(house: House, client: anthropic.Anthropic) -> None:
     """B36, behaviours C21: what stands before it is delivered, with its name."""
     house.scenario(rule(say("abENDcd", chunks=7)))

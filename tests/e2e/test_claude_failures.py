@@ -8,6 +8,13 @@ import pytest
 
 from tests.support.claude import NEWEST, VERSIONS, Open
 from tests.support.house import House, assert_extends, call, half_a_message, once, rule, say, think
+from tests.support.simulated import PNG_1X1
+
+PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
+)
 
 both_versions = pytest.mark.parametrize("version", VERSIONS)
 both_contracts = pytest.mark.parametrize("contract", ["A", "B"])
@@ -76,6 +83,26 @@ def test_a_cut_connection(house: House, claude: Open, version: str, cut: str) ->
     done = claude(version).run("Go.")
     assert (done.code, done.text) == (0, "The whole answer."), done.err
     house.verify()
+
+
+@both_versions
+@pytest.mark.parametrize(
+    ("name", "preset", "part"),
+    [("dot.png", "400_invalid_image", "input_image"), ("page.pdf", "400_invalid_pdf", "input_file")],
+)
+def test_a_picture_that_is_refused_strands_no_session(
+    house: House, claude: Open, version: str, name: str, preset: str, part: str
+) -> None:
+    """Behaviours T9: the client leaves out what was refused and goes on, now and in the next turn."""
+    house.scenario(once(call("Read", file_path=name)), once(preset=preset), rule(say("Without it.")))
+    client = claude(version)
+    (client.work / name).write_bytes(PNG_1X1 if name.endswith("png") else PDF)
+    done = client.run("What is on it?")
+    assert (done.code, done.text) == (0, "Without it."), done.err
+    done = client.run("And now?", "--continue")
+    assert (done.code, done.text) == (0, "Without it."), done.err
+    told = [part in str(body["input"]) for body in house.bodies()]
+    assert told[:3] == [False, True, False] and not any(told[3:])
 
 
 def test_a_cut_inside_a_tool_call_runs_no_tool(house: House, claude: Open) -> None:
@@ -254,4 +281,24 @@ def test_a_turn_that_breaks_off_after_a_whole_block(house: House, claude: Open, 
     house.scenario(broken, rule(say("The whole answer.")))
     done = claude().run("Go.")
     assert (done.code, done.text) == (0, "The whole answer."), done.err
+    house.verify()
+
+
+@both_versions
+@pytest.mark.parametrize(
+    "ending",
+    [
+        {"terminal": {"failed": {"code": "server_error", "message": "The server had an error."}}},
+        {"terminal": "none"},
+        {},
+    ],
+    ids=["failed", "cut", "nothing more"],
+)
+def test_a_turn_that_breaks_off_behind_its_thoughts(
+    house: House, claude: Open, version: str, ending: dict[str, Any]
+) -> None:
+    """B68, B69: the older version gives up behind a finished block, so a thought is not finished by then."""
+    house.scenario(once(think("Hm."), **ending), rule(say("The whole answer.")))
+    done = claude(version).run("Go.")
+    assert (done.code, done.text) == (0, "The whole answer."), (done.out, done.err)
     house.verify()

@@ -71,13 +71,17 @@ def test_a_tool_loaded_late_does_not_move_the_prefix(house: House, claude: Open,
 
 
 @both_versions
-def test_web_search_is_done_by_the_upstream(house: House, claude: Open, version: str) -> None:
-    """B43, B66, behaviours C7, C8: the side call gets results with addresses, the main loop goes on."""
+@pytest.mark.parametrize("named", [True, False], ids=["with sources", "without sources"])
+def test_web_search_is_done_by_the_upstream(house: House, claude: Open, version: str, named: bool) -> None:
+    """B43, B66, behaviours C7, C8: the side call gets results with addresses, the main loop goes on.
+
+    A server that names no sources has them in its citations.
+    """
     source = {"url": "https://ships.example/brig", "title": "Brigs"}
     found = "A brig has two masts."
     rules = [
         rule(
-            {"web_search": {"queries": ["brig"], "sources": [source]}},
+            {"web_search": {"queries": ["brig"], "sources": [source] if named else []}},
             say(found, annotations=[{**source, "text": found}]),
             match={"tools": "web_search"},
         )
@@ -92,6 +96,7 @@ def test_web_search_is_done_by_the_upstream(house: House, claude: Open, version:
     assert len(asked) == 1
     last = json.dumps(house.bodies()[-1]["input"])
     assert source["url"] in last and found in last
+    assert "No links found" not in last and (named or source["title"] in last)
     house.verify(conversations=2)
 
 

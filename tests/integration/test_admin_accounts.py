@@ -279,6 +279,35 @@ async def test_the_live_view_stands_beside_what_is_kept(tmp_path: Path) -> None:
         assert row["live"]["windows"][0]["remaining"] == 0.0
 
 
+async def test_the_last_failure_of_an_account_is_told_and_what_it_lists(tmp_path: Path) -> None:
+    """One model may rest while the account serves others; a request that was wrong is no failure of it."""
+    from dragoman.routing.pool import Member, Outcome, Pool
+    from dragoman.translate.messages.failure import Cause, UpstreamFailure
+
+    pool = Pool([Member("simulated", "openai", advertised=frozenset({"gpt-5.5", "gpt-5.4"}))])
+    async with installed(tmp_path, pool_view=lambda: pool.describe(1000.0)) as (_, __, admin):
+        wrong = UpstreamFailure(Cause.REQUEST, "no such field", status=400)
+        limited = UpstreamFailure(Cause.RATE_LIMIT, "slow down", status=429, retry_after=30.0)
+        for failure in (wrong, limited):
+            (row,) = (await admin.get("/accounts")).json["data"]
+            assert row["live"]["setback"] is None
+            lease = pool.started("simulated", 1000.0, model="gpt-5.5")
+            pool.report(lease, Outcome(failure), 1000.0)
+            pool.ended(lease)
+        (row,) = (await admin.get("/accounts")).json["data"]
+        assert row["live"]["setback"] == {
+            "at": "1970-01-01T00:16:40Z",
+            "why": "rate limit",
+            "status": 429,
+            "model": "gpt-5.5",
+        }
+        assert row["live"]["state"] == "ok"
+        (resting,) = row["live"]["resting"]
+        assert (resting["model"], resting["why"]) == ("gpt-5.5", "rate limit")
+        assert row["live"]["catalogue"] == ["gpt-5.4", "gpt-5.5"]
+        assert row["live"]["credits"] is None
+
+
 async def test_no_secret_comes_back(tmp_path: Path) -> None:
     """reliability X3: no token or key in any answer, in the log, in the audit trail or in the file."""
     async with installed(tmp_path) as (up, house, admin):

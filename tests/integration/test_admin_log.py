@@ -119,6 +119,8 @@ async def test_facets_tell_what_there_is_to_filter_by(tmp_path: Path, settings: 
         facets = (await viewer.get("/log/facets")).json["data"]
         assert facets["key"] == [{"value": "laptop", "requests": 2}, {"value": "ci", "requests": 1}]
         assert (await viewer.get("/log/facets?until=2001-01-01T00:00:00Z")).json["data"]["key"] == []
+        told = (await viewer.get("/log/facets")).json["verdicts"]
+        assert {"hit", "tools_changed", "likely_server_side"} <= set(told)
 
 
 # -- usage -------------------------------------------------------------------------------------------------

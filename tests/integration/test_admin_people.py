@@ -71,6 +71,67 @@ async def test_a_reset_lets_a_user_in_again(tmp_path: Path) -> None:
         assert ("user:ada", "user.reset", "user:eve") in await house.audit()
 
 
+async def test_a_role_is_in_force_with_the_next_request(tmp_path: Path, settings: dict[str, Any]) -> None:
+    async with administered(tmp_path, settings) as house:
+        ada, eve = await house.user("ada"), await house.user("eve", "viewer")
+        told = await ada.patch("/users/eve", {"role": "admin"})
+        assert (told.status, told.json["role"]) == (200, "admin")
+        assert (await eve.get("/users")).status == 200
+        assert (await eve.patch("/users/ada", {"role": "viewer"})).status == 200
+        assert (await ada.get("/me")).json["role"] == "viewer"
+        assert (await ada.patch("/users/eve", {"role": "viewer"})).status == 403
+        assert ("user:ada", "user.role", "user:eve") in await house.audit()
+
+
+async def test_no_role_is_changed_that_would_leave_nobody_in_charge(tmp_path: Path) -> None:
+    async with administered(tmp_path) as house:
+        ada, robot = await house.user("ada"), await house.token()
+        own = await ada.patch("/users/ada", {"role": "viewer"})
+        assert (own.status, own.json["error"]["message"]) == (409, "Nobody changes their own role.")
+        last = await robot.patch("/users/ada", {"role": "viewer"})
+        assert (last.status, last.json["error"]["message"]) == (409, "'ada' is the last admin.")
+        assert (await robot.patch("/users/ada", {"role": "admin"})).status == 200
+        assert (await robot.patch("/users/ada", {"role": "setup"})).json["error"]["path"] == "role"
+        assert (await robot.patch("/users/nobody", {"role": "viewer"})).status == 404
+
+
+async def test_open_sessions_are_listed_and_ended(tmp_path: Path, settings: dict[str, Any]) -> None:
+    async with administered(tmp_path, settings) as house:
+        ada, eve = await house.user("ada"), await house.user("eve", "viewer")
+        again = house.client()
+        assert (await again.login("eve")).status == 200
+        own = (await eve.get("/sessions")).json["data"]
+        assert [one["user"] for one in own] == ["eve", "eve"]
+        assert [one["current"] for one in own].count(True) == 1
+        everybody = (await ada.get("/sessions")).json["data"]
+        assert sorted(one["user"] for one in everybody) == ["ada", "eve", "eve"]
+        assert eve.cookie.partition("=")[2] not in (await ada.get("/sessions")).body.decode()
+
+        (adas,) = (one["id"] for one in everybody if one["user"] == "ada")
+        assert (await eve.delete(f"/sessions/{adas}")).status == 404
+        other = next(one["id"] for one in own if not one["current"])
+        assert (await eve.delete(f"/sessions/{other}")).status == 204
+        assert (await again.get("/me")).status == 401
+        assert (await eve.delete(f"/sessions/{other}")).status == 404
+        (last,) = (one["id"] for one in (await eve.get("/sessions")).json["data"])
+        assert (await ada.delete(f"/sessions/{last}")).status == 204
+        assert (await eve.get("/me")).status == 401
+        assert ("user:ada", "session.end", "user:eve") in await house.audit()
+
+
+async def test_sessions_that_ended_are_not_listed_and_tokens_have_none(tmp_path: Path) -> None:
+    async with administered(tmp_path) as house:
+        ada = await house.user("ada")
+        robot, guest = await house.token(), await house.token("viewer")
+        (row,) = (await robot.get("/sessions")).json["data"]
+        assert not row["current"]
+        assert (await guest.get("/sessions")).json["data"] == []
+        assert (await guest.delete(f"/sessions/{row['id']}")).status == 404
+        house.clock.ahead += 13 * 3600
+        assert (await ada.get("/sessions")).status == 401
+        assert (await robot.get("/sessions")).json["data"] == []
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [

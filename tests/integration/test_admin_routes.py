@@ -21,7 +21,10 @@ from tests.support.admin import API, Administered, administered
 ROUTES = [(method, route) for route in routes(bare()) for method in sorted(route.methods or ())]
 OPEN = {("POST", f"{API}/setup"), ("POST", f"{API}/login"), ("GET", f"{API}/session")}
 # What everybody who is logged in may change: what is their own.
-OWN = {f"{API}/{name}" for name in ("logout", "password", "totp", "totp/confirm", "totp/disable")}
+OWN = {
+    f"{API}/{name}"
+    for name in ("logout", "password", "totp", "totp/confirm", "totp/disable", "sessions/{session}")
+}
 
 
 def filled(path: str) -> str:

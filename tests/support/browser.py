@@ -89,6 +89,7 @@ def visit(
     size: tuple[int, int] = WIDE,
     *,
     dark: bool = False,
+    zone: str = "Europe/Berlin",
     guard: Guard | None = None,
 ) -> Iterator[BrowserContext]:
     """A visitor with cookies of their own; at the end the law is verified."""
@@ -98,7 +99,7 @@ def visit(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if dark else "light",
         locale="en-GB",
-        timezone_id="Europe/Berlin",
+        timezone_id=zone,
     )
     context.set_default_timeout(PATIENCE)
     watch.watch(context)

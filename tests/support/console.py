@@ -34,6 +34,7 @@ drain_seconds = 1
 "claude-*" = "gpt-5.5"
 [chatgpt]
 issuer = "{sim}"
+base_url = "{sim}/backend-api"
 [[accounts]]
 name = "team-plan"
 kind = "chatgpt"
@@ -185,8 +186,9 @@ def bare(place: Path) -> Iterator[Console]:
 
 
 @contextmanager
-def furnished(place: Path) -> Iterator[Console]:
-    """A gateway with accounts, people, keys and a day's requests."""
+def furnished(place: Path, pace: Mapping[str, int] | None = None) -> Iterator[Console]:
+    """A gateway with accounts, people, keys and a day's requests. `pace` is how slow the model is: rules of
+    the simulator; without it answers come at once."""
     with simulator(place / "simulator") as sim:
         login = document("team-plan")
         file = place / "team-plan.json"
@@ -203,7 +205,7 @@ def furnished(place: Path) -> Iterator[Console]:
         config = CONFIG.format(sim=sim.url, login=file, key=KEY)
         with gateway(place / "gateway", config) as gate:
             console = Console(gate, place / "gateway" / "data", sim, {"laptop": KEY})
-            furnish(console)
+            furnish(console, pace or {})
             yield console
 
 
@@ -227,10 +229,10 @@ FILE = "\n".join(
 )
 
 
-def furnish(console: Console) -> None:
+def furnish(console: Console, pace: Mapping[str, int]) -> None:
     """People, keys, and some requests: cached turns, a conversation whose prefix breaks, failures."""
     assert console.sim is not None
-    console.sim.scenario(*RULES)
+    console.sim.scenario(*({**one, "pace": dict(pace)} if pace else one for one in (*RULES, rule())))
     admin = console.settle()
     for name, more in (
         ("ci", {"limits": [{"measure": "cost_usd", "per": "day", "max": 25}], "tags": ["automation"]}),

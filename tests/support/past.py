@@ -29,22 +29,24 @@ ANTHROPIC = {
 }
 
 
-def month(now: float, days: int = 30) -> list[Row]:
-    """The days before `now`, in epoch seconds, up to half an hour before it."""
+def month(now: float, *, days: int = 30, zone: int = 0, gap: float = 1800) -> list[Row]:
+    """The days before `now`, in epoch seconds, up to `gap` seconds before it. Today is a working day.
+
+    `zone` is how many hours the team's clocks are ahead of UTC.
+    """
     chance = random.Random("a month of a small team")
     made: list[Row] = []
-    today = now - now % DAY
+    today = now - (now + zone * 3600) % DAY
     for back in range(days, -1, -1):
         morning = today - back * DAY
-        # Few work on the sixth and seventh day.
-        quiet = 0.2 if int(morning // DAY) % 7 in (2, 3) else 1.0
+        quiet = 0.2 if back % 7 in (3, 4) else 1.0  # few work on two days of seven
         for person in TEAM:
             for number in range(round(person[4] * quiet * chance.uniform(0.6, 1.4))):
                 begin = morning + 6 * 3600 + chance.random() * 11 * 3600
                 made += _conversation(chance, person, begin, f"{person[0]} {back} {number}")
         # A night's job, so that no day is empty.
         made += _conversation(chance, TEAM[2], morning + 3 * 3600, f"nightly {back}")
-    return [row for row in made if row.time < now - 1800]
+    return [row for row in made if row.time < now - gap]
 
 
 def _conversation(chance: random.Random, person: tuple[Any, ...], begin: float, name: str) -> Iterator[Row]:

@@ -188,8 +188,10 @@ class _Conversation:
         item = {"type": "web_search_call", "id": f"ws_{number}", "status": "completed", "action": action}
         sealed = seal_search(item, self._seal) if self.draw(st.booleans()) else "foreign"
         result = {"type": "web_search_result", "url": url, "title": "T", "encrypted_content": sealed}
+        between = self._text() if self.draw(st.booleans()) else []
         return [
             {"type": "server_tool_use", "id": f"s_{number}", "name": "web_search", "input": {"query": "q"}},
+            *between,
             {"type": "web_search_tool_result", "tool_use_id": f"s_{number}", "content": [result]},
         ]
 

@@ -273,6 +273,18 @@ def citation(url: str, start: int, end: int, title: str = "T") -> Event:
     return {"type": "url_citation", "url": url, "title": title, "start_index": start, "end_index": end}
 
 
+def cited_events(index: int, item_id: str, text: str, *citations: Event) -> list[Event]:
+    """A message item with one text part that cites, whole."""
+    part = {"item_id": item_id, "output_index": index, "content_index": 0}
+    *events, last = text_events(index, item_id, text)
+    told = [
+        {"type": "response.output_text.annotation.added", "annotation_index": at, "annotation": note} | part
+        for at, note in enumerate(citations)
+    ]
+    last["item"]["content"][0]["annotations"] = list(citations)
+    return [*events[:3], *told, *events[3:], last]
+
+
 # -- strategies ------------------------------------------------------------------------------------------
 
 TEXTS = st.text(alphabet='abEND \n"\\{}é漢😀\u2028', max_size=12)
@@ -282,6 +294,7 @@ _JSON = st.dictionaries(
 
 
 _ARGUMENTS = _JSON.map(jsonio.dump_text)
+_PAGES = ("https://example.com/a", "https://example.org/b")
 
 
 @st.composite
@@ -293,7 +306,10 @@ def _cut(draw: st.DrawFn, text: str) -> list[str]:
 
 @st.composite
 def _item(draw: st.DrawFn, index: int, arguments: st.SearchStrategy[str]) -> list[Event]:
-    kind = draw(st.sampled_from(["text", "text", "call", "call", "reasoning", "search"]))
+    kind = draw(st.sampled_from(["text", "cited", "call", "call", "reasoning", "search"]))
+    if kind == "cited":
+        notes = draw(st.lists(st.sampled_from(_PAGES), max_size=3))
+        return cited_events(index, f"msg_{index}", draw(TEXTS), *(citation(url, 0, 2) for url in notes))
     if kind == "text":
         return text_events(index, f"msg_{index}", *draw(_cut(draw(TEXTS))))
     if kind == "call":
@@ -301,7 +317,7 @@ def _item(draw: st.DrawFn, index: int, arguments: st.SearchStrategy[str]) -> lis
         return call_events(index, index, name, *draw(_cut(draw(arguments))))
     if kind == "reasoning":
         return reasoning_events(index, f"rs_{index}", *draw(st.lists(TEXTS, max_size=3)))
-    return search_events(index, f"ws_{index}", *draw(st.lists(st.just("https://example.com/a"), max_size=2)))
+    return search_events(index, f"ws_{index}", *draw(st.lists(st.just(_PAGES[0]), max_size=2)))
 
 
 @st.composite

@@ -82,12 +82,13 @@ def cost(price: Price, used: Consumption, tier: str | None = None) -> int:
     total = max(0, used.input_tokens)
     cached = min(total, max(0, used.cached_tokens))
     written = min(total - cached, max(0, used.written_tokens))
-    rates = _rates(price, total, tier)
+    rates = rates_of(price, total, tier)
     pico = (total - cached - written) * rates.input + cached * rates.cached + written * rates.written
     return (pico + max(0, used.output_tokens) * rates.output + 500) // 1000
 
 
-def _rates(price: Price, total: int, tier: str | None) -> Rates:
+def rates_of(price: Price, total: int, tier: str | None = None) -> Rates:
+    """The rates that count for a request with so much input at a service tier."""
     long = price.long_from is not None and total > price.long_from
     if tier is not None:
         tier = _SPELLED.get(tier, tier)

@@ -7,6 +7,7 @@ two cache contracts are those of OpenAI's prompt caching guide, the shapes Anthr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -115,6 +116,57 @@ class Verdict:
             measured += f" ({about}{self.expected} expected)" if self.expected else ""
         place = f" (first difference: {self.segment})" if self.segment else ""
         return f"{measured}: {'inferred: ' if self.inferred else ''}{_WORDS[self.name]}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a verdict's sentence says beside the figures that the log has in columns of their own.
+
+    words      the cause; `inferred` where it is a guess
+    expected   tokens that should have been read, 0 where nothing was expected; `estimated` where from bytes
+    segment    first part that differs from the earlier prompt, "" when none
+    """
+
+    words: str
+    inferred: bool
+    expected: int
+    estimated: bool
+    segment: str
+
+
+_STORY = re.compile(
+    r"(?:no usage was reported|\d+ of \d+ input tokens read from cache(?: \((about )?(\d+) expected\))?): "
+    r"(inferred: )?(.*?)(?: \(first difference: (.*)\))?"
+)
+# Nothing could have been read, or all of it was; a compaction begins anew on purpose.
+_NO_MISS = frozenset(("hit", "first_turn", "below_minimum", "unreported", "compacted"))
+
+
+def read_story(sentence: str) -> Story | None:
+    """The sentence of a verdict taken apart again; None for one that is none."""
+    found = _STORY.fullmatch(sentence)
+    if found is None:
+        return None
+    about, expected, inferred, words, segment = found.groups()
+    return Story(words, inferred is not None, int(expected or 0), about is not None, segment or "")
+
+
+def missed(
+    verdict: str, story: Story | None, cached: int, now_input: int, before_input: int | None
+) -> tuple[int, bool] | None:
+    """Tokens that could have been read from the cache and were not, and whether that is an estimate.
+
+    `before_input` is the input of the turn before, None where that is not known. None where no miss happened
+    or nothing is known of it.
+    """
+    if verdict.partition("(")[0] in _NO_MISS or story is None:
+        return None
+    if not story.segment:
+        return (max(0, story.expected - cached), story.estimated) if story.expected else None
+    # The prompt is another one from some place on; unchanged, the whole earlier one would have been there.
+    if before_input is None:
+        return None
+    return max(0, min(before_input, now_input) - cached), True
 
 
 def judge(

@@ -10,11 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dragoman.cli.environment import Plan
-from dragoman.translate.models import profile
+from dragoman.translate.models import STANDARD, profile
 
-TIERS = ("opus", "sonnet", "haiku")
-# Names that every supported version of the client takes for its newest generation.
-STANDARD = {tier: f"claude-{tier}-5-5" for tier in TIERS}
+TIERS = tuple(STANDARD)
 _NONE_FITS = (
     "the gateway has no alias for the names that Claude Code asks for: say which upstream models to use, as "
     "in `dragoman claude --model gpt-5.5`, or add a [models] table to its configuration"

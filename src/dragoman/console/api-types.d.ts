@@ -36,12 +36,31 @@ export interface AliasList {
   data: AliasRecord[];
 }
 
-/** An alias in the order that counts; `shadowed_by` is the earlier one that leaves it nothing. */
+/** An alias in the order that counts; `shadowed_by` is the earlier one that leaves it nothing. Those of origin `demo` are there while the simulator answers. */
 export interface AliasRecord {
   name: string;
   target: string;
-  origin: "store" | "config";
+  origin: "store" | "config" | "demo";
   shadowed_by: string | null;
+}
+
+/** Credits that carry on where the windows end; `balance` in the upstream's unit. */
+export interface Bought {
+  has: boolean;
+  unlimited: boolean;
+  balance: number | null;
+}
+
+/** A verdict in its parts. `expected_tokens` is null where nothing was expected of the cache. */
+export interface CacheStory {
+  verdict: string;
+  words: string;
+  inferred: boolean;
+  expected_tokens: number | null;
+  expected_estimated: boolean;
+  first_difference: string | null;
+  missed_tokens: number | null;
+  missed_estimated: boolean;
 }
 
 /** An entry of the audit trail. */
@@ -65,10 +84,31 @@ export interface Code {
   code: string;
 }
 
+/** Tokens at one rate; `usd_per_million` is USD per million tokens. */
+export interface CostPart {
+  name: "fresh" | "cached" | "written" | "output" | "reasoning";
+  tokens: number;
+  usd_per_million: number;
+  usd: number;
+}
+
+/** The parts of the cost at today's price. `as_charged`: they add up to what was charged. */
+export interface CostSplit {
+  parts: CostPart[];
+  as_charged: boolean;
+  cache_saved_usd: number;
+  miss_usd: number | null;
+}
+
 /** What an authenticator needs; shown now and never again. */
 export interface Enrolled {
   secret: string;
   uri: string;
+}
+
+/** The newest first where several requests have one id; the ten newest are explained. */
+export interface Explained {
+  data: TurnExplained[];
 }
 
 /** A value and how many requests had it. */
@@ -80,6 +120,7 @@ export interface FacetValue {
 /** The most frequent values of each field. */
 export interface Facets {
   data: Record<string, FacetValue[]>;
+  verdicts: string[];
 }
 
 /** The envelope of every error. */
@@ -162,7 +203,7 @@ export interface LimitState {
   resets_at: string | null;
 }
 
-/** An account as this process's pool has it now. `until` is when a rest ends, where that is known. */
+/** An account as this process's pool has it now. `until` is when a rest ends, where that is known; `setback` the last failure in this process; `catalogue` what the account's own names, where it has one. */
 export interface Live {
   state: string;
   why: string | null;
@@ -171,7 +212,11 @@ export interface Live {
   lineages: number;
   headroom: number;
   windows: Window[];
+  resting: Resting[];
+  credits: Bought | null;
+  catalogue: string[] | null;
   served_at: string | null;
+  setback: Setback | null;
 }
 
 /** `code` is one of the authenticator's or a recovery code. */
@@ -232,6 +277,20 @@ export interface LogRow {
   lost_usd: number;
 }
 
+/** A session that is open; `current` is the one that asks. */
+export interface LoginRecord {
+  id: string;
+  user: string;
+  created_at: string;
+  expires_at: string;
+  current: boolean;
+}
+
+/** The newest first. */
+export interface Logins {
+  data: LoginRecord[];
+}
+
 /** `key` is the text, shown now and never again. */
 export interface MadeKey {
   id: string | null;
@@ -278,6 +337,36 @@ export interface Me {
   session_expires_at: string | null;
 }
 
+/** An upstream model. Of one that is not `known` the limits and efforts are a guess. `accounts` list it, by their operator's word or in their own catalogue; `aliases` lead to it. */
+export interface ModelRecord {
+  model: string;
+  known: boolean;
+  context_window: number;
+  max_output_tokens: number;
+  efforts: string[];
+  default_effort: string | null;
+  images: boolean;
+  files: boolean;
+  accounts: string[];
+  aliases: string[];
+  priced: boolean;
+}
+
+/** Every model that accounts list or aliases lead to, by name. `any` are the accounts that take every name, `passes` tells whether a name that nobody lists is passed on to them. */
+export interface Models {
+  data: ModelRecord[];
+  any: string[];
+  passes: boolean;
+}
+
+/** A turn of the same conversation. */
+export interface Neighbour {
+  request_id: string;
+  time: string;
+  input_tokens: number;
+  duration_ms: number | null;
+}
+
 /** An account with a key. `base_url` is needed for kind `responses`, whose server may want no key. */
 export interface NewAccount {
   weight?: number;
@@ -314,6 +403,11 @@ export interface NewPassword {
   new: string;
 }
 
+/** What a user may do from now on. */
+export interface NewRole {
+  role: "admin" | "viewer";
+}
+
 /** Whose account is meant, and how: `browser` with a pasted address, or `device` with a code. */
 export interface NewSignIn {
   name: string;
@@ -332,6 +426,19 @@ export interface NewUser {
   name: string;
   role: "admin" | "viewer";
   password: string;
+}
+
+/** A name that may be requested, the model that serves it, and that model's window in tokens. */
+export interface Offer {
+  name: string;
+  model: string;
+  window: number;
+}
+
+/** `tiers` are the names for Claude Code's `opus`, `sonnet` and `haiku`, as far as aliases have any. */
+export interface Offers {
+  data: Offer[];
+  tiers: Record<string, Offer>;
 }
 
 /** One look at the gateway. */
@@ -359,9 +466,10 @@ export interface PriceList {
   data: PriceRecord[];
 }
 
-/** USD per million tokens. `source` is where the price is from; without one the cost is unknown. */
+/** USD per million tokens. `source` is where the price is from; without one the cost is unknown. `under` is the name or glob that the price was set under, null for the catalogue's. */
 export interface PriceRecord {
   model: string;
+  under: string | null;
   source: "store" | "config" | "catalogue" | null;
   rates: Record<string, number> | null;
 }
@@ -388,14 +496,26 @@ export interface Reset {
   password: string;
 }
 
-/** What a requested name means now. `via` says how it was found. */
+/** What a requested name means now. `via` says how it was found, `alias` by which one where by any; `effort` is the alias's, `default_effort` that of a request which names none. `accounts` may serve it, whatever their state. */
 export interface Resolved {
   name: string;
   model: string;
   effort: string | null;
   via: "alias" | "published" | "glob" | "listed" | "pass-through";
+  alias: string | null;
+  origin: "store" | "config" | "demo" | null;
+  default_effort: string | null;
+  context_window: number;
+  max_output_tokens: number;
   accounts: string[];
   priced: boolean;
+}
+
+/** A model that the account does not serve for a while, though others it does. */
+export interface Resting {
+  model: string;
+  why: string;
+  until: string | null;
 }
 
 /** How long the old text still works. */
@@ -403,11 +523,50 @@ export interface Rotation {
   overlap_seconds?: number;
 }
 
+/** Turns of all lanes, newest first; `next` is the `cursor` of what follows, null at the end. */
+export interface SessionPage {
+  data: SessionTurn[];
+  next: string | null;
+}
+
+/** A turn in short. */
+export interface SessionTurn {
+  request_id: string;
+  time: string;
+  lane: string;
+  conversation_hash: string | null;
+  requested_model: string;
+  upstream_model: string;
+  account: string;
+  status: number;
+  outcome: string;
+  error_type: string | null;
+  usage_source: string;
+  input_tokens: number;
+  cached_tokens: number;
+  written_tokens: number;
+  output_tokens: number;
+  reasoning_tokens: number;
+  cost_usd: number | null;
+  cache_verdict: string | null;
+  first_token_ms: number | null;
+  duration_ms: number | null;
+  failed_attempts: number;
+}
+
 /** The first admin. */
 export interface SetUp {
   token: string;
   name: string;
   password: string;
+}
+
+/** A failure of the account itself, not of a request that was wrong. `status` is the upstream's. */
+export interface Setback {
+  at: string | null;
+  why: string;
+  status: number | null;
+  model: string;
 }
 
 /** `origin`: `flag`, `environment`, `file` or `default`; `source`: which of them. Secrets are masked. */
@@ -440,6 +599,12 @@ export interface SignInState {
   message?: string | null;
   retry_after?: number | null;
   account?: AccountRecord | null;
+}
+
+/** A stretch of a request's time. `queue` waits for a place; `attempts` are failed ones and pauses between them; `connect` is from sending to the head of the answer; `first_byte` from there to the first event; `first_token` from there to the first content; `rest` is the answer. `gateway` is a request that asked no upstream, `unanswered` one that waited and got no event. */
+export interface Span {
+  name: "gateway" | "queue" | "attempts" | "connect" | "first_byte" | "first_token" | "rest" | "unanswered";
+  ms: number;
 }
 
 /** Sums of requests. `counted` are those with usage, `unpriced` those of them without a price; costs and means are null where nothing is known. Beside the sums stand `time` (where the bucket begins) and the value of the dimension that was asked for. */
@@ -492,6 +657,17 @@ export interface Tried {
   sentence: string;
   fix: string | null;
   windows: Window[];
+}
+
+/** A row of the log, and what follows from it. `spans` is empty where no time is known; `longest` the name of the longest. `cost` is null without a price or without usage, `cache` without a verdict. */
+export interface TurnExplained {
+  row: LogRow;
+  spans: Span[];
+  longest: "gateway" | "queue" | "attempts" | "connect" | "first_byte" | "first_token" | "rest" | "unanswered" | null;
+  cost: CostSplit | null;
+  cache: CacheStory | null;
+  before: Neighbour | null;
+  after: Neighbour | null;
 }
 
 /** `total` is over all of the time, `data` its buckets or, without `bucket`, the values of `by`. */

@@ -156,6 +156,9 @@ function Help() {
     [["j", "k"], t("keys.rows")],
     [["Enter"], t("keys.enter")],
     [["Esc"], t("keys.escape")],
+    [["p"], t("keys.pause")],
+    [["[", "]"], t("keys.turns")],
+    [["c"], t("keys.session")],
     ...SCREENS.map((one) => /** @type {[string[], string]} */ ([["g", one.key], t("keys.go", { screen: t(one.name) })])),
     [["?"], t("keys.help")],
   ];

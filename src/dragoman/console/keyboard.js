@@ -35,8 +35,19 @@ function pressed(event) {
     }
     return;
   }
-  const act = ACTS[event.key];
-  if (act?.() === true) event.preventDefault();
+  const act = ACTS[event.key] ?? (() => press(event.key));
+  if (act() === true) event.preventDefault();
+}
+
+/**
+ * A key of the screen alone: what it presses has it as `data-key`.
+ * @param {string} key
+ */
+function press(key) {
+  const wanted = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-key]")]);
+  const found = wanted.find((one) => one.dataset.key === key);
+  found?.click();
+  return found !== undefined;
 }
 
 /** @type {Record<string, () => boolean>} */

@@ -1,12 +1,17 @@
 // Every sentence of the console by its name. A screen's own are in text/<screen>.js, begin with the screen's name
 // and are added here; another language would be another set of these tables.
 
+import { ACCOUNTS } from "./text/accounts.js";
+import { KEYS } from "./text/keys.js";
+import { LOG } from "./text/log.js";
 import { LOGIN } from "./text/login.js";
 import { ME } from "./text/me.js";
+import { MODELS } from "./text/models.js";
 import { OVERVIEW } from "./text/overview.js";
+import { SETTINGS } from "./text/settings.js";
 import { SHELL } from "./text/shell.js";
 
-const TABLE = { ...SHELL, ...LOGIN, ...ME, ...OVERVIEW };
+const TABLE = { ...SHELL, ...LOGIN, ...ME, ...OVERVIEW, ...LOG, ...ACCOUNTS, ...KEYS, ...MODELS, ...SETTINGS };
 
 /** @typedef {keyof typeof TABLE} TextName */
 

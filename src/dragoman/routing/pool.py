@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from dragoman.routing.health import Blame, Health
+from dragoman.routing.health import REMEDIES, Blame, Health
 from dragoman.routing.pins import Kept, Pin, Pins
 from dragoman.routing.policy import Candidate, Choice, Demand, Strategy, choose
 from dragoman.routing.quota import (
@@ -81,10 +81,19 @@ class Outcome:
     event: Mapping[str, Any] | None = None
 
 
+class Setback(NamedTuple):
+    """The last failure that an account had itself, as opposed to a request that was wrong."""
+
+    at: float
+    cause: Cause
+    status: int | None
+    model: str
+
+
 class AccountState:
     """One account: as kept, what is left of it, how it is doing, what it is doing."""
 
-    __slots__ = ("health", "in_flight", "member", "quotas", "served_at")
+    __slots__ = ("health", "in_flight", "member", "quotas", "served_at", "setback")
 
     def __init__(self, member: Member) -> None:
         self.member = member
@@ -92,6 +101,7 @@ class AccountState:
         self.health = Health()
         self.in_flight = 0
         self.served_at: float | None = None
+        self.setback: Setback | None = None
 
 
 class Heard(NamedTuple):
@@ -302,6 +312,8 @@ class Pool:
                 began=lease.began,
                 jitter=jitter,
             )
+            if REMEDIES[failure.cause].scope != "none":
+                state.setback = Setback(now, failure.cause, failure.status, lease.model)
             self._missed(lease, now)
             if failure.cause in TELLING and not state.health.cautious(now, lease.model):
                 self._tell(lease, failure.cause, now)
@@ -399,10 +411,12 @@ class Pool:
             shown, until, why = member.status, None, _STATUS_WHY[member.status]
         elif shown == "ok" and spent is not None:
             shown, until, why = "cooling", spent, "quota"
-        paid = state.quotas.credits
+        paid, last = state.quotas.credits, state.setback
         return {
             "name": member.name,
             "kind": member.kind,
+            "models": member.models,
+            "advertised": member.advertised,
             "plan": member.plan,
             "group": member.group,
             "weight": member.weight,
@@ -422,6 +436,14 @@ class Pool:
             if paid is None
             else {"has": paid.has, "unlimited": paid.unlimited, "balance": paid.balance},
             "served_at": state.served_at,
+            "setback": None
+            if last is None
+            else {
+                "at": last.at,
+                "why": REMEDIES[last.cause].word,
+                "status": last.status,
+                "model": last.model,
+            },
         }
 
     # -- inside ------------------------------------------------------------------------------------------

@@ -167,6 +167,7 @@ def _not_verified(scene: Scene) -> Answer:
 
 
 _BAD = "invalid_request_error"
+_NO_IMAGE = "The image data you provided does not represent a valid image."
 _OVERFLOW = "Your input exceeds the context window of this model. Please adjust your input and try again."
 _QUOTA = "You exceeded your current quota, please check your plan and billing details."
 _SERVER = "The server had an error while processing your request. Sorry about that!"
@@ -190,6 +191,10 @@ _TABLE: dict[str, Callable[[Scene], Effect]] = {
     "400_context_length": _plain(400, _OVERFLOW, _BAD, "context_length_exceeded", "input"),
     "400_unsupported_parameter": _unsupported,
     "400_invalid_encrypted_content": _not_verified,
+    "400_invalid_image": _plain(400, _NO_IMAGE, _BAD, "invalid_image_format", "input"),
+    "400_invalid_pdf": _plain(
+        400, "The file data provided is not a valid PDF.", _BAD, "invalid_value", "input"
+    ),
     "400_cyber_policy": _plain(400, "This content can't be shown.", _BAD, "cyber_policy"),
     "404_model": _plain(404, "The requested model does not exist.", _BAD, "model_not_found", "model"),
     "500": _plain(500, _SERVER, "server_error", "server_error"),

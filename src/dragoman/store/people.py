@@ -27,6 +27,7 @@ from dragoman.wire import jsonio
 Role = Literal["admin", "viewer"]
 # A user who logs in again and again without leaving keeps the newest sessions.
 SESSIONS = 20
+_LOGIN_ID = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,18 @@ class Session:
     user: User
     mark: bytes
     csrf: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A session as it is listed. `id` is a part of the mark, which opens nothing."""
+
+    id: str
+    user: str
+    user_id: str
+    mark: bytes = field(repr=False)
+    created_at: float
     expires_at: float
 
 
@@ -116,11 +129,19 @@ class People:
         async with self._database.write() as connection:
             user = await _one(connection, name)
             if user.role == "admin":
-                admins = select(users.c.id).where(users.c.role == "admin").order_by(users.c.id)
-                if len((await connection.execute(admins.with_for_update())).all()) == 1:
-                    raise StoreConflict(f"{user.name!r} is the last admin")
+                await _not_the_last(connection, user)
             await connection.execute(delete(users).where(users.c.id == user.id))
             return user
+
+    async def set_role(self, name: str, role: Role) -> User:
+        """Another role, in force with the user's next request. Raises NotThere, and StoreConflict for the
+        last admin."""
+        async with self._database.write() as connection:
+            user = await _one(connection, name)
+            if user.role == "admin" and role != "admin":
+                await _not_the_last(connection, user)
+            await connection.execute(update(users).where(users.c.id == user.id).values(role=role))
+        return replace(user, role=role)
 
     async def set_password(self, user_id: str, password: str, *, keep: bytes | None) -> None:
         """A new password hash; every session but the one of the mark `keep` ends. Raises NotThere."""
@@ -244,6 +265,29 @@ class People:
         async with self._database.write() as connection:
             await connection.execute(delete(sessions).where(sessions.c.digest == mark))
 
+    async def logins(self, now: float, user_id: str | None = None) -> list[Login]:
+        """The sessions that are open, the newest first: of one user, or of all."""
+        query = (
+            select(sessions, users.c.name)
+            .join(users, sessions.c.user_id == users.c.id)
+            .where(sessions.c.expires_at > now)
+            .order_by(sessions.c.created_at.desc(), sessions.c.digest)
+        )
+        if user_id is not None:
+            query = query.where(sessions.c.user_id == user_id)
+        async with self._database.read() as connection:
+            return [
+                Login(
+                    id=bytes(row.digest).hex()[:_LOGIN_ID],
+                    user=row.name,
+                    user_id=row.user_id,
+                    mark=bytes(row.digest),
+                    created_at=row.created_at,
+                    expires_at=row.expires_at,
+                )
+                for row in (await connection.execute(query)).all()
+            ]
+
     def _mark(self, token: str) -> bytes:
         return digest(self._pepper, f"session {token}")
 
@@ -265,6 +309,12 @@ async def _add(connection: AsyncConnection, name: str, role: Role, password: str
     except IntegrityError:  # another process was first
         raise StoreConflict(f"there is a user named {name!r} already") from None
     return made
+
+
+async def _not_the_last(connection: AsyncConnection, user: User) -> None:
+    admins = select(users.c.id).where(users.c.role == "admin").order_by(users.c.id)
+    if len((await connection.execute(admins.with_for_update())).all()) == 1:
+        raise StoreConflict(f"{user.name!r} is the last admin")
 
 
 async def _one(connection: AsyncConnection, name: str) -> User:

@@ -27,6 +27,7 @@ __all__ = [
     "Filter",
     "InvalidCursor",
     "Page",
+    "around",
     "everything",
     "facets",
     "hours",
@@ -39,6 +40,7 @@ MOST = 500  # rows of one page
 FACETS = ("key", "requested_model", "upstream_model", "account", "outcome")
 FACET_VALUES = 200
 _BATCH = 1000
+_NEIGHBOURS = 5
 _SEVERAL = 100  # rows of one request id: clients choose ids, so they may come again
 
 
@@ -89,6 +91,19 @@ async def latest(
 async def one(database: Database, request_id: str) -> list[dict[str, Any]]:
     """The rows of a request id, newest first; several where clients chose the same id again."""
     return (await page(database, Filter(request_id=request_id), None, _SEVERAL)).rows
+
+
+async def around(
+    database: Database, conversation: str, time: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The turns of a conversation beside a moment: the few before it, newest first, and the next after it."""
+    # Rows tell their time in whole milliseconds, cut off; a float may be a hair below what it tells.
+    until, since = Spot(time - 1e-6, 0), Spot(time + 0.001, 0)
+    async with database.read() as connection:
+        way = await path(connection, Filter(conversation_hash=conversation))
+        before, _ = await step(connection, replace(way, until=until), None, _NEIGHBOURS)
+        after, _ = await step(connection, replace(way, since=since), None, 1, oldest_first=True)
+    return [row for _, row in before], [row for _, row in after]
 
 
 async def everything(database: Database, wanted: Filter) -> AsyncIterator[dict[str, Any]]:

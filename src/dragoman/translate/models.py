@@ -19,6 +19,8 @@ from dragoman.wire.errors import Failure, Kind, Refused, invalid
 
 # Every effort level there is, ascending. A model lists the part of it that it takes.
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+# Names that every supported version of Claude Code takes for the newest generation of a tier.
+STANDARD = {tier: f"claude-{tier}-5-5" for tier in ("opus", "sonnet", "haiku")}
 _RANK = {level: rank for rank, level in enumerate(EFFORTS)}
 # Spellings of a level that some clients and catalogues use.
 _SPELLED = {"ultra": "max"}

@@ -182,6 +182,15 @@ def test_a_store_that_does_not_answer_is_a_banner_and_what_was_there_stays(admin
     expect(admin.locator(".banner")).to_have_count(0)
 
 
+def test_what_a_client_sends_is_a_text_and_nothing_else(admin: Page, console: Console) -> None:
+    """A model's name that would be HTML stands there as it was sent; the guard sees whether it runs."""
+    name = "<img src=/console/none onerror=console.error(1)><b>bold</b>"
+    console.ask("Hello.", model=name)
+    row = panel(admin, "As they end").locator("tbody tr").filter(has_text="onerror").first
+    expect(row).to_contain_text(name)
+    assert row.locator("img, b").count() == 0
+
+
 def test_a_viewer_sees_the_same(viewer: Page) -> None:
     for title in ("Now", "Today", "Over time", "As they end", "Accounts", "Who spends"):
         expect(panel(viewer, title)).to_be_visible()

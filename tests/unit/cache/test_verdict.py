@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from dragoman.cache.prefix import compare, digest
 from dragoman.cache.turns import Turn
-from dragoman.cache.verdict import Contract, asks, diagnostics, expected_tokens, judge
+from dragoman.cache.verdict import (
+    Contract,
+    Name,
+    Story,
+    Verdict,
+    asks,
+    diagnostics,
+    expected_tokens,
+    judge,
+    missed,
+    read_story,
+)
 from tests.support.bodies import body, developer, reasoning, step, tool, user
 
 TOTAL = 6000
@@ -303,3 +314,59 @@ def test_a_move_does_not_hide_what_the_client_changed() -> None:
     more = body(3)
     more["input"] = [*body(2)["input"][:-1], reasoning(7), user("x")]
     assert miss(before, turn(more))["cache_miss_reason"]["type"] == "messages_changed"
+
+
+# -- the sentence read again -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", get_args(Name))
+@pytest.mark.parametrize("segment", ["", "tools[3]", "instructions"])
+@pytest.mark.parametrize(("expected", "estimated"), [(0, False), (5888, False), (5888, True)])
+@pytest.mark.parametrize("cached", [None, 0, 128])
+def test_a_sentence_can_be_taken_apart_again(
+    name: Name, segment: str, expected: int, estimated: bool, cached: int | None
+) -> None:
+    """B115: whoever shows a row has the parts without keeping them twice."""
+    verdict = Verdict(
+        name, segment=segment, input=6000, cached=cached, expected=expected, estimated=estimated
+    )
+    story = read_story(verdict.sentence())
+    assert story is not None
+    assert (story.inferred, story.segment) == (verdict.inferred, segment)
+    assert verdict.sentence().removesuffix(f" (first difference: {segment})").endswith(story.words)
+    if cached is not None:
+        assert (story.expected, story.estimated) == (expected, estimated and expected > 0)
+
+
+def test_another_text_is_no_sentence_of_a_verdict() -> None:
+    assert read_story("") is None
+    assert read_story("something else") is None
+
+
+SAME = Story("the same", inferred=False, expected=5000, estimated=False, segment="")
+OTHER = Story("changed", inferred=False, expected=1024, estimated=True, segment="tools[3]")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "story", "cached", "now", "before", "found"),
+    [
+        ("hit", SAME, 4900, 6000, 5000, None),
+        ("first_turn", SAME, 0, 6000, None, None),
+        ("compacted", OTHER, 0, 2000, 9000, None),
+        ("partial", None, 100, 6000, 5000, None),
+        # Repeated: what was expected is known.
+        ("partial", SAME, 1000, 6000, None, (4000, False)),
+        ("likely_server_side", SAME, 0, 6000, 5100, (5000, False)),
+        ("account_switch", SAME, 5500, 6000, 5100, (0, False)),
+        ("expired", Story("idle", True, 0, False, ""), 0, 6000, 5100, None),
+        # Changed: the whole earlier prompt would have been there, as far as this one is as long.
+        ("tools_changed", OTHER, 1024, 6000, 5000, (3976, True)),
+        ("messages_changed(3)", OTHER, 1024, 3000, 5000, (1976, True)),
+        ("tail_replaced(1)", OTHER, 4096, 3000, 5000, (0, True)),
+        ("tools_changed", OTHER, 1024, 6000, None, None),
+    ],
+)
+def test_what_a_miss_missed(
+    verdict: str, story: Story | None, cached: int, now: int, before: int | None, found: Any
+) -> None:
+    assert missed(verdict, story, cached, now, before) == found

@@ -502,6 +502,21 @@ def test_the_model_that_rests_alone_is_shown() -> None:
     assert pool.select(demand(model="gpt-5.4"), NOW).order == ("a",)
 
 
+def test_the_last_failure_of_an_account_is_shown() -> None:
+    """One of the request alone is none of the account's; a success does not take it away."""
+    pool = Pool(members("a"))
+    turn(pool, NOW, outcome=failure(Cause.CONTEXT))
+    assert pool.describe(NOW)[0]["setback"] is None
+    turn(pool, NOW + 1, outcome=failure(Cause.SERVER))
+    turn(pool, NOW + 2)
+    assert pool.describe(NOW + 3)[0]["setback"] == {
+        "at": NOW + 1,
+        "why": "failing",
+        "status": None,
+        "model": MODEL,
+    }
+
+
 def test_an_account_whose_windows_are_spent_is_shown_cooling() -> None:
     pool = Pool(members("a"))
     pool.usage("a", usage(100, after=500), NOW)

@@ -36,6 +36,8 @@ def test_every_preset_gives_an_effect(name: str) -> None:
         ("400_context_length", 400, "context_length_exceeded"),
         ("400_invalid_encrypted_content", 400, "invalid_encrypted_content"),
         ("400_cyber_policy", 400, "cyber_policy"),
+        ("400_invalid_image", 400, "invalid_image_format"),
+        ("400_invalid_pdf", 400, "invalid_value"),
         ("404_model", 404, "model_not_found"),
         ("500", 500, "server_error"),
         ("503_overloaded", 503, "server_is_overloaded"),

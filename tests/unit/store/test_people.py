@@ -75,6 +75,40 @@ async def test_of_two_admins_who_remove_each_other_one_stays(people: People) -> 
     assert sum(isinstance(end, StoreError) for end in ends) == 1
 
 
+async def test_the_last_admin_keeps_the_role(people: People) -> None:
+    await ada(people)
+    await people.create("eve", "viewer", "phc", NOW)
+    with pytest.raises(StoreConflict, match="last admin"):
+        await people.set_role("ada", "viewer")
+    assert (await people.set_role("ada", "admin")).role == "admin"
+    assert (await people.set_role("eve", "admin")).role == (await people.get("eve")).role == "admin"
+    with pytest.raises(NotThere):
+        await people.set_role("nobody", "viewer")
+
+
+async def test_of_two_admins_who_demote_each_other_one_stays(people: People) -> None:
+    await ada(people)
+    await people.create("bob", "admin", "phc", NOW)
+    both = (people.set_role("ada", "viewer"), people.set_role("bob", "viewer"))
+    ends = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(user.role for user in await people.listed()) == ["admin", "viewer"]
+    assert sum(isinstance(end, StoreError) for end in ends) == 1
+
+
+async def test_open_sessions_are_listed_the_newest_first(people: People) -> None:
+    made = await ada(people)
+    eve = await people.create("eve", "viewer", "phc", NOW)
+    token, session = await people.open_session(made, NOW, 100)
+    await people.open_session(eve, NOW + 1, 100)
+    found = await people.logins(NOW + 2)
+    assert [(one.user, one.created_at) for one in found] == [("eve", NOW + 1), ("ada", NOW)]
+    (own,) = await people.logins(NOW + 2, made.id)
+    assert (own.mark, own.expires_at) == (session.mark, NOW + 100)
+    assert token not in repr(own)
+    assert session.mark.hex() not in repr(own)
+    assert [one.user for one in await people.logins(NOW + 100)] == ["eve"]
+
+
 # -- set-up ------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ import pytest
 from dragoman.store import reading
 from dragoman.store.engine import Database
 from dragoman.store.feed import Feed
-from dragoman.store.reading import Filter, Page, everything, facets, latest, one, page
+from dragoman.store.reading import Filter, Page, around, everything, facets, latest, one, page
 from dragoman.store.retention import Retention
 from dragoman.store.series import series, totals
 from tests.support.ledger import NOON, analyze, plan, put, row, statements
@@ -146,7 +146,12 @@ async def test_exports_single_requests_and_watchers_walk_along_an_index(
     async def newest() -> None:
         assert len(await latest(database, Filter(lane="search"), 5)) == 5
 
-    for work in (export, show, newest):
+    async def beside() -> None:
+        before, after = await around(database, "c" * 32, NOON + 1507)
+        assert [one["request_id"] for one in before] == [f"req_{n}" for n in (1457, 1407, 1357, 1307, 1257)]
+        assert [one["request_id"] for one in after] == ["req_1557"]
+
+    for work in (export, show, newest, beside):
         for statement, steps in await explained(database, work):
             if "max(" not in statement:
                 assert_walks(steps)

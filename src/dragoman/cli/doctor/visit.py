@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal
 from dragoman.cli import launch
 from dragoman.cli.client import GatewayClient, Reply, Unreachable
 from dragoman.cli.options import Stop
-from dragoman.cli.tiers import STANDARD
 from dragoman.serving import configured
 from dragoman.settings import Settings, SettingsError
+from dragoman.translate.models import STANDARD
 
 if TYPE_CHECKING:
     from dragoman.cli.dbcheck import Report

@@ -11,6 +11,7 @@ import { prose } from "./prose.js";
  *   name: string, label: string, value: string, onInput: (value: string) => void,
  *   type?: string, hint?: string, problem?: string | null, autocomplete?: string, inputmode?: string,
  *   autofocus?: boolean, required?: boolean, disabled?: boolean, placeholder?: string, mono?: boolean,
+ *   suggestions?: string[],
  * }} props
  */
 export function Field(props) {
@@ -35,6 +36,7 @@ export function Field(props) {
         onInput=${(/** @type {InputEvent} */ event) => onInput(/** @type {HTMLInputElement} */ (event.target).value)}
         autocomplete=${props.autocomplete ?? "off"}
         inputmode=${props.inputmode}
+        list=${props.suggestions ? `${id}-list` : undefined}
         placeholder=${props.placeholder}
         required=${props.required}
         disabled=${props.disabled}
@@ -43,6 +45,7 @@ export function Field(props) {
         aria-invalid=${problem ? "true" : undefined}
         aria-describedby=${told || undefined}
       />
+      ${props.suggestions && html`<datalist id=${`${id}-list`}>${props.suggestions.map((one) => html`<option key=${one} value=${one}></option>`)}</datalist>`}
       ${hint && html`<p class="hint" id=${`${id}-hint`}>${prose(hint)}</p>`}
       ${problem && html`<p class="problem" id=${`${id}-problem`}>${problem}</p>`}
     </div>

@@ -6,6 +6,8 @@ import { theme } from "../theme.js";
 import UPlot, { STYLE } from "../vendor/plot.js";
 
 /** @import {Paint} from "./bar.js" */
+/** @typedef {ConstructorParameters<typeof UPlot>[0]} Options */
+/** @typedef {NonNullable<ConstructorParameters<typeof UPlot>[1]>} AlignedData */
 /** @typedef {{name: string, paint: Paint, values: (number | null)[]}} Line */
 /**
  * @typedef {{
@@ -62,7 +64,7 @@ export function Plot({ picture, label, onLook }) {
 
 /**
  * @param {Picture} picture
- * @returns {import("uplot").AlignedData}
+ * @returns {AlignedData}
  */
 function columns(picture) {
   const lines = picture.bars ? stacked(picture.lines) : picture.lines.map((line) => line.values);
@@ -83,7 +85,7 @@ export function stacked(lines) {
  * @param {Picture} picture
  * @param {number} width
  * @param {(step: number | null) => void} onLook
- * @returns {import("uplot").Options}
+ * @returns {Options}
  */
 function options(picture, width, onLook) {
   const ink = colour("--ink-faint");

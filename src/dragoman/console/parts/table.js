@@ -19,10 +19,11 @@ import { html } from "../html.js";
  */
 
 /**
- * `tone` paints a row by what it means ("bad", "warn"); `chosen` is the key of the row that is open.
+ * `stacked`: on a narrow page each row becomes a block with its heads inside. `tone` paints a row by what it means ("bad", "warn"); `chosen` is the key of the row that is open.
  * @template T
  * @param {{
  *   label: string,
+ *   stacked?: boolean,
  *   columns: Column<T>[],
  *   rows: T[],
  *   keyOf: (row: T) => string,
@@ -31,9 +32,9 @@ import { html } from "../html.js";
  *   tone?: (row: T) => string | undefined,
  * }} props
  */
-export function Table({ label, columns, rows, keyOf, onOpen, chosen, tone }) {
+export function Table({ label, stacked = false, columns, rows, keyOf, onOpen, chosen, tone }) {
   return html`
-    <div class="tablebox">
+    <div class=${stacked ? "tablebox stacked" : "tablebox"}>
       <table aria-label=${label}>
         <thead>
           <tr>
@@ -58,7 +59,7 @@ export function Table({ label, columns, rows, keyOf, onOpen, chosen, tone }) {
                 })}
               >
                 ${columns.map(
-                  (one) => html`<td key=${one.id} class=${look(one)} title=${one.title?.(row)}>${one.cell(row)}</td>`,
+                  (one) => html`<td key=${one.id} class=${look(one)} data-head=${(stacked && one.head) || undefined} title=${one.title?.(row)}>${one.cell(row)}</td>`,
                 )}
               </tr>
             `;

@@ -30,11 +30,9 @@ export default function OverviewScreen() {
   const now = useResource((signal) => /** @type {Promise<Overview>} */ (get("/overview", {}, { signal })), [], { every: EVERY });
   const today = useResource(
     async (signal) => {
-      const since = midnight(Date.now());
-      const [day, ever] = await Promise.all([
-        /** @type {Promise<Usage>} */ (get("/usage/totals", { since }, { signal })),
-        /** @type {Promise<Usage>} */ (get("/usage/totals", {}, { signal })),
-      ]);
+      const day = /** @type {Usage} */ (await get("/usage/totals", { since: midnight(Date.now()) }, { signal }));
+      // Only a day without requests raises the question whether there ever was one.
+      const ever = day.total.requests ? day : /** @type {Usage} */ (await get("/usage/totals", {}, { signal }));
       return { day: day.total, ever: ever.total.requests };
     },
     [],

@@ -92,11 +92,14 @@ class Chunks(Blocks):
         self._call({"arguments": partial})
 
     def delta(self, delta: Event) -> None:
-        if delta["type"] == "thinking_delta" and not self.over:  # the seal has no place in this dialect
+        if delta["type"] == "thinking_delta" and not self.over:
             self.out.append(self.chunk({"reasoning_content": delta["thinking"]}))
 
     def stop(self) -> None:
         self.kind = None
+
+    def seal(self, signature: str) -> None:
+        self.stop()  # the seal has no place in this dialect
 
     def weigh(self, odds: Any) -> None:
         """Takes the log probabilities of the text that follows."""

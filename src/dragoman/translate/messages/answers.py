@@ -35,10 +35,13 @@ class Answers:
     """Reads assistant messages into a transcript. `prefill` is how the client itself began the answer."""
 
     __slots__ = (
+        "_blocks",
         "_key",
         "_pairs",
         "_phases",
+        "_place",
         "_queries",
+        "_read",
         "_recall",
         "_target",
         "_transcript",
@@ -64,12 +67,16 @@ class Answers:
         self._recall = recall
         self._phases = phases
         self._without = without_reasoning
-        self._queries: dict[str, Any] = {}  # web searches whose results have not come yet
+        self._blocks: Sequence[Block] = ()  # of the message that is read, and the place in it
+        self._place = 0
+        self._queries: dict[str, Any] = {}  # web searches without results in their message
+        self._read: set[str] = set()  # searches whose results were read with the call, before their place
         self.prefill = ""
 
     def assistant(self, content: Any, number: int, skipped: int, *, is_last: bool) -> None:
         """An assistant message from block `skipped` on. Text at the end of the last one is a prefill."""
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        self._blocks = blocks
         last_call = _last_call(blocks)
         end = len(blocks)
         if is_last and blocks and blocks[-1]["type"] == "text" and blocks[-1]["text"].strip():
@@ -83,6 +90,7 @@ class Answers:
             elif kind == "tool_use":
                 self._call(block, number, place)
             elif kind not in SILENT:
+                self._place = place
                 _HANDLERS.get(kind, Answers._note)(self, block, f"messages.{number}.content.{place}")
         for query in self._queries.values():
             self._transcript.instruct([text_part(search.told(query, []))])
@@ -145,13 +153,28 @@ class Answers:
     def _server_tool(self, block: Block, path: str) -> None:
         name: str = block["name"]
         if name == "web_search":
-            self._queries[block["id"]] = block["input"].get("query")
+            self._searched(block["id"], block["input"].get("query"))
         elif not name.startswith("tool_search_tool_"):
             self._note(block, path)
 
+    def _searched(self, call_id: str, query: Any) -> None:
+        """A search stands where it was called, as the upstream had it: its results may come behind a text."""
+        for place in range(self._place + 1, len(self._blocks)):
+            later = self._blocks[place]
+            if later["type"] == "web_search_tool_result" and later["tool_use_id"] == call_id:
+                self._read.add(call_id)
+                self._search(query, later["content"])
+                return
+        self._queries[call_id] = query
+
     def _search_results(self, block: Block, path: str) -> None:
-        query = self._queries.pop(block["tool_use_id"], None)
-        results = block["content"]
+        call_id = block["tool_use_id"]
+        if call_id in self._read:
+            self._read.discard(call_id)
+        else:
+            self._search(None, block["content"])
+
+    def _search(self, query: Any, results: Any) -> None:
         item = search.replayed(results, self._key, self._target.account_tag)
         with_id = self._target.capability.item_ids
         if item is None or not self._transcript.first_time(item.get("id"), required=with_id):

@@ -1,14 +1,15 @@
 """Writes Anthropic content blocks: numbered without gaps, strictly one open at a time.
 
-Blocks passes everything on as it comes. GuardedBlocks is used where visible output has to be watched: it
-ends the answer at a stop sequence or at the local output cap, and leaves out a repeated prefill. It knows
-nothing of the upstream's items; see items.
+Blocks passes everything on as it comes, but for the end of a thinking block, which goes out with what
+follows it; one block may be owed, which the text behind it has to complete.
+GuardedBlocks is used where visible output has to be watched: it ends the answer at a stop sequence or at the
+local output cap, and leaves out a repeated prefill. It knows nothing of the upstream's items; see items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from dragoman.translate.stops import PrefixStripper, StopScanner
 
@@ -18,10 +19,23 @@ Event = dict[str, Any]
 _CONTEXT = 32
 
 
+class Owed(Protocol):
+    """A block that waits for what a later text cites. `known` once it has heard of something."""
+
+    @property
+    def known(self) -> bool: ...
+
+    def hear(self, citation: Event) -> None:
+        """Takes a citation of the text, in the client's words."""
+
+    def block(self) -> Event:
+        """The block, with what is known by now."""
+
+
 class Blocks:
     """The client's side of one answer. Events gather in `out` until they are taken."""
 
-    __slots__ = ("index", "kind", "out", "over", "stop_sequence")
+    __slots__ = ("_sealed", "index", "kind", "out", "over", "owed", "stop_sequence")
 
     def __init__(self) -> None:
         self.out: list[Event] = []
@@ -29,6 +43,8 @@ class Blocks:
         self.kind: str | None = None  # the type of the open block
         self.over = False  # the client has its whole answer: nothing more is written
         self.stop_sequence: str | None = None  # the one that ended the answer
+        self.owed: Owed | None = None  # a block that must come before the answer ends well
+        self._sealed: list[Event] = []  # the end of a thinking block, until something follows
 
     def text(self, text: str) -> None:
         """Text of the current text block, which begins with its first character."""
@@ -76,7 +92,40 @@ class Blocks:
             self.out.append({"type": "content_block_stop", "index": self.index})
             self.kind = None
 
+    def seal(self, signature: str) -> None:
+        """Ends the open thinking block. It is told with what follows: the next block or a good end.
+
+        For some clients an answer that breaks behind a finished block is lost; one that breaks inside of its
+        thinking they ask for again.
+        """
+        if not self.over:
+            delta = {"type": "signature_delta", "signature": signature}
+            self._sealed = [
+                {"type": "content_block_delta", "index": self.index, "delta": delta},
+                {"type": "content_block_stop", "index": self.index},
+            ]
+            self.kind = None
+
+    def release(self) -> None:
+        """Writes the end that was kept back: nothing else is said before a good end of the answer."""
+        if self._sealed:
+            self.out += self._sealed
+            self._sealed = []
+
+    def pay(self) -> None:
+        """Writes the block that is owed, if there is one."""
+        if self.owed is not None:
+            self.settle()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        owed, self.owed = self.owed, None
+        if owed is not None and not self.over:
+            self._open(owed.block())
+            self.stop()
+
     def _open(self, block: Event) -> None:
+        self.release()
         self.index += 1
         self.kind = block["type"]
         self.out.append({"type": "content_block_start", "index": self.index, "content_block": block})
@@ -198,6 +247,7 @@ class GuardedBlocks(Blocks):
     def _finish(self) -> None:
         if self.kind is not None:
             self.stop()
+        self._hand_over()
         self.over = True
 
 

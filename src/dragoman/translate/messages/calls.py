@@ -107,6 +107,7 @@ class Call(Item):
         self.client_id = client_call_id(self.call_id, self.outcome.call_ids)
         self.outcome.call_ids.add(self.client_id)
         name = self.context.plan.tool_names.get(self.name, self.name)
+        self.blocks.pay()
         self.blocks.start({"type": "tool_use", "id": self.client_id, "name": name, "input": {}})
         self._head(name)
         waiting, self._waiting = self._waiting, []

@@ -1,15 +1,18 @@
 """Web searches of the upstream as Anthropic's blocks and citations.
 
-Sources become search results in their order, without those of blocked domains; what a later turn needs to
-replay the search travels sealed in `encrypted_content`. A citation's place is relative to its text part.
+Sources become search results in their order, without those of blocked domains; where the upstream names
+none, what the answer cites takes their place. What a later turn needs to replay the search travels sealed in
+`encrypted_content`. A citation's place is relative to its text part.
 Nothing is fetched, and nothing is claimed of a page but what the upstream said.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
+from dragoman.translate.messages.blocks import Blocks
 from dragoman.translate.messages.context import AnswerContext
 from dragoman.translate.messages.items import Whole
 from dragoman.translate.messages.outcome import Outcome
@@ -20,51 +23,75 @@ CITED_CHARACTERS = 150
 
 
 class Search(Whole):
-    """A web search that the upstream made: the call and its results, once both are known."""
+    """A web search that the upstream made: the call and its result, once both are known.
+
+    Many servers name no sources with the search; then its pages are those that the answer cites. The result
+    is owed until a message has cited, another search begins, or the answer ends.
+    """
 
     kind = "web_search_call"
-    __slots__ = ()
+    __slots__ = ("_call_id", "_cited")
+
+    def __init__(self, context: AnswerContext, blocks: Blocks, outcome: Outcome) -> None:
+        super().__init__(context, blocks, outcome)
+        self._call_id = ""
+        self._cited: dict[str, str | None] = {}  # url -> title, in order
 
     def close(self) -> None:
         if self.item is not None:
-            for block in _blocks(self.item, self.context, self.outcome):
-                self.blocks.start(block.start)
-                if block.input is not None:
-                    self.blocks.delta({"type": "input_json_delta", "partial_json": block.input})
-                self.blocks.stop()
+            self._write(self.item)
             self.outcome.spoke = True
         super().close()
 
+    def _write(self, item: dict[str, Any]) -> None:
+        blocks, outcome = self.blocks, self.outcome
+        action = _action(item)
+        searched, sources = is_search(item), _sources(action)
+        error = self._count(item, searched=searched)
+        owed = error is None and searched and not sources and not outcome.sources_named
+        outcome.sources_named |= searched and bool(sources)
+        if owed or outcome.sources_named:
+            blocks.pay()  # the one before: what is cited from now on is another's
+        query = jsonio.dump_text({"query": _query(action)})
+        blocks.start({"type": "server_tool_use", "id": self._call_id, "name": "web_search", "input": {}})
+        blocks.delta({"type": "input_json_delta", "partial_json": query})
+        blocks.stop()
+        if owed:
+            blocks.owed = self
+            return
+        urls = (url for source in sources if isinstance(url := source.get("url"), str))
+        domains = self.context.plan.blocked_domains
+        found = _results(item, dict.fromkeys(url for url in urls if not blocked(url, domains)), self.context)
+        blocks.start(self._result(found if error is None else error))
+        blocks.stop()
 
-class _Block(NamedTuple):
-    """A block as it starts, and the tool input that follows it, if any."""
+    def _count(self, item: dict[str, Any], *, searched: bool) -> dict[str, Any] | None:
+        """Counts the search; what it has instead of a result if it failed or is beyond the client's limit."""
+        outcome, context = self.outcome, self.context
+        outcome.web_searches += searched
+        outcome.searches_shown += 1
+        anchor = "".join(filter(str.isalnum, context.message_id))[-40:]
+        self._call_id = f"srvtoolu_{anchor}_{outcome.searches_shown}"
+        limit = context.plan.web_search_max
+        if item.get("status") == "failed":
+            return _error("unavailable")
+        return _error("max_uses_exceeded") if limit is not None and outcome.web_searches > limit else None
 
-    start: dict[str, Any]
-    input: str | None = None
+    def _result(self, content: Any) -> dict[str, Any]:
+        return {"type": "web_search_tool_result", "tool_use_id": self._call_id, "content": content}
 
+    # -- while the result is owed --------------------------------------------------------------------
 
-def _blocks(item: dict[str, Any], context: AnswerContext, outcome: Outcome) -> list[_Block]:
-    """The call and its result. Counts the search; one beyond the client's limit gets an error as result."""
-    action = item.get("action")
-    action = action if isinstance(action, dict) else {}
-    outcome.web_searches += is_search(item)
-    outcome.searches_shown += 1
-    call_id = f"srvtoolu_{''.join(filter(str.isalnum, context.message_id))[-40:]}_{outcome.searches_shown}"
-    limit = context.plan.web_search_max
-    content: list[dict[str, Any]] | dict[str, Any]
-    if item.get("status") == "failed":
-        content = _error("unavailable")
-    elif limit is not None and outcome.web_searches > limit:
-        content = _error("max_uses_exceeded")
-    else:
-        content = _results(item, action, context)
-    return [
-        _Block(
-            {"type": "server_tool_use", "id": call_id, "name": "web_search", "input": {}},
-            jsonio.dump_text({"query": _query(action)}),
-        ),
-        _Block({"type": "web_search_tool_result", "tool_use_id": call_id, "content": content}),
-    ]
+    @property
+    def known(self) -> bool:
+        return bool(self._cited)
+
+    def hear(self, citation: dict[str, Any]) -> None:
+        url = citation["url"]
+        self._cited[url] = self._cited.get(url) or citation["title"]
+
+    def block(self) -> dict[str, Any]:
+        return self._result(_results(self.item or {}, self._cited, self.context))
 
 
 def is_search(item: dict[str, Any]) -> bool:
@@ -106,25 +133,33 @@ def blocked(url: str, domains: tuple[str, ...]) -> bool:
     return False
 
 
-def _results(item: dict[str, Any], action: dict[str, Any], context: AnswerContext) -> list[dict[str, Any]]:
+def _action(item: dict[str, Any]) -> dict[str, Any]:
+    action = item.get("action")
+    return action if isinstance(action, dict) else {}
+
+
+def _sources(action: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was looked at, as far as the upstream says it with the search: its pages, or the one visited."""
+    return _objects(action.get("sources")) or ([action] if isinstance(action.get("url"), str) else [])
+
+
+def _results(
+    item: dict[str, Any], pages: Mapping[str, str | None], context: AnswerContext
+) -> list[dict[str, Any]]:
+    """Pages (url -> title, where it is known) as results."""
     titles = _titles(item)
-    urls = [
-        url
-        for source in _objects(action.get("sources")) or [action]
-        if isinstance(url := source.get("url"), str) and not blocked(url, context.plan.blocked_domains)
-    ]
     return [
         {
             "type": "web_search_result",
             "url": url,
-            "title": titles.get(url, url),
+            "title": title or titles.get(url, url),
             # The whole search rides on its first result, the others only point to their page.
             "encrypted_content": seal_search(
                 item if place == 0 else {"type": "web_search_source", "url": url}, context.seal
             ),
             "page_age": None,
         }
-        for place, url in enumerate(dict.fromkeys(urls))
+        for place, (url, title) in enumerate(pages.items())
     ]
 
 

@@ -165,6 +165,7 @@ class Lineup:
             self.head.close()
             self.head = None
         self._blocks.settle()
+        self._blocks.pay()
 
     # -- the terminal event's list -------------------------------------------------------------------
 

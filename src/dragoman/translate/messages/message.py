@@ -1,7 +1,8 @@
 """Message items: visible text. Each content part is a text block of its own, a refusal too.
 
 Parts are shown in the order in which their text comes; a part ends when the next one begins, so that its
-citations are told while its block is open.
+citations are told while its block is open. A search whose result is owed gets it from the first message
+that cites, behind that message's text.
 """
 
 from __future__ import annotations
@@ -140,6 +141,8 @@ class Message(Item):
         if self.done:
             self._parts = {}
         self._current = None
+        if self.blocks.owed is not None and self.blocks.owed.known:
+            self.blocks.pay()
         super().close()
 
     def _note(self, text: str) -> None:
@@ -169,3 +172,5 @@ class Message(Item):
                 self.blocks.text(piece)
         else:
             self.blocks.cite(piece)
+            if self.blocks.owed is not None:
+                self.blocks.owed.hear(piece)

@@ -33,6 +33,7 @@ class Outcome:
     output_bytes       text, arguments and reasoning that were seen, for an estimate
     spoke              there was text, a tool call or a search: the turn is not empty
     searches_shown     searches that the client was shown, page visits included
+    sources_named      a search named its sources, so one that names none found none
     server_calls       calls of MCP servers that the client was shown
     tool_calls         calls that the client was shown
     call_ids           the ids they were shown under
@@ -59,6 +60,7 @@ class Outcome:
     output_bytes: int = 0
     spoke: bool = False
     searches_shown: int = 0
+    sources_named: bool = False
     server_calls: int = 0
     tool_calls: int = 0
     call_ids: set[str] = field(default_factory=set)

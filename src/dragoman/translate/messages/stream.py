@@ -362,6 +362,7 @@ class ResponsesToMessages:
         outcome.stop_reason, outcome.stop_sequence = reason, sequence
         if outcome.usage.source != "measured":
             outcome.usage = estimated(self.context.input_estimate, outcome.output_bytes)
+        self._blocks.release()
         self._blocks.out += self._closing(details)
         self.finished = True
 

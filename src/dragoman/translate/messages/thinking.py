@@ -82,8 +82,7 @@ class Reasoning(Item):
         signature = self._signature() if wanted else None
         if signature is not None or self._started:
             self._start()
-            self.blocks.delta({"type": "signature_delta", "signature": signature or UNSEALED})
-            self.blocks.stop()
+            self.blocks.seal(signature or UNSEALED)
         self._parts = {}
         super().close()
 

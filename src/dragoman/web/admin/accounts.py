@@ -82,8 +82,34 @@ class Window(BaseModel):
     source: str
 
 
+class Resting(BaseModel):
+    """A model that the account does not serve for a while, though others it does."""
+
+    model: str
+    why: str
+    until: datetime | None
+
+
+class Setback(BaseModel):
+    """A failure of the account itself, not of a request that was wrong. `status` is the upstream's."""
+
+    at: datetime | None
+    why: str
+    status: int | None
+    model: str
+
+
+class Bought(BaseModel):
+    """Credits that carry on where the windows end; `balance` in the upstream's unit."""
+
+    has: bool
+    unlimited: bool
+    balance: float | None
+
+
 class Live(BaseModel):
-    """An account as this process's pool has it now. `until` is when a rest ends, where that is known."""
+    """An account as this process's pool has it now. `until` is when a rest ends, where that is known;
+    `setback` the last failure in this process; `catalogue` what the account's own names, where it has one."""
 
     state: str
     why: str | None
@@ -92,7 +118,11 @@ class Live(BaseModel):
     lineages: int
     headroom: float
     windows: list[Window]
+    resting: list[Resting]
+    credits: Bought | None
+    catalogue: list[str] | None
     served_at: datetime | None
+    setback: Setback | None
 
 
 class AccountRecord(BaseModel):
@@ -427,10 +457,21 @@ def _live(admin: AdminHouse) -> dict[str, Live]:
             lineages=row["lineages"],
             headroom=row["headroom"],
             windows=[_window(window) for window in row["windows"]],
+            resting=[
+                Resting(model=model, why=told["why"], until=_moment(told["until"]))
+                for model, told in row["models_resting"].items()
+            ],
+            credits=row["credits"],
+            catalogue=None if row["advertised"] is None else sorted(row["advertised"]),
             served_at=_moment(row["served_at"]),
+            setback=_setback(row["setback"]),
         )
         for row in admin.pool_view()
     }
+
+
+def _setback(told: Mapping[str, Any] | None) -> Setback | None:
+    return None if told is None else Setback.model_validate({**told, "at": _moment(told["at"])})
 
 
 def _window(row: Mapping[str, Any]) -> Window:

@@ -18,15 +18,18 @@ from dragoman import __version__
 from dragoman.store.engine import StoreError
 from dragoman.web.admin import (
     accounts,
+    connect,
     docs,
     entry,
     keys,
     live,
     log,
+    logins,
     models,
     overview,
     people,
     signins,
+    turns,
     usage,
 )
 from dragoman.web.admin.auth import COOKIE, CSRF_HEADER, Doorman
@@ -37,7 +40,22 @@ from dragoman.web.admin.house import AdminHouse
 from dragoman.web.admin.routing import Declared
 from dragoman.wire.errors import Failure, Kind, Refused
 
-ROOMS = (entry, overview, keys, accounts, signins, models, usage, log, live, people, docs)
+ROOMS = (
+    entry,
+    overview,
+    connect,
+    keys,
+    accounts,
+    signins,
+    models,
+    usage,
+    log,
+    turns,
+    live,
+    people,
+    logins,
+    docs,
+)
 _ABOUT = """\
 Everything about a gateway but its traffic. Log in with `POST /admin/api/login`, which sets a cookie, and send
 the `csrf_token` of `GET /admin/api/me` as `x-csrf-token` with every change; or send an admin token as

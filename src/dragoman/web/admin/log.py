@@ -7,12 +7,13 @@ Rows are what the store has; prompt text and keys are in none of them. A page ma
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import Depends, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from dragoman.cache import verdict
 from dragoman.store import export, reading
 from dragoman.store.walk import Filter
 from dragoman.web.admin.envelope import BadField
@@ -97,6 +98,7 @@ class Facets(BaseModel):
     """The most frequent values of each field."""
 
     data: dict[str, list[FacetValue]]
+    verdicts: list[str] = Field(description="Every cache verdict that there can be, without numbers.")
 
 
 def _filter(
@@ -175,7 +177,8 @@ async def facets(
         data={
             name: [FacetValue(value=value, requests=count) for value, count in values]
             for name, values in found.items()
-        }
+        },
+        verdicts=list(get_args(verdict.Name)),
     )
 
 

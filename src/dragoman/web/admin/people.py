@@ -45,6 +45,12 @@ class NewUser(Body):
     password: Password
 
 
+class NewRole(Body):
+    """What a user may do from now on."""
+
+    role: Role
+
+
 class Reset(Body):
     """A new password; the second factor and every session of the user end."""
 
@@ -105,6 +111,16 @@ async def remove_user(name: Named, admin: House, caller: Who) -> None:
         raise Refused(Failure(Kind.CONFLICT, "Nobody removes themselves.", should_retry=False))
     noting = admin.noting(caller.actor, "user.remove", f"user:{user.name}")
     await admin.people(noting).remove(user.name)
+
+
+@router.patch("/users/{name}", openapi_extra=who("admin"), summary="Change a user's role")
+async def change_user(name: Named, body: NewRole, admin: House, caller: Who) -> UserRecord:
+    """In force with the user's next request. Neither one's own role nor the last admin's can be changed."""
+    user = await admin.people().get(name)
+    if caller.session is not None and user.id == caller.id:
+        raise Refused(Failure(Kind.CONFLICT, "Nobody changes their own role.", should_retry=False))
+    noting = admin.noting(caller.actor, "user.role", f"user:{user.name}", {"role": body.role})
+    return _user(await admin.people(noting).set_role(user.name, body.role))
 
 
 @router.post("/users/{name}/reset", openapi_extra=who("admin"), summary="Give a user a new password")

@@ -13,6 +13,7 @@ from dragoman.translate.messages.plan import Identity
 from dragoman.translate.messages.reasoning import Seal, seal_item
 from dragoman.translate.messages.request import translate
 from dragoman.wire import jsonio
+from tests.support import streams
 from tests.support.requests import policy, request, target
 
 JSON = st.recursive(
@@ -96,3 +97,30 @@ def test_thoughts_of_a_server_that_numbers_every_response_alike_are_all_replayed
     assert [thought.get("encrypted_content") for thought in thoughts] == ["one", "two", None]
     assert {thought["id"] for thought in thoughts} == {"rs_1"}
     assert thoughts[2]["content"] == raw
+
+
+def test_an_answer_goes_back_in_the_order_in_which_the_upstream_made_it() -> None:
+    """B30, B103: also where a search was answered behind the text that cites."""
+    note = streams.citation("https://a.example", 0, 5)
+    made = [
+        *streams.reasoning_events(0, "rs_0", "Where?"),
+        *streams.search_events(1, "ws_1"),
+        *streams.reasoning_events(2, "rs_2", "There."),
+        *streams.cited_events(3, "msg_3", "Found.", note),
+        *streams.search_events(4, "ws_4", "https://b.example"),
+        *streams.call_events(5, 5, "Bash", '{"a": 1}'),
+    ]
+    frame = streams.context(seal=Seal(policy().seal_key, target().account_tag, target().model))
+    answer = streams.run([streams.created(), *made, streams.completed()], frame).checked()
+    kinds = [block["type"] for block in answer.content]
+    assert kinds[3:6] == ["text", "web_search_tool_result", "server_tool_use"]
+    asked = {"role": "user", "content": "Where?"}
+    result = {"type": "tool_result", "tool_use_id": "call_5", "content": "ok"}
+    turns = [asked, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
+    body = request([*turns, {"role": "user", "content": "More."}])
+    items = translate(body, target(), policy(), Identity(), answer.automaton.outcome.arguments).body["input"]
+    upstream = [event["item"] for event in made if event["type"] == "response.output_item.done"]
+    back = items[1 : 1 + len(upstream)]
+    assert [item["type"] for item in back] == [item["type"] for item in upstream]
+    assert [item["id"] for item in back if "id" in item] == ["rs_0", "ws_1", "rs_2", "ws_4"]
+    assert (back[1]["action"], back[5]["arguments"]) == (upstream[1]["action"], '{"a": 1}')

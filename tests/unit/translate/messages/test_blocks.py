@@ -51,6 +51,81 @@ def test_blocks_are_numbered_and_one_at_a_time(writer: Blocks) -> None:
     assert shown(writer) == "[0:text a b ] [1:tool_use {} ] [2:text c ]"
 
 
+THOUGHT = {"type": "thinking", "thinking": "", "signature": ""}
+
+
+@pytest.mark.parametrize("make", [Blocks, lambda: guarded("STOP")], ids=["plain", "guarded"])
+def test_a_thought_ends_with_what_follows_it(make: Any) -> None:
+    """B26, B68: its seal and its end wait for the next block or a good end, and nothing else does."""
+    writer = make()
+    writer.start(THOUGHT)
+    writer.delta({"type": "thinking_delta", "thinking": "hm"})
+    writer.seal("s")
+    assert shown(writer) == "[0:thinking hm"
+    writer.text("a")
+    assert shown(writer) == "[0:thinking hm s ] [1:text a"
+    writer.start(THOUGHT)
+    writer.seal("t")
+    assert shown(writer) == "[0:thinking hm s ] [1:text a ] [2:thinking"
+    writer.release()
+    writer.release()
+    assert shown(writer) == "[0:thinking hm s ] [1:text a ] [2:thinking t ]"
+
+
+def test_a_thought_before_text_that_is_cut_at_once_has_its_end() -> None:
+    """B26, B36."""
+    writer = guarded("STOP")
+    writer.start(THOUGHT)
+    writer.seal("s")
+    writer.text("STOP")
+    assert writer.over
+    writer.seal("late")
+    writer.release()
+    assert shown(writer) == "[0:thinking s ]"
+
+
+class Page:
+    """A block that is owed."""
+
+    known = False
+
+    def hear(self, citation: Any) -> None:
+        self.known = True
+
+    def block(self) -> dict[str, Any]:
+        return {"type": "web_search_tool_result"}
+
+
+@pytest.mark.parametrize(
+    ("stops", "cap", "texts", "told"),
+    [
+        ((), None, ["a"], "[0:text a ] [1:web_search_tool_result ]"),
+        (("STOP",), None, ["a ST"], "[0:text a  ST ] [1:web_search_tool_result ]"),
+        (("STOP",), None, ["a STOP b"], "[0:text a  ] [1:web_search_tool_result ]"),
+        ((), 1, ["a b"], "[0:text a  ] [1:web_search_tool_result ]"),
+        # What a stop sequence held back is more than the cap allows, and is found out when the block is paid.
+        (("a b c STOP",), 2, ["a b c"], "[0:text a b  ] [1:web_search_tool_result ]"),
+        (("a b c STOP",), 1, ["a", " b c"], "[0:text a  ] [1:web_search_tool_result ]"),
+    ],
+)
+def test_a_block_that_is_owed_comes_once_behind_the_text(
+    stops: tuple[str, ...], cap: int | None, texts: list[str], told: str
+) -> None:
+    """B36, B37, B66: also where the answer is ended here."""
+    writer = blocks(stops, cap, "", words)
+    writer.owed = Page()
+    for text in texts:
+        writer.text(text)
+    writer.end_text()
+    writer.pay()
+    writer.pay()
+    assert shown(writer) == told
+    if writer.over:
+        writer.owed = Page()
+        writer.pay()
+        assert shown(writer) == told
+
+
 def test_a_citation_needs_its_block() -> None:
     writer = Blocks()
     writer.cite({"type": "early"})

@@ -6,8 +6,25 @@ import pytest
 
 from dragoman.translate.messages import citations
 from dragoman.translate.messages.reasoning import open_search
-from tests.support.streams import SEAL, citation, context, created, done, run, search_events, text_events
+from tests.support.streams import (
+    SEAL,
+    Answer,
+    Event,
+    call_events,
+    citation,
+    cited_events,
+    context,
+    created,
+    delta,
+    done,
+    reasoning_events,
+    run,
+    search_events,
+    text_events,
+)
 from tests.support.streams import completed as end
+
+A, B = citation("https://a.example", 0, 4, "A"), citation("https://b.example", 0, 4, "B")
 
 
 @pytest.mark.parametrize(
@@ -130,3 +147,130 @@ def test_the_same_annotation_is_told_once_and_odd_ones_not_at_all() -> None:
     events += [*text_events(0, "msg_0", "Hello.")[3:], {"type": kind, "annotation": None} | part, end()]
     content = run(events).checked().content
     assert len(content[0]["citations"]) == 1
+
+
+# -- results that are owed -------------------------------------------------------------------------------
+
+
+def pages(answer: Answer) -> list[Any]:
+    """The blocks of an answer: their types, but of a result the titles of its pages, or "error"."""
+    told: list[Any] = []
+    for block in answer.checked().content:
+        content = block.get("content")
+        if isinstance(content, list):
+            told.append([result["title"] for result in content])
+        else:
+            told.append(block["type"] if content is None else "error")
+    return told
+
+
+def test_text_is_not_held_back_for_a_result() -> None:
+    """B66, B58: only the result waits, until its message is over."""
+    answer = run([created(), *search_events(0, "ws_0")], close=False)
+    assert answer.kinds[-1] == "content_block_stop"
+    events = cited_events(1, "msg_1", "Found.", A)
+    told = [[out["type"] for out in answer.automaton.feed(event)] for event in events]
+    assert told[2:4] == [["content_block_start", "content_block_delta"], ["content_block_delta"]]
+    assert told[-1] == ["content_block_stop", "content_block_start", "content_block_stop"]
+    assert not any(told[4:-1])
+
+
+def test_the_search_rides_on_the_first_page_that_is_cited() -> None:
+    """B30, B66: whatever the order of the blocks, a later turn can replay it."""
+    answer = run([created(), *search_events(0, "ws_0"), *cited_events(1, "msg_1", "Found.", B, A), end()])
+    assert pages(answer) == ["server_tool_use", "text", ["B", "A"]]
+    first, second = (
+        open_search(found["encrypted_content"], SEAL.key) for found in answer.content[2]["content"]
+    )
+    assert first is not None and second is not None
+    assert (first.item["type"], first.item["id"]) == ("web_search_call", "ws_0")
+    assert second.item == {"type": "web_search_source", "url": "https://a.example"}
+
+
+def test_titles_come_from_whoever_knows_them() -> None:
+    """The first citation that has one, then the search's own results, then the address."""
+    known = [
+        {"url": "https://a.example", "title": "Of the search"},
+        {"url": "https://b.example", "title": "B0"},
+    ]
+    search = search_events(0, "ws_0", results=known)
+    notes = [
+        A | {"title": None},
+        A | {"start_index": 1},
+        B | {"title": ""},
+        citation("https://c.example", 0, 1, ""),
+    ]
+    answer = run([created(), *search, *cited_events(1, "msg_1", "Found.", *notes), end()])
+    assert pages(answer)[-1] == ["A", "B0", "https://c.example"]
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([*search_events(0, "w0"), *text_events(1, "m", "x")], ["server_tool_use", "text", []]),
+        ([*search_events(0, "w0")], ["server_tool_use", []]),
+        (
+            [*search_events(0, "w0"), *search_events(1, "w1"), *cited_events(2, "m", "x", A)],
+            ["server_tool_use", [], "server_tool_use", "text", ["A"]],
+        ),
+        (
+            [
+                *search_events(0, "w0"),
+                *search_events(1, "w1", status="failed"),
+                *cited_events(2, "m", "x", A),
+            ],
+            ["server_tool_use", "server_tool_use", "error", "text", ["A"]],
+        ),
+        (
+            [*search_events(0, "w0"), *text_events(1, "m", "x"), *cited_events(2, "n", "y", A)],
+            ["server_tool_use", "text", "text", ["A"]],
+        ),
+        (
+            [*search_events(0, "w0"), *cited_events(1, "m", "x", A), *cited_events(2, "n", "y", B)],
+            ["server_tool_use", "text", ["A"], "text"],
+        ),
+        (
+            [*search_events(0, "w0"), *reasoning_events(1, "r", "Hm."), *cited_events(2, "n", "y", B)],
+            ["server_tool_use", "thinking", "text", ["B"]],
+        ),
+        (
+            [*search_events(0, "w0"), *call_events(1, 1, "Bash", "{}"), *cited_events(2, "n", "y", B)],
+            ["server_tool_use", [], "tool_use", "text"],
+        ),
+        (
+            [*cited_events(0, "m", "x", A), *search_events(1, "w1")],
+            ["text", "server_tool_use", []],
+        ),
+        (
+            [
+                *search_events(0, "w0", "https://a.example"),
+                *search_events(1, "w1"),
+                *cited_events(2, "m", "x", A),
+            ],
+            ["server_tool_use", ["https://a.example"], "server_tool_use", [], "text"],
+        ),
+    ],
+)
+def test_each_search_is_answered_once_in_its_place(events: list[Event], expected: list[Any]) -> None:
+    """B66, behaviours S1."""
+    assert pages(run([created(), *events, end()])) == expected
+
+
+def test_a_search_behind_an_end_of_ours_is_owed_nothing() -> None:
+    """B37: the cap ends the answer, whatever comes."""
+    frame = context(plan={"visible_cap": 1})
+    whole = end(
+        [
+            {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "one two"}]},
+            search_events(1, "w")[-1]["item"],
+        ]
+    )
+    assert pages(run([created(), whole], frame)) == ["text"]
+
+
+def test_an_answer_that_breaks_off_makes_up_no_result() -> None:
+    """B69, D20: also where the gateway gives up."""
+    events = [created(), *search_events(0, "ws_0"), *cited_events(1, "msg_1", "Found.", A)[:4]]
+    assert run(events).checked().kinds[-2:] == ["content_block_delta", "error"]
+    half = delta("function_call_arguments", "ws_0", 0, "{}")
+    assert run([*events, half]).checked().kinds[-2:] == ["content_block_delta", "error"]

@@ -108,6 +108,22 @@ def test_the_first_argument_reaches_the_client_before_the_end() -> None:
     assert event["delta"]["partial_json"] == '{"a":"x'
 
 
+def test_the_end_of_a_thought_waits_for_what_follows_and_nothing_else_does() -> None:
+    """B26, B68: a failure right behind it breaks the answer inside of the thought."""
+    answer = automaton(created(), *reasoning_events(0, "rs_0", "Hm."))
+    assert answer.feed(added(1, message("msg_1"))) == []
+    shown = answer.feed(delta("output_text", "msg_1", 1, "x"))
+    assert [event["type"] for event in shown] == [
+        "content_block_delta",
+        "content_block_stop",
+        "content_block_start",
+        "content_block_delta",
+    ]
+    assert shown[0]["delta"]["type"] == "signature_delta"
+    cut, given_up = (automaton(created(), *reasoning_events(0, "rs_0", "Hm.")) for _ in range(2))
+    assert [event["type"] for event in cut.close() + given_up.fail(GIVEN_UP)] == ["error", "error"]
+
+
 def test_begin_starts_the_message_once() -> None:
     answer = automaton(created())
     [start] = answer.begin()

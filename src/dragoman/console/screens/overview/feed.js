@@ -17,6 +17,7 @@ import { maybe, t } from "../../text.js";
 /** @import {Tone} from "../../parts/badge.js" */
 
 const SHOWN = 10;
+const SOON = 1_500;
 /** @type {import("../../html.js").Signal<LogRow[]>} */
 const rows = signal([]);
 
@@ -44,6 +45,12 @@ export function Feed({ onRow }) {
     () => log.reload(),
   );
   const state = feed.value;
+  useEffect(() => {
+    // What ended while the feed was opened was told to nobody, and is in the log a moment later.
+    if (state !== "live") return undefined;
+    const timer = setTimeout(log.reload, SOON);
+    return () => clearTimeout(timer);
+  }, [state]);
   return html`
     <${Panel}
       title=${t("overview.feed")}
