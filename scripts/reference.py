@@ -277,8 +277,9 @@ def cli_page() -> str:
         HEAD,
         "# Command line\n",
         f"{root.help}\n",
-        "`dragoman --install-completion` sets up completion for your shell. What goes wrong is told on\n"
-        "standard error, one line per problem, never with a key in it.\n",
+        "`dragoman --version` prints the version, `dragoman --install-completion` sets up completion for\n"
+        "your shell. What goes wrong is told on standard error, one line per problem, never with a key in\n"
+        "it.\n",
         table(("exit code", "meaning"), EXIT_CODES.items()),
     ]
     for name, command in verbs(root):
@@ -314,6 +315,8 @@ def _option(verb: str, param: Any) -> tuple[str, str, str]:
     if not param.help:
         raise SystemExit(f"cli: {verb} {param.name} has no help")
     if param.param_type_name == "argument":
+        if not param.metavar:
+            raise SystemExit(f"cli: {verb} {param.name} has no metavar")
         return f"`{param.metavar}`", "required" if param.required else "none", param.help
     spelled = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
     default = "off" if param.is_flag and not param.default else _default(param.default).replace('`"', "`")

@@ -606,3 +606,9 @@ async def test_no_secret_comes_out_but_by_export(verbs: Verbs) -> None:
         for secret in secrets:
             assert secret.encode() not in everything
             assert base64.b64encode(secret.encode()) not in everything
+
+
+def test_an_account_of_the_file_is_not_exported_and_told_as_one(verbs: Verbs) -> None:
+    verbs.configure(FIXED)
+    told = verbs("account", "export", "fixed", code=1).err
+    assert told == "dragoman: 'fixed' is an account of the configuration file: it has a key, no login\n"

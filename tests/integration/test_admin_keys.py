@@ -143,7 +143,8 @@ async def test_a_change_leaves_alone_what_it_does_not_name(tmp_path: Path, setti
         assert (await admin.patch("/keys/laptop", {})).json == before
         after = (await admin.patch("/keys/laptop", {"concurrency": None, "tags": []})).json
         assert after == {**before, "concurrency": None, "tags": []}
-        after = (await admin.patch("/keys/laptop", {"models": None, "expires_at": None, "limits": []})).json
+        assert (await admin.patch("/keys/laptop", {"tags": None})).json["tags"] == []
+        after = (await admin.patch("/keys/laptop", {"models": None, "expires_at": None, "limits": None})).json
         assert (after["models"], after["expires_at"], after["limits"]) == (None, None, [])
         assert after["max_effort"] == "high"
 
@@ -294,3 +295,49 @@ async def test_every_change_is_in_the_audit_trail(tmp_path: Path, settings: dict
         rest = (await ada.get(f"/audit?before={page['next']}")).json
         assert rest["data"][0]["detail"]["limits"] == [limit()]
         assert rest["next"] is None
+
+
+async def test_a_name_may_hold_slashes(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """In the path they are written as %2F, or as they are."""
+    async with administered(tmp_path, settings) as house:
+        admin = await house.token()
+        await made(admin, "team/a")
+        odd, _ = await made(admin, "team/a/rotate")
+        for path in ("/keys/team%2Fa", "/keys/team/a"):
+            assert (await admin.get(path)).json["name"] == "team/a"
+        assert (await admin.patch("/keys/team%2Fa", {"tags": ["b"]})).json["tags"] == ["b"]
+        assert (await admin.post("/keys/team%2Fa/rotate", {})).json["name"] == "team/a"
+        assert (await admin.get("/keys/team/a/rotate")).status == 405, "such a name is found by its id"
+        assert (await admin.get(f"/keys/{odd['id']}")).json["name"] == "team/a/rotate"
+        assert (await admin.delete("/keys/team%2Fa")).json["state"] == "revoked"
+        account = {"name": "pool/x", "kind": "openai", "api_key": "sk-x"}
+        assert (await admin.post("/accounts", account)).status == 201
+        assert (await admin.patch("/accounts/pool%2Fx", {"weight": 2})).json["weight"] == 2
+        assert (await admin.post("/accounts/pool%2Fx/pause", None)).json["status"] == "paused"
+        assert (await admin.get("/accounts/pool%2Fx")).json["name"] == "pool/x"
+        assert (await admin.delete("/accounts/pool%2Fx")).status == 204
+
+
+async def test_a_group_that_no_account_is_in_is_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
+    async with administered(tmp_path, settings) as house:
+        admin = await house.token()
+        account = {"name": "a", "kind": "openai", "api_key": "sk-x", "group": "red"}
+        assert (await admin.post("/accounts", account)).status == 201
+        refused = await admin.post("/keys", {"name": "x", "account_groups": ["red", "nog"]})
+        assert (refused.status, refused.json["error"]["path"]) == (400, "account_groups.1")
+        assert "there are 'red'" in refused.json["error"]["message"]
+        await made(admin, "x", account_groups=["nog"], anyway=True)
+        assert (await admin.patch("/keys/x", {"tags": ["a"]})).status == 200
+        assert (await admin.patch("/keys/x", {"account_groups": ["red"]})).status == 200
+
+
+async def test_a_name_that_cannot_be_is_told_in_words(tmp_path: Path, settings: dict[str, Any]) -> None:
+    async with administered(tmp_path, settings) as house:
+        admin = await house.token()
+        for path, name, told in (
+            ("/keys", "a\nb", "name: must be printable characters, without space at the ends"),
+            ("/tokens", "a b", "name: must be 1 to 48 letters, digits and . _ @ -"),
+        ):
+            more = {"role": "viewer"} if path == "/tokens" else {}
+            refused = await admin.post(path, {"name": name, **more})
+            assert (refused.status, refused.json["error"]["message"]) == (400, told)

@@ -144,9 +144,22 @@ async def test_with_login_unknown_paths_and_methods_are_told(tmp_path: Path) -> 
             assert reply.json["error"]["type"] == "not_found_error"
         reply = await admin.delete("/overview")
         assert (reply.status, reply.headers["allow"]) == (405, "GET")
+        assert reply.json["error"]["type"] == "method_not_allowed_error"
         nul = await admin.get("/keys/%00")
         assert nul.status == 400
         assert (await admin.get("/log?key=%00")).status == 400
+
+
+async def test_a_parameter_that_is_not_known_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    """A misspelt filter would give everything, as an export too."""
+    async with administered(tmp_path) as house:
+        admin = await house.token()
+        for path in ("/log?acount=a", "/log/export?acount=a"):
+            reply = await admin.get(path)
+            assert (reply.status, reply.json["error"]["path"]) == (400, "acount")
+            assert reply.json["error"]["message"] == "acount: is not known here; the nearest is account"
+        assert "not known" in (await admin.get("/keys?x=1")).json["error"]["message"]
+        assert (await admin.get("/log/export?format=csv&account=a")).status == 200
 
 
 async def test_beside_the_api_there_is_nothing_yet(tmp_path: Path) -> None:
@@ -238,7 +251,7 @@ def test_the_document_describes_every_route_with_its_auth_class() -> None:
     pages = {f"{API}/{name}" for name in ("openapi.json", "docs", "docs.js", "docs.css")}
     for method, route in ROUTES:
         if route.path not in pages:
-            path = route.path.replace(":path}", "}")
+            path = route.path_format
             assert described[method, path] == route.auth
     assert set(document["components"]["securitySchemes"]) == {"session", "token"}
     assert "422" not in str(document["paths"])

@@ -123,7 +123,23 @@ def test_a_wrong_key_is_told_without_showing_it(demo: Gateway, someone: User, tm
     assert levels(found, "client-key") == ["error"]
     assert "stream" not in found
     assert "sk-drg-wrong" not in done.stdout
-    assert levels(examined(someone.run(*arguments)), "client-key") == ["error"]
+    assert "the variable DRAGOMAN_KEY" in found["client-key"][0]["fix"]
+    without = examined(someone.run(*arguments))
+    assert levels(without, "client-key") == ["error"]
+    assert without["client-key"][0]["fix"] == "dragoman key create NAME --save"
+
+
+def test_a_saved_key_that_is_stale_is_to_be_replaced(demo: Gateway, someone: User, tmp_path: Path) -> None:
+    """`key create --save` overwrites no file, so it alone would be no remedy."""
+    data = tmp_path / "stale"
+    data.mkdir(mode=0o700)
+    saved = data / "client-key"
+    saved.touch(mode=0o600)
+    saved.write_text("sk-drg-stale")
+    found = examined(someone.run("doctor", "--json", "--url", demo.url, "--data-dir", str(data)))
+    assert found["client-key"][0]["fix"] == (
+        f"replace the text in {saved}, or remove it and `dragoman key create NAME --save`"
+    )
 
 
 def test_a_broken_configuration_is_examined_all_the_same(someone: User, tmp_path: Path) -> None:

@@ -253,3 +253,9 @@ def test_the_command_line_stays_light() -> None:
 def test_noon_is_noon() -> None:
     """The dates that these tests write down are those of the rows."""
     assert time.gmtime(NOON)[:5] == (2026, 7, 3, 12, 0)
+
+
+def test_no_lines_are_no_lines(data: Path) -> None:
+    """Nothing was asked for, so nothing is said of what there is."""
+    done = verb(data, "log", "tail", "-n", "0")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -168,6 +168,15 @@ def test_the_version_is_told(tmp_path: Path) -> None:
     done = run("version", env=environment(tmp_path))
     assert done.returncode == 0
     assert done.stdout.startswith("dragoman ")
+    option = run("--version", env=environment(tmp_path))
+    assert (option.returncode, option.stdout) == (0, done.stdout)
+
+
+def test_a_data_directory_without_a_name_is_refused(tmp_path: Path) -> None:
+    """It would be the current directory."""
+    done = run("key", "list", "--data-dir", "", env=environment(tmp_path))
+    assert done.returncode == 2
+    assert "must name a directory" in done.stderr
 
 
 def test_a_broken_scenario_is_named(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def test_every_verb_and_option_has_its_place() -> None:
         assert heading, name
         told = rest.partition("\n## ")[0]
         for param in command.params:
+            assert param.param_type_name == "option" or param.metavar, f"{name} {param.name} is called None"
             spelled = param.opts if param.param_type_name == "option" else [param.metavar]
             assert all(f"`{option}`" in told for option in spelled), f"{name} {param.name}"
 

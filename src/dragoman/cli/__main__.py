@@ -85,11 +85,27 @@ def version() -> None:
     typer.echo(f"dragoman {__version__} (Python {sys.version.split()[0]})")
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+def _always(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and leave."),
+    ] = False,
+) -> None:
+    """Its own text is the help that `application` gives."""
+
+
 def application(only: str | None = None) -> typer.Typer:
     """The command line. With the name of one verb just that is added: others cost time, and memory that
     `serve` would keep."""
     app = typer.Typer(
         name="dragoman",
+        callback=_always,
         no_args_is_help=True,
         add_completion=True,
         pretty_exceptions_enable=False,

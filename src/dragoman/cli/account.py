@@ -345,7 +345,7 @@ def export(
     async def work(here: Place, store: Store) -> None:
         from dragoman.cli import accountdesk
 
-        content = await accountdesk.exported(store, name)
+        content = await accountdesk.exported(here, store, name)
         if output is not None:
             accountdesk.write_private(output, content)
         else:

@@ -274,8 +274,12 @@ def _again(name: str, of_file: bool) -> str:
     return "put a new login into its auth_file" if of_file else f"dragoman account login {name}"
 
 
-async def exported(store: Store, name: str) -> bytes:
+async def exported(here: Place, store: Store, name: str) -> bytes:
     """An account as an auth.json, noted in the audit trail. Raises Stop, StoreError."""
+    for row in here.settings.accounts:
+        if row.name == name:
+            held = "it has a key, no login" if row.auth_file is None else f"its login is {row.auth_file}"
+            raise Stop(f"{name!r} is an account of the configuration file: {held}")
     account = await store.accounts.get(name)
     login = None
     if account.kind == "chatgpt":

@@ -40,14 +40,13 @@ def upgrade(config: Config = None, data_dir: DataDir = None) -> None:
         from dragoman.store import migrate
 
         async with _open(here) as database:
-            before = await migrate.revision(database)
-            copy = await migrate.prepare(database)
-            if before == migrate.HEAD:
-                errand.say(f"The database is at revision {before}: nothing to do.")
+            moved = await migrate.advance(database)
+            if moved is None:  # before, or by another process at the same time
+                errand.say(f"The database is at revision {migrate.HEAD}: nothing to do.")
                 return
-            errand.say(f"The database went from revision {before or 'none'} to {migrate.HEAD}.")
-            if copy is not None:
-                errand.say(f"What it was is kept in {copy}.")
+            errand.say(f"The database went from revision {moved.before or 'none'} to {migrate.HEAD}.")
+            if moved.copy is not None:
+                errand.say(f"What it was is kept in {moved.copy}.")
 
     errand.run(config, data_dir, work)
 
@@ -66,6 +65,7 @@ def downgrade(
     """Take the tables back to an older revision; SQLite is copied first."""
 
     async def work(here: Place) -> None:
+        from dragoman.cli.dbrestore import noted
         from dragoman.store import backup, migrate
         from dragoman.store.restore import free_name
 
@@ -85,6 +85,7 @@ def downgrade(
                 copy = free_name(database.file, "before-downgrade")
                 await backup.copy(database.file, copy)
                 errand.say(f"What it was is kept in {copy}.")
+            await noted(database, "db.downgrade", {"from": before, "to": revision})
             await migrate.move(database, revision)
         errand.say(f"The database went from revision {before} to {revision}.")
 

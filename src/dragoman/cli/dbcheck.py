@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dragoman.serving.store import JOURNAL, present_texts
-from dragoman.settings import Settings
+from dragoman.serving import configured
+from dragoman.serving.store import JOURNAL, lost
+from dragoman.settings import Settings, SettingsError
 from dragoman.store import accounts, backup, clientkeys, facts, journal, migrate
 from dragoman.store.accounts import StoredAccount
-from dragoman.store.engine import Database, StoreError, damaged, locate
+from dragoman.store.engine import Database, StoreDown, StoreError, damaged, locate
 from dragoman.store.ring import Ring
 
 
@@ -25,6 +26,7 @@ class Report:
     revision: str | None = None
     integrity: str = "not checked"
     secret: str = "not checked"
+    secret_problem: str | None = None
     processes: int = 0
     left: int = 0
     torn: int = 0
@@ -71,7 +73,7 @@ async def examine(settings: Settings, data: Path) -> Report:
     try:
         _journals(report, data / JOURNAL)
         if database.file is None or await _whole(report, database.file, there=database.file.exists()):
-            await _tables(report, database, Ring(texts) if (texts := present_texts(settings, data)) else None)
+            await _tables(report, database, settings, data)
     except StoreError as error:
         report.findings.append(str(error))
     finally:
@@ -90,7 +92,7 @@ async def _whole(report: Report, file: Path, *, there: bool) -> bool:
     return not found
 
 
-async def _tables(report: Report, database: Database, ring: Ring | None) -> None:
+async def _tables(report: Report, database: Database, settings: Settings, data: Path) -> None:
     report.revision = await migrate.revision(database)
     if database.file is None:
         report.integrity = "left to PostgreSQL"
@@ -107,15 +109,36 @@ async def _tables(report: Report, database: Database, ring: Ring | None) -> None
         )
     if report.revision is None:
         return
-    if ring is None:
-        report.findings.append("the secret (secrets.key_file or secrets.key_env) cannot be read")
-        return
-    await facts.check(database, ring)
-    report.secret = "opens the database"
+    await _secret(report, database, settings, data)
     if report.revision == migrate.HEAD:
         async with database.read() as connection:
             report.keys = sum(key.active for key in await clientkeys.read(connection))
             report.accounts = await accounts.read(connection)
+
+
+async def _secret(report: Report, database: Database, settings: Settings, data: Path) -> None:
+    """Whether the secret is there, can be read, and opens what the database has sealed."""
+    try:
+        text = configured.own_secret(settings, data)
+    except SettingsError as error:
+        report.secret, report.secret_problem = "cannot be read", str(error)
+        report.findings.append(str(error))
+        return
+    if text is None:
+        if await facts.sealed(database):
+            report.secret, report.secret_problem = "is missing", lost(data / settings.secrets.key_file)
+            report.findings.append(report.secret_problem)
+        return
+    try:
+        texts = [line.strip() for line in text.splitlines() if line.strip()]
+        await facts.check(database, Ring(texts))
+    except StoreDown:
+        raise
+    except StoreError as error:
+        report.secret = "does not open the database"
+        report.findings.append(str(error))
+    else:
+        report.secret = "opens the database"
 
 
 def _journals(report: Report, directory: Path) -> None:

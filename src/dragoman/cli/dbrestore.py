@@ -6,8 +6,10 @@ backup are added to the installation's own, never put in their stead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL
 
@@ -16,6 +18,7 @@ from dragoman.cli.options import MISUSED, Stop
 from dragoman.serving.store import present_texts
 from dragoman.settings import Settings
 from dragoman.store import backup, escrow, facts, migrate, restore
+from dragoman.store.audit import Entry, NotingDatabase
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.ring import Ring
 
@@ -60,11 +63,28 @@ async def put(
         if added:
             # Before the database, so that whichever of the two is there can be opened.
             ringfile.write(data / settings.secrets.key_file, texts)
+        # In the copy, so that the trail of what is put in place says so from the first moment.
+        await _noted_in(draft, file)
         kept = await restore.swap(draft, target)
     finally:
         for suffix in ("", "-wal", "-shm"):
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
     return _told(file, kept, revision, bool(added))
+
+
+async def noted(database: Database, action: str, detail: Mapping[str, Any]) -> None:
+    """Adds the command line's entry to the audit trail; every revision has one."""
+    entry = Entry("cli", action, "database", time.time(), detail)
+    async with NotingDatabase(database, entry).write():
+        pass
+
+
+async def _noted_in(draft: Path, file: Path) -> None:
+    database = Database(URL.create("sqlite+aiosqlite", database=str(draft)))
+    try:
+        await noted(database, "db.restore", {"file": file.name})
+    finally:
+        await database.close()
 
 
 async def _judge(file: Path, draft: Path, texts: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Client keys: make, list, change, limit, rotate, revoke.")
 
 Name = Annotated[str, typer.Argument(help="Name of the key.", show_default=False, metavar="NAME")]
-Anyway = Annotated[bool, typer.Option("--anyway", help="Take globs that match nothing here.")]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Take globs and groups that match nothing here.")]
 
 
 @app.command()
@@ -297,7 +297,7 @@ async def _judge(
     here: Place, store: Store, spec: KeySpec, said: Said, *, anyway: bool, option: str = "--limit"
 ) -> list[str]:
     """Checks what was said against what is served here. Raises Stop; returns warnings."""
-    if not said.models and not said.limits:
+    if not said.models and not said.limits and not said.account_groups:
         return []
     from dragoman.cli import served
 
@@ -308,6 +308,8 @@ async def _judge(
         if said.limits:
             globs = [limit.models for limit in spec.limits if limit.models is not None]
             served.check_globs(f"{option} models", globs, what)
+        if said.account_groups:
+            served.check_groups("--account-group", spec.account_groups or (), what)
     if all(limit.measure != "cost_usd" for limit in spec.limits):
         return []
     known = await served.prices(here.settings, store)

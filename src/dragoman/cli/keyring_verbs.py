@@ -59,7 +59,8 @@ async def _of_file(here: Place, file: Path, *, drop_old: bool) -> None:
             # First both can open, then the new one seals, then, if asked for, the old ones go.
             ringfile.write(file, texts)
             ring = Ring(texts)
-            renewed = await facts.reseal(store.database, ring)
+            noting = store.noting("secrets.rotate", "secrets", time.time(), {"drop_old": drop_old})
+            renewed = await facts.reseal(noting.database, ring)
             if drop_old:
                 await facts.check(store.database, Ring(texts[:1]))
                 ringfile.write(file, texts[:1])
@@ -91,7 +92,8 @@ async def _of_variable(here: Place, variable: str) -> None:
             MISUSED,
         )
     async with opened(here.settings, here.data, monotonic=time.monotonic) as store:
-        renewed = await facts.reseal(store.database, store.ring)
+        noting = store.noting("secrets.rotate", "secrets", time.time(), {"variable": variable})
+        renewed = await facts.reseal(noting.database, store.ring)
     errand.say(
         f"Values sealed with the first text of {variable}: {renewed}.",
         "When every gateway was started with that text, the others can be removed from the variable.",

@@ -178,12 +178,13 @@ def models(client: GatewayClient, key: ClientKey | None) -> dict[str, int | None
     if reply.status == 401:
         if key is None:
             raise Stop(
-                "the gateway wants a client key and none was found: `dragoman key create --save` makes one, "
-                "or name yours with --key-env, --key-file or the variable DRAGOMAN_KEY",
+                "the gateway wants a client key and none was found: `dragoman key create NAME --save` makes "
+                "one, or name yours with --key-env, --key-file or the variable DRAGOMAN_KEY",
                 MISUSED,
             )
         raise Stop(
-            f"the gateway does not know the key of {key.source}: `dragoman key create` makes one", MISUSED
+            f"the gateway does not know the key of {key.source}: `dragoman key create NAME` makes one",
+            MISUSED,
         )
     rows = reply.json.get("data") if isinstance(reply.json, dict) else None
     if reply.status != 200 or not isinstance(rows, list):

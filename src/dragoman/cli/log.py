@@ -157,6 +157,8 @@ async def _tail(store: Store, wanted: Filter, count: int, *, follow: bool, as_js
     columns = Columns(rows)
     if not as_json:
         if not rows and not follow:
+            if not count:
+                return  # none were asked for
             why = "no request has ended yet" if wanted == type(wanted)() else "no request in the log fits"
             typer.echo(f"dragoman: {why}", err=True)
             return

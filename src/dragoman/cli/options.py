@@ -22,7 +22,19 @@ FINDINGS = 4  # doctor found an error
 Config = Annotated[
     Path | None, typer.Option("--config", help="TOML file (also DRAGOMAN_CONFIG).", envvar="DRAGOMAN_CONFIG")
 ]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys and data are kept.")]
+
+
+def _a_directory(text: str) -> Path:
+    """An empty text would be the directory that the shell happens to be in."""
+    if not text.strip():
+        raise typer.BadParameter("must name a directory")
+    return Path(text)
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where keys and data are kept.", parser=_a_directory, metavar="PATH"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Url = Annotated[
     str | None,

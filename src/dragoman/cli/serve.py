@@ -22,7 +22,7 @@ from dragoman.serving.configured import is_loopback, setup_token
 from dragoman.serving.pages import LargePages
 from dragoman.serving.secret import data_directory
 from dragoman.serving.start import Start, resolve
-from dragoman.serving.store import Store, opened
+from dragoman.serving.store import Store, opened, refuse_lost
 from dragoman.serving.succession import Offer, Predecessor, TakeoverFailed, answers, predecessor
 from dragoman.settings import Settings, SettingsError, load
 from dragoman.store import journal
@@ -65,6 +65,11 @@ def run(
     flags = {"server": {name: value for name, value in (("host", host), ("port", port)) if value is not None}}
     settings = load(config, flags)
     data = data_directory(data_dir)
+    try:
+        asyncio.run(refuse_lost(settings, data))
+    except StoreError as error:
+        sys.stderr.write(f"dragoman: {error}\n")
+        return STORE_UNUSABLE
     start = replace(
         resolve(settings, data), view=lambda: [asdict(row) for row in origins.rows(config, flags)]
     )
@@ -102,7 +107,9 @@ async def _opened(
     logger = logs.configure(settings.logging.format, settings.logging.level)
     health = Health(lambda part, why: _tell(logger, part, why))
     try:
-        async with opened(settings, start.data, monotonic=time.monotonic, health=health) as store:
+        async with opened(
+            settings, start.data, monotonic=time.monotonic, health=health, upgrading=True
+        ) as store:
             if not may_be_open and not start.keys and not is_loopback(settings.server.host):
                 await _demand_a_key(store, settings)
             _tell_recovered(logger, store.recovered)

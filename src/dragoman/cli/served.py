@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dragoman.budget.limits import Limit
 from dragoman.budget.pricing import Price, Prices
 from dragoman.cli.options import MISUSED, Stop
+from dragoman.routing.groups import unknown
 from dragoman.serving import configured, stored
 from dragoman.serving.judged import listed
 from dragoman.settings import Settings
@@ -44,12 +45,14 @@ class Entry:
 class Served:
     """Aliases in the order that counts, and what the accounts list (None: any name is passed on).
 
-    `accounts` are those of file and store with what each lists; none where the simulator answers.
+    `accounts` are those of file and store with what each lists, `groups` the group of each; none where the
+    simulator answers.
     """
 
     entries: tuple[Entry, ...]
     listed: frozenset[str] | None
     accounts: Mapping[str, Sequence[str] | None]
+    groups: tuple[str, ...] = ()
 
     @property
     def aliases(self) -> tuple[Alias, ...]:
@@ -60,12 +63,14 @@ async def served(settings: Settings, store: Store) -> Served:
     """The store's aliases before the file's: among equals the store's counts."""
     rows = [(alias, STORE) for alias in stored.aliases(await store.aliases.listed())]
     accounts: dict[str, Sequence[str] | None] = {row.name: row.models for row in settings.accounts}
+    groups = [row.group for row in settings.accounts]
     for one in await store.accounts.listed():
         accounts.setdefault(one.name, one.models)
+        groups.append(one.group)
     source = CONFIG if settings.models else DEMO
     if source == CONFIG or not accounts:
         rows += [(alias, source) for alias in configured.aliases(settings)]
-    return Served(tuple(_shadows(rows)), listed(accounts), accounts)
+    return Served(tuple(_shadows(rows)), listed(accounts), accounts, tuple(groups))
 
 
 def _shadows(rows: Sequence[tuple[Alias, str]]) -> Iterable[Entry]:
@@ -101,6 +106,13 @@ def check_globs(option: str, globs: Iterable[str], here: Served) -> None:
                 "(--anyway takes it as it is)",
                 MISUSED,
             )
+
+
+def check_groups(option: str, groups: Iterable[str], here: Served) -> None:
+    """Raises Stop for a group that no account is in."""
+    for group in groups:
+        if (wrong := unknown(group, here.groups)) is not None:
+            raise Stop(f"{option}: {wrong} (--anyway takes it as it is)", MISUSED)
 
 
 def check_money(

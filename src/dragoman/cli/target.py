@@ -62,8 +62,8 @@ def client_key(
 ) -> ClientKey | None:
     """The key to use, None where none is found (a loopback gateway may need none).
 
-    Order: the options; on this machine the demo's key, the saved key of the data directory, the only readable
-    key of the configuration; then the variable DRAGOMAN_KEY. Raises SettingsError.
+    Order: the options; on this machine the saved key of the data directory, the demo's, the only readable key
+    of the configuration; then the variable DRAGOMAN_KEY. Raises SettingsError.
     """
     if key_env is not None and key_file is not None:
         raise SettingsError("--key-env and --key-file: give one of the two")

@@ -41,7 +41,7 @@ def setup(config: Config = None, data_dir: DataDir = None) -> None:
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What the token is for.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="What the token is for.", show_default=False, metavar="NAME")],
     role: Annotated[
         str, typer.Option("--role", help="`admin`, or `viewer` for reading alone.", show_default=False)
     ],
@@ -98,7 +98,7 @@ def list_(as_json: Json = False, config: Config = None, data_dir: DataDir = None
 
 @app.command()
 def revoke(
-    name: Annotated[str, typer.Argument(help="Name or id.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Name or id.", show_default=False, metavar="NAME")],
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:

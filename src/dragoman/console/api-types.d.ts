@@ -384,7 +384,7 @@ export interface NewAccount {
 
 /** A key to make. The name stays: rows and counters are found by it. */
 export interface NewKey {
-  tags?: string[];
+  tags?: string[] | null;
   models?: string[] | null;
   default_effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | null;
   enforced_effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | null;
@@ -392,7 +392,7 @@ export interface NewKey {
   concurrency?: number | null;
   account_groups?: string[] | null;
   expires_at?: string | null;
-  limits?: LimitRule[];
+  limits?: LimitRule[] | null;
   anyway?: boolean;
   name: string;
 }
@@ -718,9 +718,9 @@ export interface AccountsRules {
   models?: string[] | null;
 }
 
-/** What may be decided about a key. `models` are names or globs that may be requested; null means all. `account_groups` are the groups of accounts that serve the key; null means every account. */
+/** What may be decided about a key. `models` are names or globs that may be requested; null means all. `account_groups` are the groups of accounts that serve the key; null means every account. Null `tags` and `limits` are none. */
 export interface KeysRules {
-  tags?: string[];
+  tags?: string[] | null;
   models?: string[] | null;
   default_effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | null;
   enforced_effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | null;
@@ -728,6 +728,6 @@ export interface KeysRules {
   concurrency?: number | null;
   account_groups?: string[] | null;
   expires_at?: string | null;
-  limits?: LimitRule[];
+  limits?: LimitRule[] | null;
   anyway?: boolean;
 }

@@ -45,7 +45,13 @@ def secret_of(row: Secret, where: str) -> str:
         return given
     if variable is not None:
         return of_variable(variable, f"{where}.{name}_env")
-    return fit(read(file), f"{where}.{name}_file: {file}") if file is not None else ""
+    if file is None:
+        return ""
+    try:
+        text = read(file)
+    except SettingsError as error:
+        raise SettingsError(f"{where}.{name}_file: {error}") from None
+    return fit(text, f"{where}.{name}_file: {file}")
 
 
 def of_variable(variable: str, where: str) -> str:
@@ -153,7 +159,8 @@ def check_traces(settings: Settings) -> None:
         importlib.import_module("dragoman.telemetry.traces")
     except ImportError:
         raise SettingsError(
-            "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'"
+            "telemetry.traces: needs the extra otel, which is not installed: "
+            "pip install 'dragoman[otel]', in a clone .venv/bin/pip install -e '.[otel]'"
         ) from None
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dragoman.budget.limits import Limit
 from dragoman.budget.pricing import Price, Prices
+from dragoman.routing.groups import unknown
 from dragoman.serving import configured, stored
 from dragoman.settings import Key, Settings, SettingsError
 from dragoman.translate import scope
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
 class Offer:
     """What an installation serves, by file and store. `listed` is None where any name is passed on.
 
-    keyed  whether the store has a key that works
+    keyed  whether the store has a key that works; groups  the group of each account
     """
 
     aliases: tuple[Alias, ...]
     listed: frozenset[str] | None
     price: Callable[[str], Price | None]
     keyed: bool = False
+    groups: tuple[str, ...] = ()
 
 
 def unfit(keys: Sequence[Key], offer: Offer) -> Iterator[str]:
@@ -53,6 +55,9 @@ def unfit(keys: Sequence[Key], offer: Offer) -> Iterator[str]:
                     f"keys.{row.name}.{path}: {glob!r} matches no alias and no model here; "
                     f"the nearest is {near!r}"
                 )
+        for at, group in enumerate(row.account_groups or ()):
+            if (wrong := unknown(group, offer.groups)) is not None:
+                yield f"keys.{row.name}.account_groups.{at}: {wrong}"
         for at, limit in enumerate(limits):
             yield from _unpriced(f"keys.{row.name}.limits.{at}", limit, row.models, offer)
 
@@ -109,6 +114,7 @@ async def _offer(settings: Settings, store: URL | None) -> Offer | None:
     aliases: tuple[Alias, ...] = ()
     prices: Mapping[str, Price] = {}
     keyed = False
+    groups = [row.group for row in settings.accounts]
     try:
         if store is not None:
             database = Database(store)
@@ -119,6 +125,7 @@ async def _offer(settings: Settings, store: URL | None) -> Offer | None:
                     keyed = bool(await clientkeys.digests(connection, time.time()))
                     for one in await accounts.read(connection):
                         models.setdefault(one.name, one.models)
+                        groups.append(one.group)
             finally:
                 await database.close()
     except Exception:  # locked, older, damaged, not to be reached: other verbs say so
@@ -126,7 +133,7 @@ async def _offer(settings: Settings, store: URL | None) -> Offer | None:
     if settings.models or not models:
         aliases += configured.aliases(settings)
     own = {name: configured.price(name, table) for name, table in settings.prices.items()}
-    return Offer(aliases, listed(models), Prices(Catalogue(), prices, own).upstream, keyed)
+    return Offer(aliases, listed(models), Prices(Catalogue(), prices, own).upstream, keyed, tuple(groups))
 
 
 def listed(accounts: Mapping[str, Sequence[str] | None]) -> frozenset[str] | None:

@@ -17,13 +17,24 @@ CLIENT_KEY = "client-key"
 
 
 def data_path(chosen: Path | None) -> Path:
-    """`--data-dir`, else DRAGOMAN_DATA_DIR, else `$XDG_DATA_HOME/dragoman`. Makes nothing."""
+    """`--data-dir`, else DRAGOMAN_DATA_DIR, else `$XDG_DATA_HOME/dragoman`; `~` is a home. Makes nothing.
+
+    Raises SettingsError for the home of nobody.
+    """
     if chosen is not None:
-        return chosen
-    named = os.environ.get("DRAGOMAN_DATA_DIR")
+        return _at_home(chosen)
+    if named := os.environ.get("DRAGOMAN_DATA_DIR", "").strip():
+        return _at_home(Path(named))
     home = os.environ.get("XDG_DATA_HOME")
     base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".local" / "share"
-    return Path(named) if named else base / "dragoman"
+    return base / "dragoman"
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise SettingsError(f"data directory {path}: there is no such home") from None
 
 
 def data_directory(chosen: Path | None) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ from dragoman.store.ring import Ring
 from dragoman.store.writer import Writer
 
 JOURNAL = "journal"
+# With less than this SQLite cannot even begin its write-ahead log.
+_LEAST_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,49 @@ def present_texts(settings: Settings, data: Path) -> list[str]:
         return []
 
 
+def lost(file: Path) -> str:
+    """What is told of a secret file that is gone."""
+    return f"{file} is missing: put back the secret that belongs to this database"
+
+
+async def refuse_lost(settings: Settings, data: Path) -> None:
+    """Raises StoreError where the secret file is gone and the database holds what it sealed.
+
+    A fresh one would open nothing of it, and would then be blamed.
+    """
+    file = data / settings.secrets.key_file
+    if settings.secrets.key_env is not None or file.exists():
+        return
+    database = Database(locate(settings.database.url, data))
+    try:
+        if database.file is not None and not database.file.exists():
+            return
+        migrate.refuse_newer(found := await migrate.revision(database))
+        held = found is not None and await facts.sealed(database)
+    except StoreDown as error:
+        raise _unanswered(database, error) from None
+    finally:
+        await database.close()
+    # Of two first starts at the same time the other may have made both meanwhile.
+    if held and not file.exists():
+        raise StoreError(lost(file))
+
+
 @asynccontextmanager
 async def opened(
-    settings: Settings, data: Path, *, monotonic: Callable[[], float], health: Health | None = None
+    settings: Settings,
+    data: Path,
+    *,
+    monotonic: Callable[[], float],
+    health: Health | None = None,
+    upgrading: bool = False,
 ) -> AsyncIterator[Store]:
-    """The store of this configuration. Raises StoreError and SettingsError."""
+    """The store of this configuration. Raises StoreError and SettingsError.
+
+    A fresh database gets its tables from whoever comes first, an older one is brought up only by who starts
+    to serve (`upgrading`): a verb would take it from under the version that is installed.
+    """
+    await refuse_lost(settings, data)
     texts = ring_texts(settings, data)
     ring = Ring(texts, lambda: present_texts(settings, data))
     database = Database(locate(settings.database.url, data))
@@ -94,7 +135,7 @@ async def opened(
     try:
         if database.file is not None:
             _private(database.file)
-        copy = await migrate.prepare(database, automatic=settings.database.auto_migrate)
+        copy = await migrate.prepare(database, automatic=upgrading and settings.database.auto_migrate)
         # The oldest text was the whole secret once: what it salts stays as it was.
         found = await facts.unlock(database, ring, texts[-1].encode())
         journal.open()
@@ -115,10 +156,22 @@ async def opened(
             copy,
         )
     except StoreDown as error:
-        raise StoreDown(f"the database {database.place} does not answer: {error}") from None
+        raise _unanswered(database, error) from None
     finally:
         journal.close()
         await database.close()
+
+
+def _unanswered(database: Database, error: StoreDown) -> StoreDown:
+    """The error with its place. SQLite names no reason for what it could not write: a full disk is one."""
+    if database.file is not None:
+        try:
+            free = shutil.disk_usage(database.file.parent).free
+        except OSError:
+            free = _LEAST_BYTES
+        if free < _LEAST_BYTES:
+            return StoreDown(f"the disk that holds {database.file} is full: make room ({error})")
+    return StoreDown(f"the database {database.place} does not answer: {error}")
 
 
 def _private(file: Path) -> None:

@@ -56,7 +56,10 @@ def locate(url: str, data: Path) -> URL:
         raise StoreError("database.url: is not a URL such as sqlite:///dragoman.db") from None
     if backend in ("postgresql", "postgres"):
         if find_spec(_POSTGRES_DRIVER) is None:
-            raise StoreError("database.url: PostgreSQL needs the extra: pip install 'dragoman[postgres]'")
+            raise StoreError(
+                "database.url: PostgreSQL needs the extra postgres, which is not installed: "
+                "pip install 'dragoman[postgres]', in a clone .venv/bin/pip install -e '.[postgres]'"
+            )
         return parsed.set(drivername=f"postgresql+{_POSTGRES_DRIVER}")
     if backend != "sqlite":
         raise StoreError(f"database.url: {backend} is not supported; use sqlite:///… or postgresql://…")

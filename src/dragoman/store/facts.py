@@ -44,6 +44,11 @@ async def unlock(database: Database, ring: Ring, root: bytes) -> Facts:
     return Facts(*(_opened(database, ring, name, found[name]) for name in SEALED))
 
 
+async def sealed(database: Database) -> bool:
+    """Whether the database holds anything that only its secret opens."""
+    return bool(await _read(database))
+
+
 async def check(database: Database, ring: Ring) -> None:
     """Raises StoreError when the ring does not open what the database has sealed. Makes nothing."""
     for name, sealed in (await _read(database)).items():

@@ -7,7 +7,7 @@ of the file, PostgreSQL under an advisory lock), a newer one is refused. Alembic
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, inspect, text
 
@@ -21,6 +21,13 @@ HEAD = REVISIONS[-1]
 _LOCK = 0x6472676D  # "drgm"
 
 
+class Moved(NamedTuple):
+    """What bringing a database up did: the revision it had, and the copy that was made of it."""
+
+    before: str | None
+    copy: Path | None
+
+
 async def revision(database: Database) -> str | None:
     """The revision a database is at; None for one without tables of ours."""
     async with database.read() as connection:
@@ -32,10 +39,16 @@ async def prepare(database: Database, *, automatic: bool = True) -> Path | None:
 
     Raises StoreError for a database that is newer, foreign, or older while `automatic` is off.
     """
+    moved = await advance(database, automatic=automatic)
+    return None if moved is None else moved.copy
+
+
+async def advance(database: Database, *, automatic: bool = True) -> Moved | None:
+    """The same; tells what was done, and None where nothing was, or somebody else was faster."""
     current = await revision(database)
     if current == HEAD:
         return None
-    _refuse_newer(current)
+    refuse_newer(current)
     if current is not None and not automatic:
         raise StoreError(
             f"the database is at revision {current}, this version needs {HEAD}: dragoman db upgrade"
@@ -44,21 +57,22 @@ async def prepare(database: Database, *, automatic: bool = True) -> Path | None:
     async with database.write() as connection:
         await _lock(connection, database)
         # Somebody else may have been faster while this process waited for the lock.
-        await connection.run_sync(_to_head)
-    return copy
+        moved = await connection.run_sync(_to_head)
+    return Moved(current, copy) if moved else None
 
 
 async def move(database: Database, target: str) -> None:
     """Brings the tables to a revision, up or down; `base` removes them. Raises StoreError."""
     if target not in (*REVISIONS, "base", "head"):
         raise StoreError(f"there is no revision {target!r}; known: {', '.join(REVISIONS)}")
-    _refuse_newer(await revision(database))
+    refuse_newer(await revision(database))
     async with database.write() as connection:
         await _lock(connection, database)
         await connection.run_sync(_step, target)
 
 
-def _refuse_newer(current: str | None) -> None:
+def refuse_newer(current: str | None) -> None:
+    """Raises StoreError for a revision that this version does not know."""
     if current is not None and current not in REVISIONS:
         raise StoreError(
             f"the database is at revision {current}, which this version does not know: "
@@ -96,13 +110,14 @@ def _revision(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _to_head(connection: Connection) -> None:
+def _to_head(connection: Connection) -> bool:
+    """Whether there was anything to do."""
     current = _revision(connection)
     if current == HEAD:
-        return
+        return False
     if current is not None:
         _step(connection, "head")
-        return
+        return True
     narrow(connection.dialect.name)
     metadata.create_all(connection)
     connection.execute(
@@ -112,6 +127,7 @@ def _to_head(connection: Connection) -> None:
         )
     )
     connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
+    return True
 
 
 def configuration(connection: Connection | None = None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.store.engine import StoreDown
 from dragoman.store.journal import Journal
 from dragoman.store.migrate import HEAD
 from tests.support.verbs import Verbs
@@ -48,10 +50,25 @@ def test_checking_makes_nothing(verbs: Verbs) -> None:
 def test_another_secret_is_a_finding(used: Verbs) -> None:
     (used.data / "secret").write_text("another secret\n")
     assert "does not open the database" in used("db", "check", code=4).out
+    assert used("db", "check", "--json", code=4).json()["secret"] == "does not open the database"
     assert "secrets.key_file" in used("key", "list", code=3).err
-    (used.data / "secret").unlink()
-    assert "cannot be read" in used("db", "check", code=4).out
-    assert not (used.data / "secret").exists()
+    (used.data / "secret").chmod(0o644)
+    assert used("db", "check", "--json", code=4).json()["secret"] == "cannot be read"
+
+
+def test_a_lost_secret_is_not_made_anew(used: Verbs) -> None:
+    """A fresh one would open nothing, and would be blamed instead of what is gone."""
+    file = used.data / "secret"
+    file.unlink()
+    told = f"{file} is missing: put back the secret that belongs to this database"
+    for verb in (["key", "list"], ["secrets", "rotate"], ["serve", "--port", "0"]):
+        assert used(*verb, code=3).err == f"dragoman: {told}\n"
+        assert not file.exists()
+    report = used("db", "check", "--json", code=4).json()
+    assert (report["secret"], report["findings"]) == ("is missing", [told])
+    used("db", "downgrade", "base", "--yes")
+    used("key", "list", code=0)
+    assert file.exists(), "nothing was sealed any more"
 
 
 def test_rows_of_a_dead_process_are_a_finding_until_they_are_taken_in(used: Verbs) -> None:
@@ -88,6 +105,19 @@ def test_every_verb_says_how_to_get_out_of_a_damaged_database(used: Verbs) -> No
     report = used("db", "check", "--json", code=4).json()
     assert report["integrity"] == "damaged"
     assert "dragoman db restore FILE" in report["findings"][0]
+
+
+def test_only_an_upgrade_brings_an_older_database_up(used: Verbs) -> None:
+    """A verb of the newer version must not undo what was taken back for the older one."""
+    used("db", "downgrade", "0001", "--yes")
+    for verb in (["key", "list"], ["log", "tail"], ["usage"], ["secrets", "rotate"]):
+        told = used(*verb, code=3).err
+        assert told == (
+            f"dragoman: the database is at revision 0001, this version needs {HEAD}: dragoman db upgrade\n"
+        )
+    assert used("db", "check", "--json", code=4).json()["revision"] == "0001"
+    used("db", "upgrade")
+    assert names(used) == ["first"]
 
 
 def test_a_backup_brings_back_what_was(used: Verbs, tmp_path: Path) -> None:
@@ -245,3 +275,32 @@ def test_a_database_that_does_not_answer_is_exit_code_3(verbs: Verbs) -> None:
         assert "hidden" not in said.err
     verbs.environment["DRAGOMAN_DATABASE__URL"] = "mysql://x"
     assert "mysql is not supported" in verbs("key", "list", code=3).err
+
+
+def test_a_full_disk_is_told_as_one(used: Verbs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says "disk I/O error" or nothing of use."""
+
+    async def failing(*_: object, **__: object) -> None:
+        raise StoreDown("disk I/O error")
+
+    monkeypatch.setattr("dragoman.store.migrate.prepare", failing)
+    assert "does not answer: disk I/O error" in used("key", "list", code=3).err
+    full = shutil.disk_usage(used.data)._replace(free=0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: full)
+    assert f"the disk that holds {file_of(used)} is full: make room" in used("key", "list", code=3).err
+
+
+def trail(verbs: Verbs) -> list[str]:
+    with closing(sqlite3.connect(file_of(verbs))) as connection:
+        return [row[0] for row in connection.execute("SELECT action FROM audit ORDER BY id")]
+
+
+def test_what_is_done_to_the_whole_database_is_in_the_trail(used: Verbs, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    used("db", "backup", str(copy))
+    used("secrets", "rotate")
+    assert trail(used) == ["key.create", "secrets.rotate"]
+    used("db", "restore", str(copy))
+    assert trail(used) == ["key.create", "db.restore"]
+    used("db", "downgrade", "0001", "--yes")
+    assert trail(used) == ["key.create", "db.restore", "db.downgrade"]

@@ -18,6 +18,7 @@ CONFIG = """
 [[accounts]]
 name = "main"
 api_key = "sk-upstream-secret"
+group = "red"
 
 [[keys]]
 name = "fixed"
@@ -239,3 +240,14 @@ def test_without_a_key_the_list_says_how_to_make_one(verbs: Verbs) -> None:
     verbs.configure('[[accounts]]\nname = "a"\napi_key = "sk-x"\n')
     assert verbs("key", "list").out == "No key: dragoman key create NAME\n"
     assert verbs("key", "list", "--json").json() == []
+
+
+def test_a_group_that_no_account_is_in_is_refused(configured: Verbs) -> None:
+    told = configured("key", "create", "x", "--account-group", "nog", code=2).err
+    assert "--account-group: no account is in the group 'nog'; there are 'red'" in told
+    configured("key", "create", "x", "--account-group", "nog", "--anyway")
+    configured("key", "change", "x", "--tag", "a")
+    assert "'nog'" in configured("key", "change", "x", "--account-group", "nog", code=2).err
+    configured.configure(CONFIG + 'account_groups = ["nope"]\n')
+    checked = configured("config", "check", code=2)
+    assert "keys.fixed.account_groups.0: no account is in the group 'nope'" in checked.out + checked.err

@@ -42,7 +42,7 @@ def test_every_problem_is_told_in_one_go(tmp_path: Path) -> None:
         "models",
         "models",
         "accounts.one.api_key_env",
-        str(tmp_path / "absent"),
+        "accounts.two.api_key_file",
     ]
 
 
@@ -82,8 +82,10 @@ def test_an_extra_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pyt
     for name in [name for name in sys.modules if name.startswith("opentelemetry.")]:
         monkeypatch.delitem(sys.modules, name)
     assert told(tmp_path, database={"url": "postgresql://x/y"}, telemetry={"traces": True}) == [
-        "database.url: PostgreSQL needs the extra: pip install 'dragoman[postgres]'",
-        "telemetry.traces: needs the extra otel, which is not installed: pip install 'dragoman[otel]'",
+        "database.url: PostgreSQL needs the extra postgres, which is not installed: "
+        "pip install 'dragoman[postgres]', in a clone .venv/bin/pip install -e '.[postgres]'",
+        "telemetry.traces: needs the extra otel, which is not installed: "
+        "pip install 'dragoman[otel]', in a clone .venv/bin/pip install -e '.[otel]'",
     ]
 
 

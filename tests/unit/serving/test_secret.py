@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.serving.secret import data_directory, keep, new_key, read
+from dragoman.serving.secret import data_directory, data_path, keep, new_key, read
 from dragoman.settings import SettingsError
 
 
@@ -85,3 +85,13 @@ def test_client_keys_are_long_and_different() -> None:
     assert new_key().startswith("sk-drg-")
     assert len(new_key()) == 50
     assert new_key() != new_key()
+
+
+def test_a_tilde_is_a_home_in_flag_and_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves it alone in quotes, and so does a service's environment file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert data_path(Path("~/place")) == tmp_path / "place"
+    monkeypatch.setenv("DRAGOMAN_DATA_DIR", "~/other")
+    assert data_path(None) == tmp_path / "other"
+    with pytest.raises(SettingsError, match="no such home"):
+        data_path(Path("~nobody-of-this-name/place"))

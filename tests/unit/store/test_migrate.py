@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
@@ -180,3 +181,13 @@ async def test_the_pool_can_go_again_and_the_rest_stays(empty_database: Database
     assert await Accounts(empty_database, Ring(["text"]), b"pepper").listed() == []
     after = await _kept(empty_database)
     assert after[:3] == before[:3]
+
+
+async def test_of_two_upgrades_at_the_same_time_one_says_that_it_was_it(empty_database: Database) -> None:
+    if not empty_database.shared:
+        pytest.skip("two processes on one SQLite file are kept apart by the copy that each makes first")
+    await migrate.move(empty_database, "0001")
+    done = await asyncio.gather(*(migrate.advance(empty_database) for _ in range(2)))
+    moved = [one for one in done if one is not None]
+    assert [one.before for one in moved] == ["0001"]
+    assert await migrate.revision(empty_database) == migrate.HEAD

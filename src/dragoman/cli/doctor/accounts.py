@@ -129,7 +129,9 @@ def _address(name: str, base_url: str, *, has_key: bool) -> Iterator[Finding]:
             yield error("account-address", f"{where} must end before {end}")
     if parts.scheme == "http" and not is_loopback(parts.hostname or "") and has_key:
         yield warn(
-            "account-address", f"{where} is plain http: the account's key crosses the network in clear"
+            "account-address",
+            f"{where} is plain http: the account's key crosses the network in clear",
+            f"https://{parts.netloc}, where the server has it; else a tunnel that begins on this machine",
         )
 
 

@@ -52,7 +52,7 @@ CATALOG: dict[str, Entry] = {
     ),
     "client-key": Entry(
         "A client key is found for the gateway, and the gateway knows it.",
-        "dragoman key create --save",
+        "dragoman key create NAME --save",
     ),
     "account": Entry(
         "Each account's server is reached (name, connection, TLS) and takes the account's key.",
@@ -60,7 +60,7 @@ CATALOG: dict[str, Entry] = {
     ),
     "account-address": Entry(
         "An account's base_url looks right: up to and without /responses, and not plain http over a network.",
-        "set base_url to the address in front of /responses, as in https://api.openai.com/v1",
+        "set base_url to the https address in front of /responses, as in https://api.openai.com/v1",
     ),
     "account-login": Entry(
         "The store knows of no ChatGPT account whose login is over: each can still be renewed.",

@@ -9,7 +9,7 @@ from pathlib import Path
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
 from dragoman.serving import configured
-from dragoman.settings import SettingsError
+from dragoman.settings import Settings
 
 _SHOWN = 5
 
@@ -31,7 +31,9 @@ def data_directory(visit: Visit) -> Iterator[Finding]:
     if os.name != "posix":
         yield fine("data-dir", f"{place} is there")
         return
-    loose = [path for path in (place, *sorted(place.rglob("*"))) if _is_loose(path)]
+    # The secret is told by its own check, which says no more than to shut it.
+    secret = None if visit.settings is None else place / visit.settings.secrets.key_file
+    loose = [path for path in (place, *sorted(place.rglob("*"))) if path != secret and _is_loose(path)]
     if loose:
         named = ", ".join(str(path) for path in loose[:_SHOWN])
         more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
@@ -51,11 +53,10 @@ def secret_file(visit: Visit) -> Iterator[Finding]:
     """The gateway's own secret."""
     if visit.settings is None:
         return
-    try:
-        text = configured.own_secret(visit.settings, visit.data)
-    except SettingsError as problem:
-        yield error("secret-file", str(problem))
+    if visit.secret_problem is not None:
+        yield error("secret-file", visit.secret_problem, _secret_fix(visit, visit.settings))
         return
+    text = configured.own_secret(visit.settings, visit.data)
     if text is None:
         yield fine("secret-file", "not made yet; the first start makes it")
     elif min(map(len, text.split())) < 16:
@@ -66,9 +67,22 @@ def secret_file(visit: Visit) -> Iterator[Finding]:
         yield fine("secret-file", "the gateway's secret can be read")
 
 
+def _secret_fix(visit: Visit, settings: Settings) -> str:
+    if (variable := settings.secrets.key_env) is not None:
+        return f"set the variable {variable} where the gateway is started"
+    file = visit.data / settings.secrets.key_file
+    if not file.exists():
+        return f"put {file} back; a backup made so has it: dragoman db restore FILE --with-secrets"
+    if os.name == "posix" and file.stat().st_mode & 0o077:
+        return f"chmod 600 {file}"
+    return f"put the secret that belongs to the database into {file}"
+
+
 def configuration(visit: Visit) -> Iterator[Finding]:
     """Whether `serve` would start with this configuration."""
-    for problem in visit.problems:
+    # What is wrong with the gateway's own secret is told by the check of that.
+    problems = [problem for problem in visit.problems if problem != visit.secret_problem]
+    for problem in problems:
         yield error("config", problem)
-    if not visit.problems:
+    if not problems:
         yield fine("config", "the configuration is in order")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from dragoman.cli.doctor.findings import Finding, error, fine, warn
 from dragoman.cli.doctor.visit import Visit
+from dragoman.serving.secret import CLIENT_KEY
 
 
 def address(visit: Visit) -> Iterator[Finding]:
@@ -27,9 +29,21 @@ def address(visit: Visit) -> Iterator[Finding]:
         yield warn(
             "port", f"the gateway at {visit.url} is {visit.ready.json['status']}", "wait, or start it again"
         )
+    elif parts := [name for name, state in _told(visit).items() if state == "degraded"]:
+        yield warn(
+            "port",
+            f"the gateway at {visit.url} serves, but does not do well: {', '.join(sorted(parts))}",
+            "look for event=store in its log, which says why; it goes on by itself when the cause is gone",
+        )
     else:
         told = ", with the simulator behind it" if visit.simulated else ""
         yield fine("port", f"a gateway serves at {visit.url}{told}")
+
+
+def _told(visit: Visit) -> Mapping[str, Any]:
+    """What /readyz says."""
+    said = None if visit.ready is None else visit.ready.json
+    return said if isinstance(said, dict) else {}
 
 
 def _free(visit: Visit) -> Iterator[Finding]:
@@ -65,4 +79,12 @@ def client_key(visit: Visit) -> Iterator[Finding]:
     elif source is None:
         yield error("client-key", "the gateway wants a client key and none was found")
     else:
-        yield error("client-key", f"the gateway does not take the key of {source}")
+        yield error("client-key", f"the gateway does not take the key of {source}", _instead(visit, source))
+
+
+def _instead(visit: Visit, source: str) -> str:
+    """What to do about a key that is not known: `key create --save` overwrites no file."""
+    saved = visit.data / CLIENT_KEY
+    if source == f"the file {saved}":
+        return f"replace the text in {saved}, or remove it and `dragoman key create NAME --save`"
+    return f"put a key that the gateway knows into {source}; `dragoman key create NAME` makes one"

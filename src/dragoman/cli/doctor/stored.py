@@ -26,7 +26,12 @@ def store(visit: Visit) -> Iterator[Finding]:
     elif not report.findings:
         yield fine("store", f"{report.place}: revision {report.revision}, the secret opens it")
     else:
-        yield from (_judged(sentence) for sentence in report.findings)
+        told = [sentence for sentence in report.findings if sentence != visit.secret_problem]
+        if not told:
+            yield fine(
+                "store", f"{report.place}: revision {report.revision}; see secret-file for what opens it"
+            )
+        yield from (_judged(sentence) for sentence in told)
     yield from _keys(visit.settings, report.keys)
 
 

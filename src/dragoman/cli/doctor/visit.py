@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from dragoman.cli import launch
 from dragoman.cli.client import GatewayClient, Reply, Unreachable
 from dragoman.cli.options import Stop
+from dragoman.serving import configured
 from dragoman.settings import Settings, SettingsError
 from dragoman.translate.models import STANDARD
 
@@ -64,6 +65,17 @@ class Visit:
             return asyncio.run(examine(self.settings, self.data))
         except (StoreError, SettingsError) as problem:
             return str(problem)
+
+    @cached_property
+    def secret_problem(self) -> str | None:
+        """Why the gateway's own secret cannot be used, in the words that other checks of it use too."""
+        if self.settings is None:
+            return None
+        try:
+            configured.own_secret(self.settings, self.data)
+        except SettingsError as problem:
+            return str(problem)
+        return None if isinstance(self.report, str) else self.report.secret_problem
 
     @property
     def kept(self) -> Sequence[StoredAccount]:

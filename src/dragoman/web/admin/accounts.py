@@ -34,7 +34,7 @@ router = room("accounts")
 _HOUR = 3600.0
 # Moments beyond this are no moments, such as "for ever".
 _LAST = 253_402_300_000.0
-Named = Annotated[Id, Path(description="Name, or id.")]
+Named = Annotated[Id, Path(description="Name, or id; may hold slashes.")]
 Secret = Annotated[str, Field(min_length=1, max_length=4096)]
 Models = Annotated[list[Model], Field(max_length=512)]
 
@@ -233,7 +233,7 @@ async def import_(body: Import, admin: House, caller: Who, response: Response) -
     return await taken(admin, await keep(admin, caller, body.name, login, IMPORT), response)
 
 
-@router.get("/accounts/{name}", openapi_extra=who("viewer"), summary="One account")
+@router.get("/accounts/{name:account}", openapi_extra=who("viewer"), summary="One account")
 async def one(name: Named, admin: House) -> AccountRecord:
     """Without its credentials."""
     for account in await _every(admin):
@@ -242,7 +242,7 @@ async def one(name: Named, admin: House) -> AccountRecord:
     raise NotThere(f"there is no account {name!r}")
 
 
-@router.patch("/accounts/{name}", openapi_extra=who("admin"), summary="Change an account")
+@router.patch("/accounts/{name:account}", openapi_extra=who("admin"), summary="Change an account")
 async def change(name: Named, body: Rules, admin: House, caller: Who) -> AccountRecord:
     """Fields that are not sent stay; null takes a bound or the list of models away."""
     kept = await _changeable(admin, name)
@@ -261,7 +261,9 @@ async def change(name: Named, body: Rules, admin: House, caller: Who) -> Account
     return _stored(changed, _live(admin))
 
 
-@router.delete("/accounts/{name}", status_code=204, openapi_extra=who("admin"), summary="Remove an account")
+@router.delete(
+    "/accounts/{name:account}", status_code=204, openapi_extra=who("admin"), summary="Remove an account"
+)
 async def remove(name: Named, admin: House, caller: Who) -> None:
     """Its credentials are forgotten; its rows stay in the log."""
     kept = await _changeable(admin, name)
@@ -270,7 +272,9 @@ async def remove(name: Named, admin: House, caller: Who) -> None:
     await admin.changed()
 
 
-@router.post("/accounts/{name}/pause", openapi_extra=who("admin"), summary="Take an account out for a while")
+@router.post(
+    "/accounts/{name:account}/pause", openapi_extra=who("admin"), summary="Take an account out for a while"
+)
 async def pause(name: Named, admin: House, caller: Who) -> AccountRecord:
     """It gets nothing new; what runs on it ends by itself."""
     kept = await _changeable(admin, name)
@@ -280,7 +284,9 @@ async def pause(name: Named, admin: House, caller: Who) -> AccountRecord:
     return _stored(paused, _live(admin))
 
 
-@router.post("/accounts/{name}/resume", openapi_extra=who("admin"), summary="Give an account back to use")
+@router.post(
+    "/accounts/{name:account}/resume", openapi_extra=who("admin"), summary="Give an account back to use"
+)
 async def resume(name: Named, admin: House, caller: Who) -> AccountRecord:
     """What was held against it is forgotten. 409 for one that needs a login."""
     kept = await _changeable(admin, name)
@@ -290,7 +296,7 @@ async def resume(name: Named, admin: House, caller: Who) -> AccountRecord:
     return _stored(resumed, _live(admin))
 
 
-@router.post("/accounts/{name}/test", openapi_extra=who("admin"), summary="Try an account")
+@router.post("/accounts/{name:account}/test", openapi_extra=who("admin"), summary="Try an account")
 async def test(name: Named, admin: House) -> Tried:
     """Asks its upstream something cheap; 200 also where it does not work."""
     account = await one(name, admin)

@@ -34,6 +34,7 @@ from dragoman.web.admin import (
 )
 from dragoman.web.admin.auth import COOKIE, CSRF_HEADER, Doorman
 from dragoman.web.admin.envelope import BadField, envelope, of_store
+from dragoman.web.admin.fields import PATTERNS
 from dragoman.web.admin.guard import FAULT, REQUEST_ID, Guard
 from dragoman.web.admin.house import AdminHouse
 from dragoman.web.admin.routing import Declared
@@ -157,6 +158,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     path = ".".join(str(part) for part in problem["loc"][1:])
     said = str(problem["msg"]).removeprefix("Value error, ")
     said = _SAID.get(problem["type"], said[:1].lower() + said[1:])
+    said = PATTERNS.get(problem.get("ctx", {}).get("pattern", ""), said)
     message = f"{path}: {said}" if path else f"The {problem['loc'][0]} {said}."
     return _answer(request, Failure(Kind.INVALID_REQUEST, message, should_retry=False), path or None)
 

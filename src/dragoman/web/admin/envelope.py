@@ -22,6 +22,8 @@ SECURITY: tuple[tuple[bytes, bytes], ...] = (
     ),
 )
 STORE_SECONDS = 5.0
+# Where the client's protocol has no word of its own; here nobody is bound to it.
+_TYPES = {Kind.METHOD_NOT_ALLOWED: "method_not_allowed_error"}
 
 
 class BadField(Refused):
@@ -50,7 +52,7 @@ def of_store(error: StoreError) -> Failure:
 
 def envelope(failure: Failure, request_id: str, path: str | None = None) -> dict[str, Any]:
     """The body of an error."""
-    error = {"type": TABLE[failure.kind].anthropic, "message": failure.message}
+    error = {"type": _TYPES.get(failure.kind) or TABLE[failure.kind].anthropic, "message": failure.message}
     if path:
         error["path"] = path
     return {"error": error, "request_id": request_id}

@@ -29,6 +29,12 @@ _VISIBLE = r"[^\x00-\x20\x7f-\xa0\u2028\u2029]"
 # Begins and ends with something visible, and holds no control character.
 _TEXT = rf"^{_VISIBLE}(?:{_PRINTABLE}*{_VISIBLE})?$"
 
+# What a text that does not fit its pattern is told; the command line says the same.
+PATTERNS = {
+    _TEXT: "must be printable characters, without space at the ends",
+    f"^{NAME.pattern}$": "must be 1 to 48 letters, digits and . _ @ -",
+}
+
 Line = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_TEXT)]
 Model = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_TEXT)]
 Login = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]

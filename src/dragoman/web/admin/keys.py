@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from dragoman.budget.limits import Limit as KeyLimit
 from dragoman.budget.limits import Line as MeterLine
 from dragoman.budget.limits import limit_table, parse_limit
+from dragoman.routing.groups import unknown
 from dragoman.settings import Key
 from dragoman.store.clientkeys import ClientKey, KeySpec, NotThere, described
 from dragoman.translate import scope
@@ -40,7 +41,7 @@ from dragoman.wire.errors import Failure, Kind, Refused
 
 router = room("keys")
 
-Named = Annotated[Id, Path(description="Id or name.")]
+Named = Annotated[Id, Path(description="Id or name; may hold slashes.")]
 Measure = Literal["tokens", "input_tokens", "output_tokens", "requests", "cost_usd"]
 Period = Literal["minute", "hour", "5h", "day", "week", "month", "total"]
 _MOST_OVERLAP = 30 * 86_400
@@ -67,10 +68,11 @@ class LimitState(LimitRule):
 class Rules(Body):
     """What may be decided about a key. `models` are names or globs that may be requested; null means all.
 
-    `account_groups` are the groups of accounts that serve the key; null means every account.
+    `account_groups` are the groups of accounts that serve the key; null means every account. Null `tags` and
+    `limits` are none.
     """
 
-    tags: list[Line] = Field(default=[], max_length=32)
+    tags: Annotated[list[Line], Field(max_length=32)] | None = Field(default=[])
     models: Annotated[list[Model], Field(min_length=1, max_length=128)] | None = None
     default_effort: Effort | None = None
     enforced_effort: Effort | None = None
@@ -78,9 +80,9 @@ class Rules(Body):
     concurrency: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     account_groups: Annotated[list[Line], Field(min_length=1, max_length=32)] | None = None
     expires_at: When | None = None
-    limits: list[LimitRule] = Field(default=[], max_length=32)
+    limits: Annotated[list[LimitRule], Field(max_length=32)] | None = Field(default=[])
     anyway: Annotated[
-        bool, Field(strict=True, description="Take globs that match nothing here as they are.")
+        bool, Field(strict=True, description="Take globs and groups that match nothing here as they are.")
     ] = False
 
 
@@ -143,6 +145,7 @@ async def create(body: NewKey, admin: House, caller: Who) -> MadeKey:
     """409 for a taken name."""
     if any(key.name == body.name for key in _fixed(admin)):
         raise _read_only(body.name)
+    await _have_accounts(admin, body)
     spec = _spec(admin, body.name, body)
     noting = admin.noting(caller.actor, "key.create", f"key:{body.name}", described(spec))
     key, text = await admin.keys(noting).create(spec, admin.now)
@@ -150,7 +153,7 @@ async def create(body: NewKey, admin: House, caller: Who) -> MadeKey:
     return _made(admin, key, text)
 
 
-@router.get("/keys/{name}", openapi_extra=who("viewer"), summary="One key")
+@router.get("/keys/{name:key}", openapi_extra=who("viewer"), summary="One key")
 async def one(name: Named, admin: House) -> KeyRecord:
     """With its counters as they are now."""
     try:
@@ -161,10 +164,11 @@ async def one(name: Named, admin: House) -> KeyRecord:
         raise
 
 
-@router.patch("/keys/{name}", openapi_extra=who("admin"), summary="Change a key")
+@router.patch("/keys/{name:key}", openapi_extra=who("admin"), summary="Change a key")
 async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyRecord:
     """Fields that are not sent stay; null takes a rule away. Counters of limits that stay go on."""
     key = await _changeable(admin, name)
+    await _have_accounts(admin, body)
     spec = _spec(admin, key.spec.name, _over(key.spec, body), given=body.model_fields_set)
     noting = admin.noting(caller.actor, "key.change", f"key:{spec.name}", described(spec))
     changed = await admin.keys(noting).change(spec.name, spec)
@@ -172,7 +176,7 @@ async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyReco
     return _stored(admin, changed)
 
 
-@router.delete("/keys/{name}", openapi_extra=who("admin"), summary="Revoke a key")
+@router.delete("/keys/{name:key}", openapi_extra=who("admin"), summary="Revoke a key")
 async def revoke(name: Named, admin: House, caller: Who) -> KeyRecord:
     """For good; its rows stay."""
     key = await _changeable(admin, name)
@@ -182,7 +186,7 @@ async def revoke(name: Named, admin: House, caller: Who) -> KeyRecord:
     return _stored(admin, revoked)
 
 
-@router.post("/keys/{name}/rotate", openapi_extra=who("admin"), summary="Give a key a new text")
+@router.post("/keys/{name:key}/rotate", openapi_extra=who("admin"), summary="Give a key a new text")
 async def rotate(name: Named, body: Rotation, admin: House, caller: Who) -> MadeKey:
     """The old text works for `overlap_seconds` more."""
     key = await _changeable(admin, name)
@@ -228,7 +232,7 @@ def _spec(admin: AdminHouse, name: str, rules: Rules, given: set[str] | None = N
     ends = seconds_of(rules.expires_at)
     if new("expires_at") and ends is not None and ends <= admin.now:
         raise BadField("expires_at", "lies in the past")
-    limits = tuple(_limit(f"limits.{index}", rule) for index, rule in enumerate(rules.limits))
+    limits = tuple(_limit(f"limits.{index}", rule) for index, rule in enumerate(rules.limits or ()))
     models = None if rules.models is None else tuple(dict.fromkeys(rules.models))
     if not rules.anyway:
         for index, glob in enumerate(rules.models or () if new("models") else ()):
@@ -249,7 +253,7 @@ def _spec(admin: AdminHouse, name: str, rules: Rules, given: set[str] | None = N
         raise BadField("enforced_effort", f"is above max_effort, {rules.max_effort}")
     return KeySpec(
         name=name,
-        tags=tuple(dict.fromkeys(rules.tags)),
+        tags=tuple(dict.fromkeys(rules.tags or ())),
         models=models,
         default_effort=rules.default_effort,
         enforced_effort=rules.enforced_effort,
@@ -273,6 +277,17 @@ def _matches_something(admin: AdminHouse, path: str, glob: str) -> None:
     near = scope.nearest_instead(glob, house.aliases, house.accounts.listed())
     if near is not None:
         raise BadField(path, f"{glob!r} matches no alias and no model here; the nearest is {near!r}")
+
+
+async def _have_accounts(admin: AdminHouse, body: Rules) -> None:
+    """Raises BadField for a group that no account is in."""
+    if body.anyway or not body.account_groups:
+        return
+    stored = await admin.accounts().listed()
+    known = [row.group for row in admin.settings.accounts] + [one.group for one in stored]
+    for index, group in enumerate(body.account_groups):
+        if (wrong := unknown(group, known)) is not None:
+            raise BadField(f"account_groups.{index}", wrong)
 
 
 def _can_be_kept(admin: AdminHouse, path: str, limit: KeyLimit, models: Sequence[str] | None) -> None:

@@ -5,21 +5,48 @@ A route without one cannot be made. Bodies are read by the gateway's strict JSON
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import difflib
+from collections.abc import Callable, Collection, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.convertors import Convertor, register_url_convertor
 
 from dragoman.web.admin.auth import Auth, Caller
+from dragoman.web.admin.envelope import BadField
 from dragoman.web.admin.guard import API, CALLER
 from dragoman.web.admin.house import AdminHouse
 from dragoman.wire import jsonio
 from dragoman.wire.errors import Failure, Kind, Refused
 
 AUTH = "x-auth"
+
+
+class _Named(Convertor[str]):
+    """A name in a path, which may hold slashes but does not end with one of the deeds that follow a name."""
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _Key(_Named):
+    regex = r"(?:(?!/rotate$).)+"
+
+
+class _Account(_Named):
+    regex = r"(?:(?!/(?:pause|resume|test)$).)+"
+
+
+# What ends so is found by its id.
+register_url_convertor("key", _Key())
+register_url_convertor("account", _Account())
 
 
 class Problem(BaseModel):
@@ -69,6 +96,7 @@ class Declared(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
         declared: Auth = (self.openapi_extra or {})[AUTH]
+        known = _parameters(self.dependant)
 
         async def handler(request: Request) -> Response:
             if declared != "open":
@@ -76,9 +104,24 @@ class Declared(APIRoute):
                 caller: Caller = request.scope[CALLER]
                 if declared == "admin" and caller.role != "admin":
                     raise Refused(Failure(Kind.PERMISSION, "This needs the role admin.", should_retry=False))
+            for name in request.query_params:
+                if name not in known:
+                    raise BadField(name[:64], _not_known(known, name))
             return await inner(_StrictRequest(request.scope, request.receive))
 
         return handler
+
+
+def _parameters(dependant: Dependant) -> frozenset[str]:
+    """What the query of a route may hold, by its own declaration and those it depends on."""
+    names = {field.alias for field in dependant.query_params}
+    return frozenset(names.union(*map(_parameters, dependant.dependencies)))
+
+
+def _not_known(known: Collection[str], name: str) -> str:
+    """A filter that is misspelt would otherwise give everything."""
+    near = difflib.get_close_matches(name[:64], sorted(known), 1, 0.0)
+    return f"is not known here; the nearest is {near[0]}" if near else "is not known here"
 
 
 def room(tag: str) -> APIRouter:

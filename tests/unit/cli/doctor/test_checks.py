@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli.doctor import accounts, place, port, shell
+from dragoman.cli.client import Reply
+from dragoman.cli.doctor import accounts, place, port, shell, stored
 from dragoman.cli.doctor.findings import Finding
 from dragoman.cli.doctor.visit import Visit
 from dragoman.settings import Settings
@@ -78,8 +79,19 @@ def test_the_secret(visit: Visit) -> None:
     file.write_text("x" * 64)
     assert only(place.secret_file(visit)).level == "ok"
     file.chmod(0o644)
+    visit.__dict__.pop("secret_problem")  # a look of its own
     finding = only(place.secret_file(visit))
-    assert (finding.level, "chmod 600" in finding.sentence) == ("error", True)
+    assert (finding.level, finding.fix) == ("error", f"chmod 600 {file}")
+
+
+def test_a_secret_that_others_may_read_is_told_once(visit: Visit) -> None:
+    visit.data.mkdir(mode=0o700)
+    file = visit.data / "secret"
+    file.write_text("x" * 64)
+    file.chmod(0o644)
+    visit.problems = [f"{file}: others may read this file; chmod 600 {file}"]
+    checks = (place.configuration, place.data_directory, place.secret_file, stored.store)
+    assert [one.id for check in checks for one in check(visit) if one.level != "ok"] == ["secret-file"]
 
 
 def test_problems_of_the_configuration_are_findings(visit: Visit) -> None:
@@ -97,6 +109,14 @@ def test_an_unknown_address_is_told(visit: Visit) -> None:
     assert levels(port.client_key(visit)) == [("client-key", "error")]
 
 
+def test_parts_of_a_gateway_that_are_not_well_are_named(visit: Visit) -> None:
+    visit.url = URL
+    said = {"status": "ready", "in_flight": 0, "journal": "degraded", "db_write": "degraded"}
+    visit.__dict__["ready"] = Reply(200, {}, said)
+    finding = only(port.address(visit))
+    assert (finding.level, finding.sentence.endswith(": db_write, journal")) == ("warn", True)
+
+
 def test_accounts_are_looked_at_without_asking(visit: Visit) -> None:
     assert levels(accounts.accounts(visit)) == [("account-none", "warn")]
     rows = [
@@ -105,11 +125,13 @@ def test_accounts_are_looked_at_without_asking(visit: Visit) -> None:
         {"name": "c", "api_key": "k", "base_url": "http://localhost:8000/v1"},
     ]
     visit.settings = Settings.model_validate({"accounts": rows})
-    assert levels(accounts.accounts(visit)) == [
+    found = list(accounts.accounts(visit))
+    assert levels(found) == [
         ("account-address", "error"),
         ("account-address", "warn"),
         ("account", "ok"),
     ]
+    assert found[1].fix is not None and found[1].fix.startswith("https://10.0.0.1, ")
 
 
 def test_a_clean_shell_is_fine(visit: Visit) -> None:

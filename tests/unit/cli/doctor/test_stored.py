@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli.doctor import stored
+from dragoman.cli.doctor import place, stored
 from dragoman.cli.doctor.visit import Visit
 from dragoman.serving.store import opened
 from dragoman.settings import Settings
@@ -73,6 +73,15 @@ def test_another_secret_is_told(data: Path) -> None:
     (data / "secret").write_text("somebody else's\n")
     (finding,) = stored.store(visit(data))
     assert (finding.level, "does not open" in finding.sentence) == ("error", True)
+
+
+def test_a_lost_secret_is_told_once_with_what_to_do(data: Path) -> None:
+    (data / "secret").unlink()
+    seen = visit(data)
+    (finding,) = place.secret_file(seen)
+    assert (finding.level, "is missing" in finding.sentence) == ("error", True)
+    assert finding.fix is not None and "db restore FILE --with-secrets" in finding.fix
+    assert [one.level for one in stored.store(seen)] == ["ok"]
 
 
 def test_a_newer_database_is_told(data: Path) -> None:
