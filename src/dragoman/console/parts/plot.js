@@ -38,6 +38,8 @@ export function Plot({ picture, label, onLook }) {
   const styled = useStyle();
   const look = useRef(onLook);
   look.current = onLook;
+  // A mouse that rests says nothing to a plot that is drawn anew below it.
+  const pointed = useRef({ left: -1, top: -1 });
 
   useLayoutEffect(() => {
     const at = box.current;
@@ -53,7 +55,9 @@ export function Plot({ picture, label, onLook }) {
     const at = box.current;
     if (!at || !width || !styled) return undefined;
     const drawn = new UPlot(options(picture, width, (step) => look.current?.(step)), columns(picture), at);
+    if (pointed.current.left >= 0) drawn.setCursor(pointed.current);
     return () => {
+      pointed.current = { left: drawn.cursor.left ?? -1, top: drawn.cursor.top ?? -1 };
       look.current?.(null);
       drawn.destroy();
     };
