@@ -302,8 +302,9 @@ async def test_a_feed_ends_with_its_token(tmp_path: Path) -> None:
                 while house.house.live.watchers:
                     house.house.live.record(Row("req_x", 1.0))
                     await asyncio.sleep(0.01)
-            while await response.content.readany():
-                pass
+            house.house.live.record(Row("req_afterwards", 1.0))
+            raw = await response.content.read()
+            assert b"req_x" in raw and b"req_afterwards" not in raw
 
 
 async def test_a_reader_that_does_not_read_is_let_go(tmp_path: Path) -> None:

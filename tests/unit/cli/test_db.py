@@ -183,6 +183,7 @@ def test_a_passphrase_may_come_from_a_variable_that_begins_like_ours(used: Verbs
     used("db", "backup", str(tmp_path / "copy.db"), *options)
     used("db", "restore", str(tmp_path / "copy.db"), *options)
     used.environment.pop("DRAGOMAN_PASSPHRASE")
+    assert names(used) == ["first"]
 
 
 def test_secrets_of_a_backup_never_replace_the_present_ones(used: Verbs, tmp_path: Path) -> None:
