@@ -46,8 +46,18 @@ function pressed(event) {
 function press(key) {
   const wanted = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-key]")]);
   const found = wanted.find((one) => one.dataset.key === key);
-  found?.click();
+  if (found) use(found);
   return found !== undefined;
+}
+
+/**
+ * What a click does. A link to a screen is followed at once, so that two keys in a row are two steps.
+ * @param {HTMLElement} thing
+ */
+function use(thing) {
+  const address = thing.getAttribute("href");
+  if (address?.startsWith("#")) go(address);
+  else thing.click();
 }
 
 /** @type {Record<string, () => boolean>} */
@@ -67,7 +77,7 @@ const ACTS = {
   Escape: () => {
     // What is open on a screen marks how it is closed.
     const close = /** @type {HTMLElement | null} */ (document.querySelector("[data-escape]"));
-    close?.click();
+    if (close) use(close);
     return close !== null;
   },
   "?": () => {

@@ -45,15 +45,16 @@ export function to(screen, rest = [], query = {}) {
 }
 
 /**
- * Goes there. `replace` leaves no step back: for filters that change with every key.
+ * Goes there, at once: the next key that is pressed meets the new screen, though the browser tells of the change
+ * later. `replace` leaves no step back: for filters that change with every key.
  * @param {string} address as `to` makes it
  * @param {{replace?: boolean}} [options]
  */
 export function go(address, options = {}) {
   if (options.replace) {
     history.replaceState(null, "", address);
-    hash.value = location.hash;
   } else {
     location.hash = address;
   }
+  hash.value = location.hash;
 }

@@ -211,6 +211,20 @@ def test_the_keyboard_opens_a_row_and_comes_back_to_it(admin: Page) -> None:
     expect(admin.locator("tr.chosen")).to_have_attribute("data-row", re.compile(name))
 
 
+def test_keys_in_a_row_meet_the_screen_they_were_meant_for(admin: Page) -> None:
+    """Nothing is waited for between two keys: not the browser's word that the address changed, not the turn."""
+    for _ in range(5):
+        opened(admin, f"log?session_hash={SESSION}")
+        expect(rows(admin).nth(4)).to_be_visible()
+        admin.keyboard.press("j")
+        admin.keyboard.press("Enter")
+        admin.keyboard.press("Escape")
+        expect(admin).to_have_url(re.compile(f"#/log.session_hash={SESSION}$"))
+        expect(admin.locator("tr.chosen")).to_have_count(1)
+        admin.goto("/console#/overview")
+        settled(admin)
+
+
 # -- the turn ----------------------------------------------------------------------------------------------
 
 
