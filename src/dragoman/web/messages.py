@@ -44,9 +44,8 @@ class CountDoor:
     async def __call__(self, incoming: Incoming) -> None:
         try:
             principal = self._house.keys.authenticate(incoming.headers)
-            request = await body.json_object(
-                incoming.scope, await body.read(incoming.scope, incoming.receive, limit=self._limit)
-            )
+            content = await body.read(incoming.scope, incoming.receive, limit=self._limit)
+            request = await body.json_object(incoming.scope, content, self._house.pieces)
             validate(request, counting=True, lenient=self._house.policy.lenient)
             answer = await count_tokens(self._house, principal, incoming.headers, request)
             await reply.send_json(incoming.send, 200, answer, {"request-id": incoming.request_id})

@@ -52,7 +52,7 @@ class InputTokensDoor:
         try:
             principal = self._house.keys.authenticate(incoming.headers)
             content = await body.read(incoming.scope, incoming.receive, limit=self._limit)
-            asked = await body.json_object(incoming.scope, content)
+            asked = await body.json_object(incoming.scope, content, self._house.pieces)
             request = validate.read(asked, needs_input=False)
             answer = await count_input(self._house, principal, request)
             told = reply.id_fields(incoming.request_id, "openai")
