@@ -59,6 +59,9 @@ _OURS = b"response."
 _RESPONSE = b'"response":'
 _NUMBER = b'"sequence_number":'
 _SEQUENCE = re.compile(rb'"sequence_number":\s*(\d{1,9})')
+# Failures whose word is ours: a spent quota in the one that ends Codex's turn; an overload in one that does
+# not, because Codex gives up on the upstream's own, while another account may have room.
+_IN_OUR_WORDS = PRIVATE | {Cause.OVERLOADED}
 # By which SDKs know the end of any stream; OpenAI's own ends with its last event.
 _DONE = b"[DONE]"
 # What of a response is not true any more when it ends.
@@ -319,8 +322,8 @@ class Relay:
         if not self.answering:
             return []
         self.told = to_client(failure, tokens=self._tokens, window=self._window)
-        if failure.cause in PRIVATE or not _clean(event):
-            return self.fail(self.told)  # among them a spent quota, in the word that ends Codex's turn
+        if failure.cause in _IN_OUR_WORDS or not _clean(event):
+            return self.fail(self.told)
         return [frame]
 
     def _broken(self, failure: UpstreamFailure) -> list[bytes]:

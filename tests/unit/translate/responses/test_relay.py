@@ -191,6 +191,8 @@ def test_the_upstreams_own_failure_goes_on_as_it_is() -> None:
         (failed("usage_limit_reached", "Your Plus plan is used up."), "insufficient_quota"),
         (failed("usage_not_included", "Your Plus plan has no Codex."), "insufficient_quota"),
         (failed("invalid_api_key", "Incorrect API key."), "server_error"),
+        (failed("server_is_overloaded", "Selected model is at capacity."), "server_error"),
+        (failed("slow_down", "Slow down."), "server_error"),
         (
             frame("error", code="rate_limit_exceeded", message="Limit of org-abc123: try again in 7s"),
             "rate_limit_exceeded",
