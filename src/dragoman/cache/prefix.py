@@ -44,6 +44,7 @@ class Prefix:
     boundary    number of items up to the last one that ends a cache entry by itself or by a mark: a user
                 message, a tool's output, a marked part
     sealed      which items are sealed reasoning
+    answered    whether anything that the model said or did is among the items
     tool_sizes, item_sizes  bytes as sent, pictures by their weight
     size        bytes of the whole prompt
     """
@@ -57,6 +58,7 @@ class Prefix:
     head: int
     boundary: int
     sealed: tuple[int, ...]
+    answered: bool
     tool_sizes: array[int]
     instructions_size: int
     item_sizes: array[int]
@@ -138,6 +140,7 @@ def digest(body: Mapping[str, Any]) -> Prefix:
         head=_head(items),
         boundary=boundary,
         sealed=tuple([i for i, item in enumerate(items) if item.get("type") == "reasoning"]),
+        answered=any(map(_of_the_model, items)),
         tool_sizes=tool_sizes,
         instructions_size=len(told),
         item_sizes=item_sizes,
@@ -245,6 +248,10 @@ def _head(items: Sequence[Mapping[str, Any]]) -> int:
         if item.get("role") not in _SYSTEM_ROLES:
             return index
     return len(items)
+
+
+def _of_the_model(item: Mapping[str, Any]) -> bool:
+    return item.get("role") == "assistant" or str(item.get("type")).endswith("_call")
 
 
 def _parts(item: Mapping[str, Any]) -> Sequence[Any]:

@@ -60,7 +60,9 @@ _SEALED = "reasoning.encrypted_content"
 _NOT_ON_BACKEND = frozenset(
     {"file_search", "code_interpreter", "computer", "computer_use", "computer_use_preview", "mcp"}
 )
-_UNREAD = frozenset({"id", "status"})
+# Of an item, what the model does not read. The last is Codex's note of the turn that an item was made in.
+_NOTE = "internal_chat_message_metadata_passthrough"
+_UNREAD = frozenset({"id", "status", _NOTE})
 # Marks of the prompt cache inside items and their parts: one that newer models take, and one of another API.
 _BREAKPOINT = "prompt_cache_breakpoint"
 _FOREIGN_MARK = "cache_control"
@@ -160,11 +162,13 @@ def prepare(
 
 
 def prompt_of(body: dict[str, Any]) -> dict[str, Any]:
-    """The body as the model reads it: ids and states of items are no part of the prompt, and Codex gives an
-    old item a new id now and then.
+    """The body as the model reads it: ids, states and notes of items are no part of the prompt, and Codex
+    gives an old item new ones now and then.
     """
     items = body.get("input")
-    if not isinstance(items, list) or not any("id" in item or "status" in item for item in items):
+    if not isinstance(items, list):
+        return body
+    if not any("id" in item or "status" in item or _NOTE in item for item in items):
         return body
     bare = [{name: value for name, value in item.items() if name not in _UNREAD} for item in items]
     return {**body, "input": bare}
