@@ -226,6 +226,39 @@ async def test_a_compaction_that_cannot_be_read_goes_with_the_reasoning(tmp_path
     assert row.dropped_reasoning == 1
 
 
+async def test_a_compaction_that_was_refused_alone_is_not_tried_there_again(tmp_path: Path) -> None:
+    """Every turn on a stand-in paid for a refusal. The account that sealed it gets it, and a new one goes."""
+    refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
+    spent = status(429, {"error": {"type": "usage_limit_reached", "message": "Used up."}})
+    one, other = ({"type": "compaction", "encrypted_content": f"gAAAA-{number}"} for number in (1, 2))
+    session, more = {"session-id": "one-session"}, {"role": "user", "content": "More"}
+    async with upstream() as up:
+        up.play(answer, spent, status(400, refused), answer)
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            for items in ([one], [one], [one], [one, other], [other]):
+                assert (await ask(house, input=[*items, more], headers=session)).status == 200
+            rows = [await house.row(number) for number in range(1, 6)]
+    sent = [[item["encrypted_content"][-1] for item in seen.body["input"][:-1]] for seen in up.seen]
+    assert sent == [["1"], ["1"], ["1"], [], [], ["2"], ["2"]]
+    assert [row.dropped_reasoning for row in rows] == [0, 1, 1, 1, 0]
+    assert len({seen.headers["authorization"] for seen in up.seen[2:]}) == 1
+
+
+async def test_a_compaction_beside_other_seals_is_tried_once_alone(tmp_path: Path) -> None:
+    """What was refused may have been the reasoning. What is no text is nothing to remember."""
+    refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-r"}
+    odd = {"type": "compaction", "encrypted_content": ["gAAAA"]}
+    items = [{"type": "compaction", "encrypted_content": "gAAAA-c"}, odd, sealed]
+    items.append({"role": "user", "content": "More"})
+    async with upstream() as up:
+        up.play(status(400, refused), answer)
+        async with gateway(tmp_path, table(up)) as house:
+            for _ in range(2):
+                assert (await ask(house, input=items, headers={"session-id": "one"})).status == 200
+    assert [len(seen.body["input"]) for seen in up.seen] == [4, 1, 3]
+
+
 async def test_what_another_account_has_sealed_is_not_even_tried(tmp_path: Path) -> None:
     """prompt-cache: on a switch sealed reasoning goes; what is left of it stays in the history."""
     sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-of-the-first"}

@@ -84,6 +84,7 @@ class ResponsesTurn(DialectTurn[Relay]):
         self._stores = request.get("store") is not False
         self._unfit: Failure | None = None
         self._moved = False
+        self._alone: list[str] = []  # sealed compactions that were sent with no other seal beside them
 
     # -- what the exchange asks ----------------------------------------------------------------------
 
@@ -103,8 +104,8 @@ class ResponsesTurn(DialectTurn[Relay]):
         self._check_fit(account, target)
         self._moved = self._has_moved(account)
         bare = self._moved or self._bare(without_reasoning)
-        sealed = ("compaction",) if bare else ("compaction", "reasoning")
-        self.sealed = any(item.get("type") in sealed for item in _items(self._request))
+        compactions = self._compactions()
+        known = {content for content in compactions if self._cannot_read(account, content)}
         made = prepare(
             self._request,
             target,
@@ -112,7 +113,11 @@ class ResponsesTurn(DialectTurn[Relay]):
             self._line.cache_key,
             without_reasoning=bare,
             without_sealed=without_reasoning,
+            unreadable=known,
         )
+        seals = {item.get("type") for item in _items(made.body)} & {"compaction", "reasoning"}
+        self.sealed = bool(seals)
+        self._alone = [] if "reasoning" in seals else [one for one in compactions if one not in known]
         self._account = account
         body = self._shaped(made.body)
         self._prefix = digest(prompt_of(body))
@@ -176,7 +181,26 @@ class ResponsesTurn(DialectTurn[Relay]):
         name = identity if isinstance(identity, str) else ""
         self._note_answer(row, relay.usage, relay.stop_reason, response.get("service_tier"), name)
 
+    def distrust_reasoning(self) -> None:
+        """What this account has refused as unreadable is not sent to it again; a compaction only if nothing
+        else can have been meant, for it holds what was said."""
+        super().distrust_reasoning()
+        house, account = self._house, self._account
+        if account is not None:
+            for content in self._alone:
+                house.unreadable.put((account.tag, hash(content)), True, house.clock.monotonic())
+
     # -- inside --------------------------------------------------------------------------------------
+
+    def _compactions(self) -> list[str]:
+        """What the compactions of the request have sealed."""
+        sealed = [item for item in _items(self._request) if item.get("type") == "compaction"]
+        contents = [item.get("encrypted_content") for item in sealed]
+        return [content for content in contents if isinstance(content, str)]
+
+    def _cannot_read(self, account: Account, content: str) -> bool:
+        house = self._house
+        return house.unreadable.get((account.tag, hash(content)), house.clock.monotonic()) is not None
 
     def _output_limit(self) -> int | None:
         limit: int | None = self._request.get("max_output_tokens")
@@ -240,7 +264,7 @@ class ResponsesTurn(DialectTurn[Relay]):
         """Keeps too which account has the response: what continues it must go there."""
         super()._remember(prefix, account, row, usage, name or row.request_id)
         if self._moved:
-            self.distrust_reasoning()  # what earlier turns sealed stays in the history
+            super().distrust_reasoning()  # what earlier turns sealed stays in the history
         if name and self._stores and account.kind != "chatgpt":
             house = self._house
             kept = Kept(account.name, self._line)

@@ -7,7 +7,7 @@ request is never changed: another attempt starts from it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -120,11 +120,13 @@ def prepare(
     *,
     without_reasoning: bool = False,
     without_sealed: bool = False,
+    unreadable: Collection[str] = (),
 ) -> Prepared:
     """The body for this target; `key` is the `prompt_cache_key` to send. `request` was validated.
 
     `without_sealed`: the account could not read what is sealed, so compactions go with the reasoning. They
-    hold what was said: that they may be unreadable is no reason yet.
+    hold what was said: that they may be unreadable is no reason yet. `unreadable`: the contents of those that
+    it is known not to read.
     """
     backend = target.kind == "chatgpt"
     capability = target.capability
@@ -157,6 +159,8 @@ def prepare(
     bare: list[Rule] = [_unreasoned] if without_reasoning else []
     if without_sealed:
         bare.append(_uncompacted)
+    elif unreadable:
+        bare.append(partial(_legible, unreadable))
     dropped = _set_items(body, target, ignored, bare)
     return Prepared(body, tuple(sorted(ignored)), dropped)
 
@@ -374,6 +378,12 @@ def _unreasoned(item: dict[str, Any]) -> dict[str, Any] | None:
 
 def _uncompacted(item: dict[str, Any]) -> dict[str, Any] | None:
     return None if item.get("type") == "compaction" else item
+
+
+def _legible(unreadable: Collection[str], item: dict[str, Any]) -> dict[str, Any] | None:
+    """Without the compactions whose seal this account cannot open."""
+    content = item.get("encrypted_content") if item.get("type") == "compaction" else None
+    return None if isinstance(content, str) and content in unreadable else item
 
 
 def _readable(item: dict[str, Any]) -> dict[str, Any] | None:

@@ -120,8 +120,15 @@ def test_a_compaction_stays_until_it_was_refused() -> None:
         {"type": "message", "role": "user", "content": "More"},
     ]
     asked = {"model": "m", "input": items}
+    ways: tuple[dict[str, Any], ...] = (
+        {},
+        {"without_reasoning": True},
+        {"without_reasoning": True, "without_sealed": True},
+        {"unreadable": {"gAAAA"}},
+        {"unreadable": {"another"}},
+    )
     kinds = [
-        [item["type"] for item in prepare(asked, target(), POLICY, None, **how).body["input"]]
-        for how in ({}, {"without_reasoning": True}, {"without_reasoning": True, "without_sealed": True})
+        [item["type"] for item in prepare(asked, target(), POLICY, None, **how).body["input"]] for how in ways
     ]
-    assert kinds == [["compaction", "reasoning", "message"], ["compaction", "message"], ["message"]]
+    whole = ["compaction", "reasoning", "message"]
+    assert kinds == [whole, whole[::2], whole[2:], whole[1:], whole]
