@@ -264,6 +264,8 @@ async def test_what_continues_a_response_is_the_same_conversation(tmp_path: Path
     keys = [seen.body["prompt_cache_key"] for seen in up.seen]
     assert len(set(keys[:3])) == 1 and keys[3] != keys[0]
     assert len({row.conversation_hash for row in rows[:3]}) == 1
+    # The prompt is what the upstream keeps and the new words: it grows, and nothing of it has changed.
+    assert [row.cache_verdict for row in rows[:3]] == ["first_turn", "below_minimum", "below_minimum"]
     assert rows[3].session_hash != rows[0].session_hash
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dragoman.wire import jsonio
@@ -145,6 +145,25 @@ def digest(body: Mapping[str, Any]) -> Prefix:
         instructions_size=len(told),
         item_sizes=item_sizes,
         size=sum(tool_sizes) + len(told) + sum(item_sizes),
+    )
+
+
+def continued(before: Prefix, now: Prefix) -> Prefix:
+    """`now` behind the items of an earlier prompt, which the upstream has kept and puts in front by itself.
+
+    What was answered to the earlier one stands between them and is not known here. Tools, instructions and
+    settings are those of `now`: they are not inherited.
+    """
+    kept = len(before.item_sizes)
+    return replace(
+        now,
+        items=before.items + now.items,
+        head=before.head if before.head < kept else kept + now.head,
+        boundary=kept + now.boundary if now.boundary else before.boundary,
+        sealed=(*before.sealed, *(kept + index for index in now.sealed)),
+        answered=True,
+        item_sizes=before.item_sizes + now.item_sizes,
+        size=now.size + sum(before.item_sizes),
     )
 
 

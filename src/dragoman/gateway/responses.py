@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from dragoman.cache.lineage import item_lineage
-from dragoman.cache.prefix import Prefix, digest
+from dragoman.cache.prefix import Prefix, continued, digest
 from dragoman.gateway.house import House, Kept
 from dragoman.gateway.ports import Account, Answer, Principal, Row, UpstreamError
 from dragoman.gateway.turn import DialectTurn, admitted
@@ -120,7 +120,7 @@ class ResponsesTurn(DialectTurn[Relay]):
         self._alone = [] if "reasoning" in seals else [one for one in compactions if one not in known]
         self._account = account
         body = self._shaped(made.body)
-        self._prefix = digest(prompt_of(body))
+        self._prefix = self._rendered(digest(prompt_of(body)))
         self._note_sent(body, made.ignored, made.dropped_reasoning)
         self._answer = self._relay(self._estimate())
         return jsonio.dump(body), self._lane_headers(account)
@@ -191,6 +191,12 @@ class ResponsesTurn(DialectTurn[Relay]):
                 house.unreadable.put((account.tag, hash(content)), True, house.clock.monotonic())
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _rendered(self, prefix: Prefix) -> Prefix:
+        """The prompt with what the upstream has kept of the one that it continues."""
+        previous = self._request.get("previous_response_id") or ""
+        before = self._house.turns.named(self._principal.tenant, previous)
+        return prefix if before is None else continued(before.prefix, prefix)
 
     def _compactions(self) -> list[str]:
         """What the compactions of the request have sealed."""
