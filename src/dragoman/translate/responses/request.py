@@ -399,8 +399,22 @@ def _without_id(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in dropped}
 
 
-# Items that are not whole without their status.
-_WITH_STATUS = frozenset({"web_search_call", "local_shell_call", "image_generation_call"})
+# Items that are not whole without their status, by OpenAI's schema.
+_WITH_STATUS = frozenset(
+    {
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "computer_call",
+        "image_generation_call",
+        "local_shell_call",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "tool_search_call",
+        "tool_search_output",
+        "program_output",
+    }
+)
 
 
 def _as_developer(item: dict[str, Any]) -> dict[str, Any]:
