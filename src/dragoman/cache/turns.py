@@ -116,6 +116,10 @@ class Turns:
                     best, furthest = (turn, divergence), divergence.kept_tokens
         return best
 
+    def served(self, thread: Thread | tuple[str, str], account: str) -> bool:
+        """Whether an account answered one of the kept turns of a conversation."""
+        return any(turn.account == account for turn in self._recent(thread))
+
     def named(self, tenant: str, message_id: str) -> Turn | None:
         """The turn that was answered under a message id, in any lane of the tenant."""
         name = tenant, message_id

@@ -40,6 +40,9 @@ class Turn(Protocol):
     def cached_tokens(self) -> int:
         """Input tokens that are expected in the cache of the account that answered last; 0 where unknown."""
 
+    def answered_on(self, account: Account) -> bool:
+        """Whether an account answered this speaker lately: something of the prompt is cached there."""
+
     @property
     def over(self) -> bool: ...
     @property

@@ -143,6 +143,10 @@ class DialectTurn(ABC, Generic[R]):
         before = self._house.turns.last(self._thread)
         return 0 if before is None else verdicts.expected_tokens(before, self._contract)[0]
 
+    def answered_on(self, account: Account) -> bool:
+        """Whether it answered this speaker lately: then something of the prompt is cached there."""
+        return self._house.turns.served(self._thread, account.tag)
+
     def bounds(self) -> tuple[int, int | None]:
         """The model's window, and the client's own limit of output."""
         return self._profile.context_window, self._output_limit()

@@ -85,6 +85,14 @@ def test_what_was_answered_later_is_passed_over_where_that_is_asked() -> None:
         assert (divergence is None) == (expected is None)
 
 
+def test_who_answered_a_conversation_lately_is_known() -> None:
+    turns = Turns()
+    assert not turns.served(THREAD, "a1")
+    turns.remember(THREAD, turn("first"))
+    assert turns.served(THREAD, "a1") and not turns.served(THREAD, "a2")
+    assert not turns.served(("laptop", "another"), "a1")
+
+
 def test_a_conversation_keeps_its_few_latest_turns() -> None:
     turns = Turns()
     for number in range(RECENT + 2):
