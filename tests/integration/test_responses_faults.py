@@ -164,7 +164,7 @@ async def test_a_failure_that_stays_is_told_as_a_status(tmp_path: Path, name: st
     ("last", "word"),
     [
         (failed("server_error", "It broke."), "server_error"),
-        (failed("usage_limit_reached", "Plus is used up."), "insufficient_quota"),
+        (failed("usage_limit_reached", "Plus is used up."), "rate_limit_exceeded"),
         ({"type": "error", "code": "invalid_api_key", "message": "Incorrect API key."}, "server_error"),
         (None, "server_error"),
     ],
@@ -195,6 +195,18 @@ async def test_after_content_the_failure_ends_the_stream(
         assert reply.body.endswith(frame(last))
     for secret in ("Plus", "API key"):
         assert secret not in reply.body.decode()
+
+
+async def test_a_quota_that_ends_inside_an_answer_is_final_where_it_was_the_last(tmp_path: Path) -> None:
+    """The next request goes to the other account; when its quota ends too, the client is told to stop."""
+    spent = failed("usage_limit_reached", "Plus is used up.")
+    async with upstream() as up:
+        up.play(told(created(), delta("Hi"), spent), told(created(), delta("Hi"), spent))
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            replies = [await ask(house, stream=True, headers={"session-id": "one"}) for _ in range(2)]
+    words = [reply.events[-1]["response"]["error"]["code"] for reply in replies]
+    assert words == ["rate_limit_exceeded", "insufficient_quota"]
+    assert len({seen.headers["authorization"] for seen in up.seen}) == 2
 
 
 async def test_sealed_reasoning_that_nobody_can_read_is_left_out(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ def who_counts(house: House, principal: Principal, model: str) -> Account | None
     return None if name is None else house.accounts.get(name)
 
 
+def others_serve(house: House, principal: Principal, model: str, account: Account) -> bool:
+    """Whether anybody but this account could be asked now."""
+    demand = Demand(model, principal.groups, tried=frozenset({account.name}))
+    return any(not refusal(one, demand) for one in house.pool.candidates(house.clock.steady(), model))
+
+
 def choose_model(house: House, principal: Principal, requested: str) -> Resolution:
     """Access on the requested name first, then the upstream model. Raises Refused (403, 404)."""
     if not may_use(principal, requested):

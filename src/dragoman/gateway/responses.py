@@ -12,6 +12,7 @@ from typing import Any
 
 from dragoman.cache.lineage import item_lineage
 from dragoman.cache.prefix import Prefix, continued, digest
+from dragoman.gateway.dialects import others_serve
 from dragoman.gateway.house import House, Kept
 from dragoman.gateway.ports import Account, Answer, Principal, Row, UpstreamError
 from dragoman.gateway.turn import DialectTurn, admitted
@@ -223,6 +224,16 @@ class ResponsesTurn(DialectTurn[Relay]):
             now=self._house.clock.now,
             asked={name: request[name] for name in _ECHOED if request.get(name) is not None},
             completes=self.completes,
+            others=self._others_serve,
+        )
+
+    def _others_serve(self) -> bool:
+        """Whether the same request, sent again, may be served by another account."""
+        house, account = self._house, self._account
+        return (
+            account is not None
+            and self._keeper is None
+            and others_serve(house, self._principal, self.model, account)
         )
 
     def _kept_by(self, kept: Kept | None) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.failure import Cause, UpstreamFailure, from_event
-from dragoman.translate.responses.failure import PRIVATE, to_client
+from dragoman.translate.responses.failure import PRIVATE, served_elsewhere, to_client
 from dragoman.translate.responses.frames import REQUIRED, created_frame, failed_frame, shell
 from dragoman.wire import jsonio, sse
 from dragoman.wire.errors import Failure
@@ -73,7 +73,8 @@ class Relay:
 
     `tokens` is the estimate of the prompt, `window` the model's maximum, `now` a clock of epoch seconds.
     `identity` is the id of the response where the upstream has told none, `asked` what the request said of
-    the fields of a response; `completes`: an answer that lacks some of them gets them.
+    the fields of a response; `completes`: an answer that lacks some of them gets them. `others` says whether
+    another account may serve now.
     """
 
     __slots__ = (
@@ -88,6 +89,7 @@ class Relay:
         "_last",
         "_model",
         "_now",
+        "_others",
         "_tokens",
         "_window",
         "answering",
@@ -110,11 +112,13 @@ class Relay:
         now: Callable[[], float],
         asked: Mapping[str, Any] | None = None,
         completes: bool = True,
+        others: Callable[[], bool] = bool,
     ) -> None:
         self._model = model
         self._identity = identity
         self._asked = asked or {}
         self._completes = completes
+        self._others = others
         self._tokens = tokens
         self._window = window
         self._now = now
@@ -322,6 +326,8 @@ class Relay:
         if not self.answering:
             return []
         self.told = to_client(failure, tokens=self._tokens, window=self._window)
+        if self._others():
+            self.told = served_elsewhere(self.told, failure)
         if failure.cause in _IN_OUR_WORDS or not _clean(event):
             return self.fail(self.told)
         return [frame]
