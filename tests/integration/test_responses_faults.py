@@ -288,6 +288,30 @@ async def test_what_another_account_has_sealed_is_not_even_tried(tmp_path: Path)
     assert [row.dropped_reasoning for row in rows] == [0, 1, 1]
 
 
+@pytest.mark.parametrize("rests", [True, False])
+async def test_a_stand_in_is_not_tried_with_seals_of_turns_that_are_forgotten(
+    tmp_path: Path, rests: bool
+) -> None:
+    """A restart forgets turns; the pin survives and says whose seals they are: of who cannot be asked now."""
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-of-the-first"}
+    items = [{"role": "user", "content": "Hi"}, sealed, {"role": "user", "content": "More"}]
+    spent = status(429, {"error": {"type": "usage_limit_reached", "message": "Used up."}})
+    session = {"session-id": "one-session"}
+    agent = {**session, "thread-id": "a-sub-agent"}  # its turns are no turns of the main loop
+    async with upstream() as up:
+        up.play(answer, spent, answer)
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            for _ in range(2 if rests else 1):
+                assert (await ask(house, headers=agent)).status == 200
+            assert (await ask(house, input=items, headers=session)).status == 200
+            row = await house.row(3 if rests else 2)
+    first, *_, last = up.seen
+    assert first.headers["authorization"] != last.headers["authorization"]
+    assert sealed not in last.body["input"] and row.dropped_reasoning == 1
+    assert [attempt["cause"] for attempt in row.attempts] == ([] if rests else ["quota"])
+    assert row.move == ("stand_in" if rests else "failover")
+
+
 async def test_a_request_without_sealed_reasoning_is_not_repeated_for_it(tmp_path: Path) -> None:
     refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
     async with upstream() as up:

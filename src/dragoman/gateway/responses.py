@@ -28,6 +28,8 @@ from dragoman.wire.errors import Failure, Kind, Refused
 
 # What a response says of its request, where the upstream's own does not; small, for it is kept to the end.
 _ECHOED = ("parallel_tool_calls", "tool_choice")
+# How a request comes to another account than its conversation's own.
+_AWAY = ("stand_in", "failover", "moved")
 # Sessions that no client has named.
 _GUESSED = ("anchor", "none")
 _UNKNOWN_RESPONSE = (
@@ -249,7 +251,11 @@ class ResponsesTurn(DialectTurn[Relay]):
     def _has_moved(self, account: Account) -> bool:
         """Whether another account answered the last turn, whose sealed reasoning this one cannot read."""
         before = self._house.turns.last(self._thread)
-        return before is not None and before.account != account.tag
+        if before is not None:
+            return before.account != account.tag
+        # A restart forgets turns, not whose conversation it is: what it has sealed is its own account's.
+        sealed = any(item.get("type") == "reasoning" for item in _items(self._request))
+        return sealed and self._row.move in _AWAY
 
     def _shaped(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body as the operation takes it."""
