@@ -54,7 +54,8 @@ class Verbs:
 
     def __call__(self, *arguments: str, code: int = 0, stdin: str | None = None) -> Said:
         environment: Mapping[str, str | None] = {"DRAGOMAN_CONFIG": None, **self.environment}
-        result = CliRunner().invoke(application(), [*arguments, *self.where()], input=stdin, env=environment)
+        command = application(arguments[0])  # as `main` does: all verbs take their time
+        result = CliRunner().invoke(command, [*arguments, *self.where()], input=stdin, env=environment)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         said = Said(result.exit_code, result.stdout, result.stderr)
