@@ -7,7 +7,8 @@ response; the rest of a turn is gateway/turn.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from dragoman.cache.lineage import item_lineage
@@ -226,17 +227,16 @@ class ResponsesTurn(DialectTurn[Relay]):
             now=self._house.clock.now,
             asked={name: request[name] for name in _ECHOED if request.get(name) is not None},
             completes=self.completes,
-            others=self._others_serve,
+            others=self._others(),
         )
 
-    def _others_serve(self) -> bool:
-        """Whether the same request, sent again, may be served by another account."""
-        house, account = self._house, self._account
-        return (
-            account is not None
-            and self._keeper is None
-            and others_serve(house, self._principal, self.model, account)
-        )
+    def _others(self) -> Callable[[], bool]:
+        """Whether the same request, sent again, may be served by another account. Holds nothing of this turn:
+        what it made would close a cycle.
+        """
+        if self._account is None or self._keeper is not None:
+            return bool
+        return partial(others_serve, self._house, self._principal, self.model, self._account)
 
     def _kept_by(self, kept: Kept | None) -> str | None:
         """The account that keeps the response which this request continues. Raises Refused."""
