@@ -29,6 +29,8 @@ WHOLE_BODY_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 1.0
 KEEPALIVE_SECONDS = 75.0
 COUNT_SECONDS = 0.5
+# The status of a refusal says most of it; its words are not waited for longer.
+REFUSAL_SECONDS = 2.0
 # So long no kept connection is used after one of them, or a new one, was of no use.
 DOUBT_SECONDS = 2.0
 # Accounts whose streams tell of quotas, and the event that does.
@@ -340,13 +342,17 @@ class HttpUpstream:
     async def _refused(self, response: aiohttp.ClientResponse) -> UpstreamFailure:
         """What a refusal says; the response is closed then."""
         headers = {name.lower(): value for name, value in response.headers.items()}
+        read = bytearray()
         try:
-            body = await _read(response, ERROR_BODY_BYTES)
-        except (aiohttp.ClientError, OSError):
-            body = b""
+            async with asyncio.timeout(REFUSAL_SECONDS):
+                await _read(response, ERROR_BODY_BYTES, read)
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            # It may be whole all the same: some servers neither say how long it is nor close.
+            if not _readable(bytes(read)):
+                read.clear()
         finally:
             response.close()
-        return failures.from_http(response.status, headers, body, now=self._now())
+        return failures.from_http(response.status, headers, bytes(read), now=self._now())
 
     def _keep(self, response: aiohttp.ClientResponse) -> None:
         """Gives the connection back once the end of the body was read, without making the client wait."""
@@ -395,14 +401,22 @@ def _tell(frames: list[bytes], told: Callable[[list[dict[str, Any]]], None]) -> 
         told(_read_events(found)[0])
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body up to its end or the limit."""
-    data = bytearray()
+async def _read(response: aiohttp.ClientResponse, limit: int, into: bytearray | None = None) -> bytes:
+    """The body up to its end or the limit; `into` has what came if it breaks off."""
+    data = bytearray() if into is None else into
     async for chunk in response.content.iter_any():
         data += chunk
         if len(data) >= limit:
             break
     return bytes(data[:limit])
+
+
+def _readable(data: bytes) -> bool:
+    try:
+        jsonio.parse(data)
+    except jsonio.InvalidJson:
+        return False
+    return True
 
 
 async def _linger(response: aiohttp.ClientResponse) -> None:
