@@ -80,12 +80,14 @@ class HttpAnswer:
 
     async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
         """Lists of events, one (perhaps empty) a socket read. Raises UpstreamError for a broken stream."""
-        if self._response.content_type == "application/json":
-            yield await self._whole()
-            return
-        decoder = sse.Decoder()
+        decoder, content = sse.Decoder(), self._response.content
         try:
-            while chunk := await read_some(self._response.content):
+            chunk = await read_some(content)
+            if self._is_document(chunk):
+                async for found in self._whole(chunk):
+                    yield found
+                return
+            while chunk:
                 # None at all is a sign of life, too: a comment, or a part of an event.
                 events, fault = _read_events(decoder.feed_data(chunk))
                 if self._told is not None:
@@ -93,8 +95,9 @@ class HttpAnswer:
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
-            if found := decoder.flush():
-                events, fault = _read_events([event.data for event in found])
+                chunk = await read_some(content)
+            if rest := decoder.flush():
+                events, fault = _read_events([event.data for event in rest])
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
@@ -110,17 +113,20 @@ class HttpAnswer:
 
     async def frames(self) -> AsyncIterator[list[bytes]]:
         """The same as they came, unparsed: frames without their blank line. Raises as `events` does."""
-        if self._response.content_type == "application/json":
-            yield [sse.encode(event).removesuffix(b"\n\n") for event in await self._whole()]
-            return
-        decoder = sse.Decoder()
+        decoder, content = sse.Decoder(), self._response.content
         told = self._told
         try:
-            while chunk := await read_some(self._response.content):
+            chunk = await read_some(content)
+            if self._is_document(chunk):
+                async for found in self._whole(chunk):
+                    yield [sse.encode(event).removesuffix(b"\n\n") for event in found]
+                return
+            while chunk:
                 frames = decoder.feed_frames(chunk)
                 if told is not None:
                     _tell(frames, told)
                 yield frames
+                chunk = await read_some(content)
             if last := decoder.rest():
                 yield [last]
         except sse.EventTooLarge:
@@ -128,19 +134,37 @@ class HttpAnswer:
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamError(_broken(_name(error))) from None
 
-    async def _whole(self) -> list[dict[str, Any]]:
+    def _is_document(self, first: bytes) -> bool:
+        """Whether a body is one JSON document: its first byte says so, whatever it is called."""
+        return first.lstrip()[:1] == b"{" or (
+            first.isspace() and self._response.content_type == "application/json"
+        )
+
+    async def _whole(self, first: bytes) -> AsyncIterator[list[dict[str, Any]]]:
         """Some servers answer a stream request with one JSON document: it becomes the terminal event."""
+        data, chunk = bytearray(), first
+        while chunk:
+            data += chunk
+            if len(data) > WHOLE_BODY_BYTES:
+                raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an answer beyond the size limit"))
+            yield []  # a sign of life
+            chunk = await read_some(self._response.content)
         try:
-            response = jsonio.parse(await _read(self._response, WHOLE_BODY_BYTES))
-        except (aiohttp.ClientError, OSError, jsonio.InvalidJson) as error:
+            response = jsonio.parse(bytes(data))
+        except jsonio.InvalidJson as error:
             raise UpstreamError(_broken(_name(error))) from None
         if not isinstance(response, dict):
             raise UpstreamError(_broken("a JSON answer that is not an object"))
-        if response.get("object") != "response" and ("error" in response or "output" not in response):
-            return [{"type": "error", **response}]
-        status = response.get("status")
-        kind = status if status in ("failed", "incomplete") else "completed"
-        return [{"type": f"response.{kind}", "response": response}]
+        yield [_terminal(response)]
+
+
+def _terminal(response: dict[str, Any]) -> dict[str, Any]:
+    """The event that a whole answer is."""
+    if response.get("object") != "response" and ("error" in response or "output" not in response):
+        return {"type": "error", **response}
+    status = response.get("status")
+    kind = status if status in ("failed", "incomplete") else "completed"
+    return {"type": f"response.{kind}", "response": response}
 
 
 class Opening:
