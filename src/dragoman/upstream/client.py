@@ -122,13 +122,15 @@ class HttpAnswer:
                     yield [sse.encode(event).removesuffix(b"\n\n") for event in found]
                 return
             while chunk:
-                frames = decoder.feed_frames(chunk)
+                frames, text = sse.sound(decoder.feed_frames(chunk))
                 if told is not None:
                     _tell(frames, told)
                 yield frames
+                if not text:
+                    raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event that is no UTF-8"))
                 chunk = await read_some(content)
             if last := decoder.rest():
-                yield [last]
+                yield sse.sound([last])[0]
         except sse.EventTooLarge:
             raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event beyond the size limit")) from None
         except (aiohttp.ClientError, OSError) as error:
