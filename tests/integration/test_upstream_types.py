@@ -92,3 +92,17 @@ async def test_a_document_without_end_is_given_up(tmp_path: Path, monkeypatch: p
         row = await one.row()
     assert (reply.status, reply.json["error"]["type"]) == (502, "api_error")
     assert row.attempts[0]["cause"] == "protocol"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "queued", "failed", []])
+async def test_a_document_that_is_no_answer_fails_on_every_door(tmp_path: Path, status: Any) -> None:
+    """Law 6: what was not generated is not told as if it were, nor counted."""
+    script = called(
+        "application/json", jsonio.dump(completed()["response"] | {"status": status, "usage": None})
+    )
+    request = {"model": "gpt-5.5", "input": "Hi"}
+    async with upstream(script) as up, gateway(tmp_path, account(up.url)) as one:
+        replies = [await one.ask(), await one.post("/v1/responses", request), await one.chat(stream=False)]
+        row = await one.row(2)
+    assert [reply.status for reply in replies] == [502] * 3
+    assert (row.outcome, row.usage_source) == ("upstream_error", "none")

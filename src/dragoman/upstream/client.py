@@ -165,7 +165,9 @@ def _terminal(response: dict[str, Any]) -> dict[str, Any]:
     if response.get("object") != "response" and ("error" in response or "output" not in response):
         return {"type": "error", **response}
     status = response.get("status")
-    kind = status if status in ("failed", "incomplete") else "completed"
+    if status is None:  # some servers leave it out
+        status = "completed"
+    kind = status if status in ("completed", "incomplete") else "failed"
     return {"type": f"response.{kind}", "response": response}
 
 
