@@ -45,6 +45,7 @@ PURPOSE = {
     "/anthropic": "The same below the prefix.",
     "/api/hello": "Connectivity check of newer clients.",
     "/api/event_logging/batch": "Client telemetry: dropped unread beyond a bound, answered 200.",
+    "/api/event_logging/v2/batch": "The same of newer clients.",
     "/metrics": "Figures of this process for Prometheus: [metrics](metrics.md).",
     "/healthz": "The process lives.",
     "/livez": "The same under another usual name.",

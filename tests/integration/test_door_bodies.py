@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import zstandard
 
+from dragoman.gateway.pieces import Pieces
 from dragoman.web import body, reply
 from dragoman.wire.errors import Refused
 from tests.support.faultproxy import FaultProxy
@@ -43,7 +44,7 @@ class Reader:
             return
         try:
             raw = await body.read(scope, receive)
-            value = await body.json_object(scope, raw)
+            value = await body.json_object(scope, raw, Pieces())
         except Refused as refusal:
             await reply.send_failure(send, refusal.failure, "req_1")
         except body.ClientGone:

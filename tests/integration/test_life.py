@@ -10,7 +10,7 @@ import pytest
 
 from dragoman.web.limits import Limits
 from tests.support.inprocess import gateway
-from tests.support.upstream import Talk, created, delta, upstream
+from tests.support.upstream import Talk, completed, created, delta, upstream
 
 QUESTION = {"model": "claude-x", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -41,6 +41,32 @@ async def test_the_drain_ends_open_streams_with_an_error_event(tmp_path: Path) -
         assert reply.types[-1] == "error"
         assert reply.events[-1]["error"]["type"] == "overloaded_error"
         assert house.rows[0].outcome == "upstream_error"
+
+
+async def test_a_stream_is_counted_while_its_client_reads_it(tmp_path: Path) -> None:
+    """For its sake large requests come in pieces; a whole answer makes nobody wait."""
+    go_on = asyncio.Event()
+
+    async def slow(talk: Talk) -> None:
+        await talk.head()
+        await talk.events(created(), delta("Hello"))
+        await go_on.wait()
+        await talk.events(completed())
+        await talk.end()
+
+    async with upstream() as up, gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+        pieces = house.assembly.house.pieces
+        for stream, counted in ((True, 1), (False, 0)):
+            go_on.clear()
+            up.play(slow)
+            question = asyncio.ensure_future(house.ask(stream=stream))
+            async with asyncio.timeout(30):
+                while pieces.streams != counted or not up.seen:
+                    await asyncio.sleep(0.01)
+            go_on.set()
+            assert (await question).status == 200
+            assert pieces.streams == 0
+            up.seen.clear()
 
 
 async def test_max_tokens_zero_is_answered_without_a_generation(tmp_path: Path) -> None:
@@ -184,7 +210,9 @@ async def test_small_calls_are_answered_cheaply(tmp_path: Path) -> None:
                 async with house.session.head(house.url + path) as response:
                     assert response.status == 200
             for prefix in ("", "/anthropic"):
-                assert (await house.post(f"{prefix}/api/event_logging/batch", {"events": []})).status == 200
+                for batch in ("batch", "v2/batch"):
+                    told = await house.post(f"{prefix}/api/event_logging/{batch}", {"events": []})
+                    assert told.status == 200
             assert (await house.get("/readyz")).json["status"] == "ready"
             assert (await house.get("/healthz")).status == 200
             assert up.seen == []

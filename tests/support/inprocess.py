@@ -207,3 +207,5 @@ async def _served(
         for sock in sockets:
             sock.close()
         await assembly.close()
+    # However they ended: who believed in streams that are gone would do large requests in pieces for ever.
+    assert assembly.house.pieces.streams == 0

@@ -48,6 +48,7 @@ class Exchange:
         self._content = False  # something of the answer is with the client
         self._answering = False  # the attempt under way has brought content
         self._overhead_ms = 0.0
+        self._size = 0  # of the request, in bytes
         self._begun = 0  # attempts
         self._left = False
         self._settled = False
@@ -100,6 +101,7 @@ class Exchange:
         The caller should keep no reference to the request: a held stream must not hold a long prompt.
         """
         row, house = self.row, self._house
+        self._size = size
         self._turn = dialect.admit(house, principal, headers, request, row)
         turn = self._turn
         window, max_tokens = turn.bounds()
@@ -195,17 +197,20 @@ class Exchange:
         `left` is the time that the request has, in seconds.
         """
         learnt = self._house.learnt.of(step.account.name, turn.model, self._clock.monotonic())
-        began = self._clock.monotonic()
         self._begun += 1
         try:
-            body, headers = turn.prepare(step.account, learnt, step.without_reasoning, started=self._started)
+            async with self._house.pieces.of(self._size):
+                began = self._clock.monotonic()
+                body, headers = turn.prepare(
+                    step.account, learnt, step.without_reasoning, started=self._started
+                )
+                self._house.took(_TRANSLATE, self._clock.monotonic() - began)
         except UpstreamError as error:  # not for this account, whatever it would answer
             return error.failure
         pacer.attempt(left)
         self._overhead_ms = self._overhead_ms or self._since()
         self._answering, self.row.first_byte_ms, self.row.first_token_ms = False, None, None
         sent = self._clock.monotonic()
-        self._house.took(_TRANSLATE, sent - began)
         try:
             async with self._house.upstream.open(step.account, body, headers, turn.suffix) as answer:
                 self.row.connect_ms = _ms(self._clock.monotonic() - sent)
@@ -291,6 +296,8 @@ class Exchange:
         if self._sink is not None:
             await self._sink.start(self.head())
         self._started = True
+        if not self._settled:
+            self._house.pieces.streams += 1
 
     async def _commit(self) -> None:
         """The head was held back long enough: it goes out with `message_start` and a ping."""
@@ -348,6 +355,8 @@ class Exchange:
         row = self.row
         if not self._settled:
             self._settled = True
+            if self._started:
+                self._house.pieces.streams -= 1
             began = self._clock.monotonic()
             if self._left and row.outcome in ("", "ok"):
                 row.status, row.outcome = 499, "client_gone"

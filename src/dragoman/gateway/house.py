@@ -15,6 +15,7 @@ from dragoman.gateway.counts import Counts
 from dragoman.gateway.flow import Gate
 from dragoman.gateway.keeping import Keeping
 from dragoman.gateway.pacing import Limits
+from dragoman.gateway.pieces import Pieces
 from dragoman.gateway.ports import Accounts, Clock, Counter, Ids, Keys, Ledger, Opening, Unwritten, Upstream
 from dragoman.routing.pool import Pool
 from dragoman.routing.retries import RetryBudget
@@ -69,6 +70,7 @@ class House:
     phases: Recall = field(default_factory=Recall)
     calibration: Calibration = field(default_factory=Calibration)
     counts: Counts = field(default_factory=Counts)
+    pieces: Pieces = field(default_factory=Pieces)
     journal: Opening = field(default_factory=Unwritten)
     # Who keeps a stored response, by tenant and id; the turn state of a lane, by account and lane.
     kept_responses: Keeping[tuple[str, str], Kept] = field(default_factory=lambda: Keeping(16384, _MONTH))

@@ -10,18 +10,17 @@ from urllib.parse import urlsplit
 from dragoman.gateway.house import House
 from dragoman.telemetry.logs import Logger
 from dragoman.translate.models import described, published
-from dragoman.web import catalog, live, reply
+from dragoman.web import catalog, live, messages, reply, responses
 from dragoman.web.admin import mount
 from dragoman.web.allowance import AllowanceDoor
 from dragoman.web.chat import CHAT
 from dragoman.web.console import PREFIX as CONSOLE
 from dragoman.web.console import ConsoleDoor, front
+from dragoman.web.counting import CountingDoor
 from dragoman.web.departure import EXTENSION, Departure
 from dragoman.web.generation import GenerationDoor
 from dragoman.web.incoming import Incoming, Message, Receive, Scope, Send, headers_of
-from dragoman.web.messages import MESSAGES, CountDoor
 from dragoman.web.metrics import IsAdmin, MetricsDoor, Scrape, nobody
-from dragoman.web.responses import COMPACTION, RESPONSES, InputTokensDoor
 from dragoman.web.routes import (
     CHAT_PATHS,
     CODEX_MODELS_PATHS,
@@ -149,13 +148,13 @@ class App:
 
     def _router(self, limit: int, metrics: MetricsDoor) -> Router:
         house = self._house
-        messages = GenerationDoor(house, self._logger, limit, MESSAGES)
-        count = CountDoor(house, self._logger, limit)
+        generation = GenerationDoor(house, self._logger, limit, messages.MESSAGES)
+        count = CountingDoor(house, self._logger, limit, "anthropic", messages.count)
         models = partial(self._models)
-        responses = GenerationDoor(house, self._logger, limit, RESPONSES)
+        native = GenerationDoor(house, self._logger, limit, responses.RESPONSES)
         chat = GenerationDoor(house, self._logger, limit, CHAT)
-        compaction = GenerationDoor(house, self._logger, limit, COMPACTION)
-        counting = InputTokensDoor(house, self._logger, limit)
+        compaction = GenerationDoor(house, self._logger, limit, responses.COMPACTION)
+        counting = CountingDoor(house, self._logger, limit, "openai", responses.count)
         console = ConsoleDoor()
         routes: dict[str, Route] = {
             "/healthz": Route("open", {"GET": live.healthz, "HEAD": live.healthz}),
@@ -170,13 +169,15 @@ class App:
             routes[path] = Route("open", {"GET": ready, "HEAD": ready})
         for prefix in ("", "/anthropic"):
             routes[f"{prefix}/api/hello"] = Route("open", {"GET": live.hello, "HEAD": live.hello})
-            routes[f"{prefix}/api/event_logging/batch"] = Route("open", {"POST": live.event_logging})
+            for version in ("", "v2/"):
+                path = f"{prefix}/api/event_logging/{version}batch"
+                routes[path] = Route("open", {"POST": live.event_logging})
         routes["/anthropic"] = Route("open", {"GET": live.hello, "HEAD": live.hello})
         for path in MESSAGES_PATHS:
-            routes[path] = Route("key", {"POST": messages})
+            routes[path] = Route("key", {"POST": generation})
             routes[f"{path}/count_tokens"] = Route("key", {"POST": count})
         for path in RESPONSES_PATHS:
-            routes[path] = Route("key", {"POST": responses})
+            routes[path] = Route("key", {"POST": native})
             routes[f"{path}/compact"] = Route("key", {"POST": compaction})
             routes[f"{path}/input_tokens"] = Route("key", {"POST": counting})
         for path in CHAT_PATHS:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import zstandard
 
+from dragoman.gateway.pieces import Pieces
 from dragoman.wire import jsonio
 from dragoman.wire.errors import Failure, Kind, Refused
 
@@ -24,7 +23,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Decoder = Callable[[bytes], Iterator[bytes]]
 
 LIMIT = 32 * 1024 * 1024
-LARGE = 1_000_000
+# Between two pauses, where something comes out.
+_PAUSE = 1_000_000
 _STEP = 256 * 1024
 _STEPS = 512  # between two pauses, where nothing comes out
 # A block of four bytes can stand for 128 KiB, so zstd is fed in slices whose worst case is still bounded.
@@ -78,7 +78,7 @@ async def _decoded(decode: _Decoder, raw: bytes, limit: int) -> bytes:
             if size > limit:
                 raise _too_large(limit, _AFTER_DECODING)
             parts.append(part)
-            if size - paused >= LARGE or step % _STEPS == _STEPS - 1:
+            if size - paused >= _PAUSE or step % _STEPS == _STEPS - 1:
                 paused = size
                 await asyncio.sleep(0)
     except (zlib.error, zstandard.ZstdError, EOFError):
@@ -143,12 +143,12 @@ def _decoder(field: str) -> _Decoder | None:
     return _DECODERS[coding]
 
 
-async def json_object(scope: Scope, body: bytes) -> dict[str, Any]:
-    """The body as a JSON object; large ones are parsed one per turn of the loop. Raises Refused."""
+async def json_object(scope: Scope, body: bytes, pieces: Pieces) -> dict[str, Any]:
+    """The body as a JSON object, parsed in one piece. Raises Refused."""
     _check_type(_field(scope, b"content-type"))
     if not body or body.isspace():
         raise _not_json("The request body is empty: a JSON object is expected.")
-    async with turn(len(body)):
+    async with pieces.of(len(body)):
         try:
             value = jsonio.parse(body)
         except jsonio.InvalidJson as error:
@@ -158,24 +158,6 @@ async def json_object(scope: Scope, body: bytes) -> dict[str, Any]:
             Failure(Kind.INVALID_REQUEST, f"The request body must be a JSON object, not {_kind_of(value)}.")
         )
     return value
-
-
-_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
-
-
-_AT_ONCE = nullcontext()
-
-
-def turn(size: int) -> AbstractAsyncContextManager[None]:
-    """Around work on a body of `size` bytes: large ones get a loop turn each, small ones do not wait."""
-    return _AT_ONCE if size <= LARGE else _turn()
-
-
-@asynccontextmanager
-async def _turn() -> AsyncIterator[None]:
-    async with _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-        yield
-        await asyncio.sleep(0)
 
 
 def _check_type(field: str) -> None:

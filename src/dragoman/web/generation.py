@@ -103,16 +103,15 @@ class GenerationDoor:
         principal = self._house.keys.authenticate(incoming.headers)
         exchange.row.key = principal.name
         content = await body.read(incoming.scope, incoming.receive, limit=self._limit)
-        request = await body.json_object(incoming.scope, content)
+        request = await body.json_object(incoming.scope, content, self._house.pieces)
         size = len(content)
         del content
         exchange.row.requested_model = _name(request.get("model"))
         exchange.row.stream = request.get("stream") is True
         surface = self._surface
-        # Each pass over a large request is a turn of its own, so that streams get theirs in between.
-        async with body.turn(size):
+        async with self._house.pieces.of(size):
             request = surface.read(request, self._house.policy)
-        async with body.turn(size):
+        async with self._house.pieces.of(size):
             exchange.admit(surface.dialect, principal, incoming.headers, request, size)
         told = reply.id_fields(incoming.request_id, surface.envelope)
         sink = _StreamSink(incoming.send, told) if request.get("stream") is True else None

@@ -6,19 +6,18 @@ leaves as Anthropic's envelope.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dragoman.gateway.counting import count_tokens
 from dragoman.gateway.house import House
 from dragoman.gateway.messages import Messages
-from dragoman.telemetry.logs import Logger
+from dragoman.gateway.ports import Principal
 from dragoman.translate.messages.plan import Policy
 from dragoman.translate.messages.request import validate
-from dragoman.web import body, reply
 from dragoman.web.generation import Surface
-from dragoman.web.incoming import Incoming
 from dragoman.wire import sse
-from dragoman.wire.errors import Failure, Kind, Refused
+from dragoman.wire.errors import Failure
 
 
 def _read(request: dict[str, Any], policy: Policy) -> dict[str, Any]:
@@ -30,31 +29,12 @@ def _farewell(failure: Failure, request_id: str) -> bytes:
     return sse.encode(failure.anthropic(request_id))
 
 
+async def count(
+    house: House, principal: Principal, headers: Mapping[str, str], request: dict[str, Any]
+) -> dict[str, Any]:
+    """What count_tokens answers. Raises Refused."""
+    validate(request, counting=True, lenient=house.policy.lenient)
+    return await count_tokens(house, principal, headers, request)
+
+
 MESSAGES = Surface(Messages(), "anthropic", "messages", _read, _farewell)
-
-
-class CountDoor:
-    """Serves count_tokens: no place is taken, no row is written, nothing is generated."""
-
-    def __init__(self, house: House, logger: Logger, limit: int) -> None:
-        self._house = house
-        self._logger = logger
-        self._limit = limit
-
-    async def __call__(self, incoming: Incoming) -> None:
-        try:
-            principal = self._house.keys.authenticate(incoming.headers)
-            request = await body.json_object(
-                incoming.scope, await body.read(incoming.scope, incoming.receive, limit=self._limit)
-            )
-            validate(request, counting=True, lenient=self._house.policy.lenient)
-            answer = await count_tokens(self._house, principal, incoming.headers, request)
-            await reply.send_json(incoming.send, 200, answer, {"request-id": incoming.request_id})
-        except Refused as refusal:
-            await reply.send_failure(incoming.send, refusal.failure, incoming.request_id)
-        except body.ClientGone:
-            return
-        except Exception as error:
-            self._logger.error("fault", request_id=incoming.request_id, exc=error)
-            failure = Failure(Kind.INTERNAL, "The gateway met an internal fault while counting.")
-            await reply.send_failure(incoming.send, failure, incoming.request_id)

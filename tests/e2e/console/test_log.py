@@ -212,7 +212,7 @@ def test_the_keyboard_opens_a_row_and_comes_back_to_it(admin: Page) -> None:
 
 
 def test_keys_in_a_row_meet_the_screen_they_were_meant_for(admin: Page) -> None:
-    """Nothing is waited for between two keys: not the browser's word that the address changed, not the turn."""
+    """Nothing is waited for between two keys: not the browser's word of the new address, not the turn."""
     for _ in range(5):
         opened(admin, f"log?session_hash={SESSION}")
         expect(rows(admin).nth(4)).to_be_visible()

@@ -1,4 +1,4 @@
-"""Reading bodies: limits, codings, bombs, strict JSON, turns for large ones."""
+"""Reading bodies: limits, codings, bombs, strict JSON."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dragoman.gateway.pieces import Pieces
 from dragoman.web import body
-from dragoman.wire import jsonio
 from dragoman.wire.errors import Kind, Refused
 
 MIB = 1024 * 1024
@@ -242,7 +242,7 @@ def test_arbitrary_bytes_under_a_coding_never_fault(data: bytes, coding: str) ->
 )
 async def test_json_under_its_names_and_without_a_name(kind: str | None) -> None:
     scope = _scope() if kind is None else _scope(content_type=kind)
-    assert await body.json_object(scope, b' {"a":[1,{"b":null}]} ') == {"a": [1, {"b": None}]}
+    assert await body.json_object(scope, b' {"a":[1,{"b":null}]} ', Pieces()) == {"a": [1, {"b": None}]}
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ async def test_json_under_its_names_and_without_a_name(kind: str | None) -> None
 )
 async def test_another_content_type_is_refused(kind: str) -> None:
     with pytest.raises(Refused) as raised:
-        await body.json_object(_scope(content_type=kind), b"{}")
+        await body.json_object(_scope(content_type=kind), b"{}", Pieces())
     assert raised.value.failure.kind is Kind.INVALID_REQUEST
     assert raised.value.failure.message == "content-type: must be application/json"
 
@@ -274,7 +274,7 @@ async def test_another_content_type_is_refused(kind: str) -> None:
 async def test_what_is_not_strict_json_is_a_400_that_says_why(raw: bytes, said: str) -> None:
     """B79, behaviours E13: the message helps, and quotes nothing of the body."""
     with pytest.raises(Refused) as raised:
-        await body.json_object(_scope(), raw)
+        await body.json_object(_scope(), raw, Pieces())
     assert raised.value.failure.kind is Kind.INVALID_JSON
     assert said in raised.value.failure.message
 
@@ -292,44 +292,6 @@ async def test_what_is_not_strict_json_is_a_400_that_says_why(raw: bytes, said: 
 )
 async def test_only_an_object_is_a_request(raw: bytes, said: str) -> None:
     with pytest.raises(Refused) as raised:
-        await body.json_object(_scope(), raw)
+        await body.json_object(_scope(), raw, Pieces())
     assert raised.value.failure.kind is Kind.INVALID_REQUEST
     assert raised.value.failure.message == f"The request body must be a JSON object, not {said}."
-
-
-async def test_between_two_large_bodies_everyone_else_gets_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """decisions "large bodies": at most one over 1 MB between two turns of the loop."""
-    order: list[str] = []
-    parse = jsonio.parse
-
-    def noted(data: bytes) -> Any:
-        order.append("large" if len(data) > body.LARGE else "small")
-        return parse(data)
-
-    monkeypatch.setattr(jsonio, "parse", noted)
-
-    async def tick() -> None:
-        while True:
-            order.append("turn")
-            await asyncio.sleep(0)
-
-    large = b'{"a":"' + b"x" * body.LARGE + b'"}'
-    ticking = asyncio.ensure_future(tick())
-    await asyncio.gather(*(body.json_object(_scope(), large) for _ in range(5)))
-    ticking.cancel()
-    await asyncio.wait([ticking])
-    positions = [at for at, what in enumerate(order) if what == "large"]
-    assert len(positions) == 5
-    assert all("turn" in order[here:there] for here, there in itertools.pairwise(positions))
-
-
-async def test_small_bodies_do_not_wait_for_large_ones() -> None:
-    async with body.turn(body.LARGE + 1):
-        assert await body.json_object(_scope(), b"{}") == {}
-
-
-async def test_a_refused_large_body_gives_its_turn_back() -> None:
-    with pytest.raises(Refused):
-        await body.json_object(_scope(), b"[" + b" " * body.LARGE)
-    async with asyncio.timeout(30):
-        await body.json_object(_scope(), b'{"a":"' + b"x" * body.LARGE + b'"}')
