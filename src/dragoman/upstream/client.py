@@ -19,6 +19,7 @@ from yarl import URL
 from dragoman.gateway.ports import Account, UpstreamError
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
+from dragoman.translate.responses.frames import document_frames
 from dragoman.upstream.post import Pool, read_some
 from dragoman.upstream.proxies import proxy_for
 from dragoman.upstream.roads import FixedRoads, Road, Roads
@@ -119,7 +120,7 @@ class HttpAnswer:
             chunk = await read_some(content)
             if self._is_document(chunk):
                 async for found in self._whole(chunk):
-                    yield [sse.encode(event).removesuffix(b"\n\n") for event in found]
+                    yield [frame for event in found for frame in document_frames(event)]
                 return
             while chunk:
                 frames, text = sse.sound(decoder.feed_frames(chunk))
