@@ -6,7 +6,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Tests wait for processes more than they work: two a core. The real clients are heavier.
 WORKERS ?= 4
+# Few at a time: nothing waits long behind a long test. `loadgroup`, which the e2e tests need for their groups,
+# goes through all that a worker has done after each test.
+SPREAD := --dist load --maxschedchunk 4
 CLIENT_WORKERS ?= 2
+# Compiled files are kept, whatever the shell says: every worker of every run would compile all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint e2e soak bench bench-full bench-micro golden docs ci vendor screenshots cover matrix lock clean profile
@@ -35,7 +40,7 @@ run: $(VENV)/.runtime ## set up and serve on 127.0.0.1:8787 (a simulated upstrea
 	@$(BIN)/dragoman serve
 
 test: $(VENV)/.dev ## every test that needs only Python (under 5 minutes on 2 cores)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests --ignore=tests/e2e
+	$(BIN)/python -m pytest -n $(WORKERS) $(SPREAD) tests --ignore=tests/e2e
 
 lint: $(VENV)/.dev ## ruff, mypy, import contracts, caps and budgets, generated docs, types of the console
 	$(BIN)/ruff check .

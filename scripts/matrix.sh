@@ -24,6 +24,6 @@ for minor in 11 12 13 14 15; do
         "$env/bin/python" -m pip --disable-pip-version-check --quiet install --no-build-isolation --no-deps --editable .
         touch "$env/.done"
     fi
-    "$env/bin/python" -m pytest -q -n "${WORKERS:-4}" -p no:cacheprovider tests/unit tests/contract tests/integration
+    "$env/bin/python" -m pytest -q -n "${WORKERS:-4}" --dist load --maxschedchunk 4 -p no:cacheprovider tests/unit tests/contract tests/integration
 done
 [ "$found" -gt 0 ] || echo "matrix: no other CPython >= 3.11 was found; nothing more to run"

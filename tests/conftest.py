@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dragoman.upstream import client
+from tests.support import zygote
 
 # How fast a machine makes examples, or runs one, says nothing about the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,6 +58,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "soak" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before fixtures of any scope: how processes of this test are started."""
+    zygote.wanted = "e2e" not in item.path.parts and item.get_closest_marker("installed") is None
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -219,10 +219,14 @@ def test_a_server_error_is_survived(house: House, codex: Open, preset: str) -> N
         },
         {
             "steps": half_a_message("Half an ans"),
+            "terminal": {"failed": {"code": "server_is_overloaded", "message": "At capacity."}},
+        },
+        {
+            "steps": half_a_message("Half an ans"),
             "terminal": {"error_event": {"code": "server_error", "message": "It failed."}},
         },
     ],
-    ids=["cut", "end", "failed", "error event"],
+    ids=["cut", "end", "failed", "overloaded", "error event"],
 )
 @both_kinds
 def test_a_failure_inside_the_answer(house: House, codex: Open, broken: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.claude import NEWEST, ROOT, Claude, binary
-from tests.support.gateway import COMMAND, Spawned, await_ready, bare_environment, spawned
+from tests.support.gateway import Spawned, await_ready, bare_environment, spawned
+from tests.support.zygote import COMMAND
 
 
 @contextmanager

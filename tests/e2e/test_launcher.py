@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 
 from tests.support.claude import NEWEST, Open, binary
-from tests.support.gateway import COMMAND
 from tests.support.house import House, rule, say
+from tests.support.zygote import COMMAND
 
 
 def launched(house: House, claude: Open, *arguments: str) -> subprocess.CompletedProcess[str]:

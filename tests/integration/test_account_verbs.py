@@ -28,8 +28,9 @@ from dragoman.simulator.state import State
 from dragoman.store.engine import Database, locate
 from dragoman.store.rests import Rest, Rests
 from tests.support import logins
-from tests.support.gateway import COMMAND, bare_environment
+from tests.support.gateway import bare_environment
 from tests.support.verbs import Said, Verbs
+from tests.support.zygote import COMMAND
 
 KEY = "sk-sim-default"
 FIXED = '[[accounts]]\nname = "fixed"\nbase_url = "http://127.0.0.1:9/v1"\napi_key = "sk-fixed"\n'

@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests.support.databases import fresh_postgres
-from tests.support.gateway import COMMAND, bare_environment
+from tests.support.gateway import bare_environment
 from tests.support.verbs import Verbs
+from tests.support.zygote import COMMAND
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

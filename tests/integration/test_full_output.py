@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import User, user
-from tests.support.gateway import COMMAND, WAIT
+from tests.support.gateway import WAIT
+from tests.support.zygote import COMMAND
 
 FULL = Path("/dev/full")
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")

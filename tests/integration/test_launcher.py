@@ -13,7 +13,8 @@ import pytest
 
 from dragoman.cli.environment import CONFLICTS
 from tests.support.command import User, user
-from tests.support.gateway import COMMAND, WAIT, Gateway, gateway
+from tests.support.gateway import WAIT, Gateway, gateway
+from tests.support.zygote import COMMAND
 
 CLIENT = """#!/bin/sh
 here=$(dirname "$0")
@@ -83,6 +84,7 @@ def given(client: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
+@pytest.mark.installed  # it becomes another program
 def test_the_client_gets_environment_and_arguments(demo: Gateway, someone: User, client: Path) -> None:
     """What leads elsewhere is gone, the exit code is passed on, the key is on no command line."""
     stray = dict.fromkeys(CONFLICTS, "1") | {"ANTHROPIC_API_KEY": "sk-ant-stray", "ANTHROPIC_MODEL": "stale"}
@@ -234,6 +236,7 @@ def test_a_gateway_that_is_not_up_says_how_to_start_it(someone: User, client: Pa
     assert "start it with `dragoman serve`" in done.stderr
 
 
+@pytest.mark.installed  # it becomes another program
 def test_a_missing_or_wrong_key_names_the_verb_that_makes_one(
     demo: Gateway, someone: User, client: Path, tmp_path: Path
 ) -> None:
@@ -309,6 +312,7 @@ def test_broken_settings_are_refused_with_their_place(demo: Gateway, someone: Us
     assert file.read_text() == '{\n  "model": opus\n}'
 
 
+@pytest.mark.installed  # it becomes another program
 def test_settings_that_would_win_are_named(demo: Gateway, someone: User, client: Path) -> None:
     file = someone.folder / ".claude" / "settings.json"
     file.parent.mkdir()

@@ -24,7 +24,10 @@ from dragoman.gateway.ports import Row
 from dragoman.store import migrate
 from dragoman.store.engine import Database, locate
 from tests.integration.test_start import WAIT, environment, run, serving
+from tests.support import zygote
+from tests.support.gateway import bare_environment
 from tests.support.ledger import NOON, put, row
+from tests.support.zygote import COMMAND
 
 
 def fill(data: Path, made: Iterable[Row]) -> None:
@@ -56,7 +59,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def verb(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(*arguments, "--data-dir", str(data), env=environment(data.parent))
+    argv: list[str | Path] = [COMMAND, *arguments, "--data-dir", data]
+    return zygote.run(argv, bare_environment(data.parent / "home"), timeout=WAIT)
 
 
 def lines(text: str) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ from tests.support.gateway import Gateway, gateway
 from tests.support.upstream import Talk, Upstream, completed, created, delta, upstream
 from tests.support.verbs import Verbs
 
+pytestmark = pytest.mark.installed  # each with a hash seed of its own, as everywhere
+
 SECRET = {"REPLICAS_SECRET": "one secret for all of them"}
 PROCESSES = 3
 USED = 107  # tokens of each answer

@@ -10,7 +10,18 @@ import pytest
 
 from dragoman.wire import jsonio
 from tests.support.inprocess import Gateway, Reply, gateway
-from tests.support.upstream import Talk, Upstream, answer, completed, created, delta, frame, status, upstream
+from tests.support.upstream import (
+    Script,
+    Talk,
+    Upstream,
+    answer,
+    completed,
+    created,
+    delta,
+    frame,
+    status,
+    upstream,
+)
 
 KEY = "sk-drg-responses-door-tests"
 AUTH = {"authorization": f"Bearer {KEY}"}
@@ -265,7 +276,37 @@ async def test_what_continues_a_response_is_the_same_conversation(tmp_path: Path
     keys = [seen.body["prompt_cache_key"] for seen in up.seen]
     assert len(set(keys[:3])) == 1 and keys[3] != keys[0]
     assert len({row.conversation_hash for row in rows[:3]}) == 1
+    # The prompt is what the upstream keeps and the new words: it grows, and nothing of it has changed.
+    assert [row.cache_verdict for row in rows[:3]] == ["first_turn", "below_minimum", "below_minimum"]
     assert rows[3].session_hash != rows[0].session_hash
+
+
+async def test_what_was_under_way_at_the_same_time_explains_no_miss(tmp_path: Path) -> None:
+    """B115: of two at once neither could read what the other left; what came before both could be read."""
+    arrived = asyncio.Event()
+
+    def script(cached: int, *, wait: bool) -> Script:
+        async def play(talk: Talk) -> None:
+            if len(up.seen) == 3:
+                arrived.set()
+            if wait:
+                await arrived.wait()
+            await talk.head()
+            await talk.events(created(), delta("Hello"), completed(cached=cached, total=5000))
+            await talk.end()
+
+        return play
+
+    ask_calmly: dict[str, Any] = {"headers": {"session-id": "one"}, "input": "How is the sea? " * 400}
+    async with upstream() as up:
+        up.play(script(0, wait=False), script(0, wait=True), script(0, wait=True), script(4992, wait=False))
+        async with gateway(tmp_path, table(up)) as house:
+            first = await ask(house, headers={"session-id": "other"}, input="Hi")
+            both = await asyncio.gather(ask(house, **ask_calmly), ask(house, **ask_calmly))
+            later = await ask(house, **ask_calmly)
+            assert {reply.status for reply in (first, *both, later)} == {200}
+            rows = house.rows[1:]
+    assert [row.cache_verdict for row in rows] == ["first_turn", "first_turn", "hit"]
 
 
 async def test_what_was_not_to_be_stored_cannot_be_continued(tmp_path: Path) -> None:

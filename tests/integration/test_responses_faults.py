@@ -164,7 +164,7 @@ async def test_a_failure_that_stays_is_told_as_a_status(tmp_path: Path, name: st
     ("last", "word"),
     [
         (failed("server_error", "It broke."), "server_error"),
-        (failed("usage_limit_reached", "Plus is used up."), "insufficient_quota"),
+        (failed("usage_limit_reached", "Plus is used up."), "rate_limit_exceeded"),
         ({"type": "error", "code": "invalid_api_key", "message": "Incorrect API key."}, "server_error"),
         (None, "server_error"),
     ],
@@ -197,6 +197,18 @@ async def test_after_content_the_failure_ends_the_stream(
         assert secret not in reply.body.decode()
 
 
+async def test_a_quota_that_ends_inside_an_answer_is_final_where_it_was_the_last(tmp_path: Path) -> None:
+    """The next request goes to the other account; when its quota ends too, the client is told to stop."""
+    spent = failed("usage_limit_reached", "Plus is used up.")
+    async with upstream() as up:
+        up.play(told(created(), delta("Hi"), spent), told(created(), delta("Hi"), spent))
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            replies = [await ask(house, stream=True, headers={"session-id": "one"}) for _ in range(2)]
+    words = [reply.events[-1]["response"]["error"]["code"] for reply in replies]
+    assert words == ["rate_limit_exceeded", "insufficient_quota"]
+    assert len({seen.headers["authorization"] for seen in up.seen}) == 2
+
+
 async def test_sealed_reasoning_that_nobody_can_read_is_left_out(tmp_path: Path) -> None:
     """Once more without it, and from then on at once."""
     refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
@@ -226,6 +238,39 @@ async def test_a_compaction_that_cannot_be_read_goes_with_the_reasoning(tmp_path
     assert row.dropped_reasoning == 1
 
 
+async def test_a_compaction_that_was_refused_alone_is_not_tried_there_again(tmp_path: Path) -> None:
+    """Every turn on a stand-in paid for a refusal. The account that sealed it gets it, and a new one goes."""
+    refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
+    spent = status(429, {"error": {"type": "usage_limit_reached", "message": "Used up."}})
+    one, other = ({"type": "compaction", "encrypted_content": f"gAAAA-{number}"} for number in (1, 2))
+    session, more = {"session-id": "one-session"}, {"role": "user", "content": "More"}
+    async with upstream() as up:
+        up.play(answer, spent, status(400, refused), answer)
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            for items in ([one], [one], [one], [one, other], [other]):
+                assert (await ask(house, input=[*items, more], headers=session)).status == 200
+            rows = [await house.row(number) for number in range(1, 6)]
+    sent = [[item["encrypted_content"][-1] for item in seen.body["input"][:-1]] for seen in up.seen]
+    assert sent == [["1"], ["1"], ["1"], [], [], ["2"], ["2"]]
+    assert [row.dropped_reasoning for row in rows] == [0, 1, 1, 1, 0]
+    assert len({seen.headers["authorization"] for seen in up.seen[2:]}) == 1
+
+
+async def test_a_compaction_beside_other_seals_is_tried_once_alone(tmp_path: Path) -> None:
+    """What was refused may have been the reasoning. What is no text is nothing to remember."""
+    refused = {"error": {"code": "invalid_encrypted_content", "message": "The encrypted content failed."}}
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-r"}
+    odd = {"type": "compaction", "encrypted_content": ["gAAAA"]}
+    items = [{"type": "compaction", "encrypted_content": "gAAAA-c"}, odd, sealed]
+    items.append({"role": "user", "content": "More"})
+    async with upstream() as up:
+        up.play(status(400, refused), answer)
+        async with gateway(tmp_path, table(up)) as house:
+            for _ in range(2):
+                assert (await ask(house, input=items, headers={"session-id": "one"})).status == 200
+    assert [len(seen.body["input"]) for seen in up.seen] == [4, 1, 3]
+
+
 async def test_what_another_account_has_sealed_is_not_even_tried(tmp_path: Path) -> None:
     """prompt-cache: on a switch sealed reasoning goes; what is left of it stays in the history."""
     sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-of-the-first"}
@@ -241,6 +286,30 @@ async def test_what_another_account_has_sealed_is_not_even_tried(tmp_path: Path)
     assert [sealed in seen.body["input"] for seen in up.seen] == [True, True, False, False]
     assert len({seen.headers["authorization"] for seen in up.seen[2:]}) == 1
     assert [row.dropped_reasoning for row in rows] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("rests", [True, False])
+async def test_a_stand_in_is_not_tried_with_seals_of_turns_that_are_forgotten(
+    tmp_path: Path, rests: bool
+) -> None:
+    """A restart forgets turns; the pin survives and says whose seals they are: of who cannot be asked now."""
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-of-the-first"}
+    items = [{"role": "user", "content": "Hi"}, sealed, {"role": "user", "content": "More"}]
+    spent = status(429, {"error": {"type": "usage_limit_reached", "message": "Used up."}})
+    session = {"session-id": "one-session"}
+    agent = {**session, "thread-id": "a-sub-agent"}  # its turns are no turns of the main loop
+    async with upstream() as up:
+        up.play(answer, spent, answer)
+        async with gateway(tmp_path, table(up, "openai", "openai")) as house:
+            for _ in range(2 if rests else 1):
+                assert (await ask(house, headers=agent)).status == 200
+            assert (await ask(house, input=items, headers=session)).status == 200
+            row = await house.row(3 if rests else 2)
+    first, *_, last = up.seen
+    assert first.headers["authorization"] != last.headers["authorization"]
+    assert sealed not in last.body["input"] and row.dropped_reasoning == 1
+    assert [attempt["cause"] for attempt in row.attempts] == ([] if rests else ["quota"])
+    assert row.move == ("stand_in" if rests else "failover")
 
 
 async def test_a_request_without_sealed_reasoning_is_not_repeated_for_it(tmp_path: Path) -> None:

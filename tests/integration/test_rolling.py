@@ -15,9 +15,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.gateway import COMMAND, Gateway, Spawned, await_ready, bare_environment, spawned
+from tests.support.gateway import Gateway, Spawned, await_ready, bare_environment, spawned
 from tests.support.longstreams import Scripted, question, whole_stream
 from tests.support.upstream import Upstream, upstream
+from tests.support.zygote import COMMAND
+
+pytestmark = pytest.mark.installed  # takes over from processes that know nothing of it
 
 WAIT = 120.0
 STREAMS, RESTARTS = 50, 5

@@ -9,11 +9,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from dragoman.web.limits import Limits
 from dragoman.wire import jsonio
 from tests.support import gateway as spawned
 from tests.support.inprocess import gateway
 from tests.support.upstream import Talk, completed, created, upstream
+
+pytestmark = pytest.mark.installed  # its memory is looked at
 
 WAIT = 120.0
 MIB = 1024 * 1024

@@ -15,6 +15,8 @@ import pytest
 from tests.support.inprocess import Gateway, gateway
 from tests.support.upstream import Script, Talk, Upstream, answer, created, delta, failed, status, upstream
 
+pytestmark = pytest.mark.installed  # its memory is looked at
+
 
 async def cut(talk: Talk) -> None:
     await talk.head()

@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 
 from dragoman.store.journal import Journal
-from tests.support.gateway import COMMAND, Spawned, bare_environment, gateway, spawned
+from tests.support.gateway import Spawned, bare_environment, gateway, spawned
+from tests.support.zygote import COMMAND
+
+pytestmark = pytest.mark.installed  # how it starts and ends as it is installed
 
 WAIT = 60.0
 

@@ -12,7 +12,6 @@ import random
 import resource
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -27,9 +26,10 @@ from dragoman.store import backup
 from dragoman.store.tables import requests
 from tests.support.crowd import KEY, Crowd, agree, brisk, crowd
 from tests.support.databases import Cluster
-from tests.support.gateway import Gateway, gateway
+from tests.support.gateway import Gateway, bare_environment, gateway
 from tests.support.house import fetch
 from tests.support.upstream import Upstream, upstream
+from tests.support.zygote import COMMAND, run
 
 ROUNDS = [pytest.param(1, id="once"), pytest.param(20, id="twenty", marks=pytest.mark.soak)]
 LIMITS = (
@@ -233,16 +233,8 @@ def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     (data / "dragoman.db").write_bytes(b"SQLite format 3\0" + os.urandom(8192))
-    from tests.support.gateway import COMMAND, bare_environment
-
-    done = subprocess.run(
-        [COMMAND, "serve", "--port", "0", "--data-dir", data],
-        env=bare_environment(tmp_path / "home"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    argv: list[str | Path] = [COMMAND, "serve", "--port", "0", "--data-dir", data]
+    done = run(argv, bare_environment(tmp_path / "home"), timeout=60)
     assert done.returncode == 3
     assert "damaged" in done.stderr
     assert "dragoman db restore" in done.stderr

@@ -6,7 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.gateway import COMMAND, WAIT, bare_environment
+from tests.support.gateway import WAIT, bare_environment
+from tests.support.zygote import COMMAND, run
 
 
 @dataclass
@@ -19,16 +20,7 @@ class User:
 
     def run(self, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
         """`dragoman ARGUMENTS`, with more variables."""
-        return subprocess.run(
-            [str(COMMAND), *map(str, arguments)],
-            env={**self.environment, **more},
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=2 * WAIT,
-            check=False,
-        )
+        return run([COMMAND, *arguments], {**self.environment, **more}, cwd=self.folder, timeout=2 * WAIT)
 
 
 def user(place: Path) -> User:

@@ -1,4 +1,4 @@
-"""Runs the product's own command as subprocesses: on free ports, in folders of their own.
+"""Runs the product's own command as processes: on free ports, in folders of their own.
 
 Nothing of the developer's environment gets in (no HOME, no proxy, no DRAGOMAN_ variable), every wait has a
 generous limit, and what a process wrote is shown when it fails.
@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,8 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.zygote import COMMAND, LOCALE, Process, start
+
 WAIT = 60.0
-COMMAND = Path(sys.executable).with_name("dragoman")
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -34,7 +34,7 @@ class Spawned:
     """One running command and the two files it writes to."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Process
     out: Path
     err: Path
 
@@ -79,15 +79,7 @@ def spawned(
     place.mkdir(parents=True, exist_ok=True)
     out, err = place / f"{name}.out", place / f"{name}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            [str(part) for part in argv],
-            env=dict(environment),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
+        process = start(argv, environment, cwd=cwd, stdout=stdout, stderr=stderr)
     running = Spawned(name, process, out, err)
     try:
         yield running
@@ -98,7 +90,7 @@ def spawned(
 def bare_environment(home: Path, **more: str) -> dict[str, str]:
     """What a process of ours gets: a path, a home and nothing else."""
     home.mkdir(parents=True, exist_ok=True)
-    return {"PATH": os.defpath + ":/usr/local/bin", "HOME": str(home), "LC_ALL": "C.UTF-8", **more}
+    return {"PATH": os.defpath + ":/usr/local/bin", "HOME": str(home), **LOCALE, **more}
 
 
 def status(url: str, timeout: float = 10.0) -> int:

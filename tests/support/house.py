@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import logins
-from tests.support.gateway import COMMAND, Gateway, Spawned, bare_environment, gateway, spawned
+from tests.support.gateway import Gateway, Spawned, bare_environment, gateway, spawned
+from tests.support.zygote import COMMAND
 
 KEY = "sk-drg-end-to-end-tests"
 # One model per cache contract: A is the longest prefix in blocks, B reads at boundaries only.

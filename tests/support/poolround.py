@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.claude import VERSIONS, Claude
-from tests.support.gateway import COMMAND, bare_environment
+from tests.support.gateway import bare_environment
 from tests.support.house import WARM, House, call, rule, say, think
+from tests.support.zygote import COMMAND
 
 ACCOUNTS = ("alpha", "beta", "gamma")
 # Why a session may be on another account than before.

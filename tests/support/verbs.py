@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dragoman.cli.__main__ import application
-from tests.support.gateway import COMMAND, bare_environment
+from tests.support.gateway import bare_environment
+from tests.support.zygote import COMMAND, run
 
 WAIT = 60.0
 
@@ -54,7 +54,8 @@ class Verbs:
 
     def __call__(self, *arguments: str, code: int = 0, stdin: str | None = None) -> Said:
         environment: Mapping[str, str | None] = {"DRAGOMAN_CONFIG": None, **self.environment}
-        result = CliRunner().invoke(application(), [*arguments, *self.where()], input=stdin, env=environment)
+        command = application(arguments[0])  # as `main` does: all verbs take their time
+        result = CliRunner().invoke(command, [*arguments, *self.where()], input=stdin, env=environment)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         said = Said(result.exit_code, result.stdout, result.stderr)
@@ -63,15 +64,8 @@ class Verbs:
 
     def command(self, *arguments: str, code: int = 0) -> Said:
         """The same as a process of its own."""
-        done = subprocess.run(
-            [str(COMMAND), *arguments, *self.where()],
-            env=bare_environment(self.place / "home", **self.environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=WAIT,
-            check=False,
-        )
+        environment = bare_environment(self.place / "home", **self.environment)
+        done = run([COMMAND, *arguments, *self.where()], environment, timeout=WAIT)
         said = Said(done.returncode, done.stdout, done.stderr)
         assert said.code == code, said
         return said

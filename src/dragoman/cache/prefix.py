@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dragoman.wire import jsonio
@@ -44,6 +44,7 @@ class Prefix:
     boundary    number of items up to the last one that ends a cache entry by itself or by a mark: a user
                 message, a tool's output, a marked part
     sealed      which items are sealed reasoning
+    answered    whether anything that the model said or did is among the items
     tool_sizes, item_sizes  bytes as sent, pictures by their weight
     size        bytes of the whole prompt
     """
@@ -57,6 +58,7 @@ class Prefix:
     head: int
     boundary: int
     sealed: tuple[int, ...]
+    answered: bool
     tool_sizes: array[int]
     instructions_size: int
     item_sizes: array[int]
@@ -138,10 +140,30 @@ def digest(body: Mapping[str, Any]) -> Prefix:
         head=_head(items),
         boundary=boundary,
         sealed=tuple([i for i, item in enumerate(items) if item.get("type") == "reasoning"]),
+        answered=any(map(_of_the_model, items)),
         tool_sizes=tool_sizes,
         instructions_size=len(told),
         item_sizes=item_sizes,
         size=sum(tool_sizes) + len(told) + sum(item_sizes),
+    )
+
+
+def continued(before: Prefix, now: Prefix) -> Prefix:
+    """`now` behind the items of an earlier prompt, which the upstream has kept and puts in front by itself.
+
+    What was answered to the earlier one stands between them and is not known here. Tools, instructions and
+    settings are those of `now`: they are not inherited.
+    """
+    kept = len(before.item_sizes)
+    return replace(
+        now,
+        items=before.items + now.items,
+        head=before.head if before.head < kept else kept + now.head,
+        boundary=kept + now.boundary if now.boundary else before.boundary,
+        sealed=(*before.sealed, *(kept + index for index in now.sealed)),
+        answered=True,
+        item_sizes=before.item_sizes + now.item_sizes,
+        size=now.size + sum(before.item_sizes),
     )
 
 
@@ -245,6 +267,10 @@ def _head(items: Sequence[Mapping[str, Any]]) -> int:
         if item.get("role") not in _SYSTEM_ROLES:
             return index
     return len(items)
+
+
+def _of_the_model(item: Mapping[str, Any]) -> bool:
+    return item.get("role") == "assistant" or str(item.get("type")).endswith("_call")
 
 
 def _parts(item: Mapping[str, Any]) -> Sequence[Any]:

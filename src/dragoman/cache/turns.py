@@ -6,6 +6,7 @@ learns of another's turns by guessing an id. It survives nothing; a durable stor
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -97,21 +98,27 @@ class Turns:
         return max(reversed(recent), key=lambda turn: _overlap(wanted, turn.tool_names))
 
     def predecessor(
-        self, thread: Thread | tuple[str, str], prefix: Prefix
+        self, thread: Thread | tuple[str, str], prefix: Prefix, until: float = math.inf
     ) -> tuple[Turn, Divergence] | tuple[None, None]:
         """The kept turn of a conversation that this prompt continues furthest, and where it stops doing so.
 
-        Of equals the later one.
+        Of equals the later one. Turns that were answered later than `until` are passed over.
         """
         best: tuple[Turn, Divergence] | tuple[None, None] = (None, None)
         furthest = -1
         for turn in reversed(self._recent(thread)):
+            if turn.at > until:
+                continue
             # None is continued further than it goes itself: mostly the latest is the only one to look at.
             if turn.prefix.tokens > furthest:
                 divergence = compare(turn.prefix, prefix)
                 if divergence.kept_tokens > furthest:
                     best, furthest = (turn, divergence), divergence.kept_tokens
         return best
+
+    def served(self, thread: Thread | tuple[str, str], account: str) -> bool:
+        """Whether an account answered one of the kept turns of a conversation."""
+        return any(turn.account == account for turn in self._recent(thread))
 
     def named(self, tenant: str, message_id: str) -> Turn | None:
         """The turn that was answered under a message id, in any lane of the tenant."""

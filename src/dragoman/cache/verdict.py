@@ -187,24 +187,24 @@ def judge(
         divergence = compare(before.prefix, now.prefix)
     figures |= {"segment": divergence.segment, "idle": max(0.0, now.at - before.at)}
     if divergence.intact:
-        expected, estimated = expected_tokens(before, contract)
+        expected, estimated = expected_tokens(before, contract, _scale(before, now))
         return Verdict(
             _repeated(before, now, contract, expected), expected=expected, estimated=estimated, **figures
         )
     # What the common part would give by blocks; by breakpoints it depends on where entries were kept.
-    expected = _in_blocks(round(divergence.kept_tokens * _scale(before))) if contract == "blocks" else 0
+    expected = _in_blocks(round(divergence.kept_tokens * _scale(before, now))) if contract == "blocks" else 0
     name, detail = _changed(divergence, before, now)
     return Verdict(name, detail, expected=expected, estimated=True, **figures)
 
 
-def expected_tokens(before: Turn, contract: Contract) -> tuple[int, bool]:
+def expected_tokens(before: Turn, contract: Contract, scale: float = 1.0) -> tuple[int, bool]:
     """Tokens that a prompt repeating `before` should read, and whether that is an estimate.
 
     Blocks: the whole earlier input, rounded down to 128. Breakpoints: up to the last place of it where an
-    entry ends. Nothing below 1,024.
+    entry ends. Nothing below 1,024. `scale` corrects what the bytes suggest, where nothing was measured.
     """
     total = before.input_tokens
-    tokens = before.prefix.tokens if total is None else total
+    tokens = round(before.prefix.tokens * scale) if total is None else total
     estimated = total is None
     if contract == "blocks":
         return _in_blocks(tokens), estimated
@@ -299,7 +299,9 @@ def _changed(divergence: Divergence, before: Turn, now: Turn) -> tuple[Name, int
     if _only_reasoning_dropped(before.prefix, now.prefix):
         return "reasoning_dropped", None
     had, has = (len(turn.prefix.item_sizes) - len(turn.prefix.sealed) for turn in (before, now))
-    if kind == "input" and divergence.index <= before.prefix.head and has < had:
+    # Codex keeps the user's messages and puts what was done in short behind them.
+    forgotten = before.prefix.answered and not now.prefix.answered
+    if kind == "input" and (forgotten or (divergence.index <= before.prefix.head and has < had)):
         return "compacted", None
     # Where the first message differs there is no rest that a tail could be the tail of.
     whole = kind == "input" and divergence.index <= before.prefix.head
@@ -308,12 +310,14 @@ def _changed(divergence: Divergence, before: Turn, now: Turn) -> tuple[Name, int
     return "messages_changed", divergence.index
 
 
-def _scale(before: Turn) -> float:
-    """How many tokens the upstream counted for each that the bytes suggest."""
-    if not before.input_tokens or not before.prefix.tokens:
-        return 1.0
+def _scale(*turns: Turn) -> float:
+    """How many tokens the upstream counted for each that the bytes suggest, by the first of these turns that
+    it counted: an answer that breaks off has no figures."""
     low, high = _SCALE
-    return min(high, max(low, before.input_tokens / before.prefix.tokens))
+    for turn in turns:
+        if turn.input_tokens and turn.prefix.tokens:
+            return min(high, max(low, turn.input_tokens / turn.prefix.tokens))
+    return 1.0
 
 
 def _in_blocks(tokens: int) -> int:

@@ -40,6 +40,9 @@ class Turn(Protocol):
     def cached_tokens(self) -> int:
         """Input tokens that are expected in the cache of the account that answered last; 0 where unknown."""
 
+    def answered_on(self, account: Account) -> bool:
+        """Whether an account answered this speaker lately: something of the prompt is cached there."""
+
     @property
     def over(self) -> bool: ...
     @property
@@ -99,6 +102,12 @@ def who_counts(house: House, principal: Principal, model: str) -> Account | None
     # Who rests serves the model all the same: its kind says how to count.
     name = next((name for word, name in sorted(serving, key=lambda one: one[0] != "")), None)
     return None if name is None else house.accounts.get(name)
+
+
+def others_serve(house: House, principal: Principal, model: str, account: Account) -> bool:
+    """Whether anybody but this account could be asked now."""
+    demand = Demand(model, principal.groups, tried=frozenset({account.name}))
+    return any(not refusal(one, demand) for one in house.pool.candidates(house.clock.steady(), model))
 
 
 def choose_model(house: House, principal: Principal, requested: str) -> Resolution:

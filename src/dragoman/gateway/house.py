@@ -75,6 +75,8 @@ class House:
     # Who keeps a stored response, by tenant and id; the turn state of a lane, by account and lane.
     kept_responses: Keeping[tuple[str, str], Kept] = field(default_factory=lambda: Keeping(16384, _MONTH))
     turn_states: Keeping[tuple[str, str], str] = field(default_factory=lambda: Keeping(4096, 300.0))
+    # Compactions, by hash, that an account could not read.
+    unreadable: Keeping[tuple[str, int], bool] = field(default_factory=lambda: Keeping(4096, _MONTH))
     without_reasoning: dict[str, None] = field(default_factory=dict)
     unknown_events: int = 0
     took: Callable[[tuple[str, ...], float], None] = _unheard

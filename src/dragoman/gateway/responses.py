@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from dragoman.cache.lineage import item_lineage
-from dragoman.cache.prefix import Prefix, digest
+from dragoman.cache.prefix import Prefix, continued, digest
+from dragoman.gateway.dialects import others_serve
 from dragoman.gateway.house import House, Kept
 from dragoman.gateway.ports import Account, Answer, Principal, Row, UpstreamError
 from dragoman.gateway.turn import DialectTurn, admitted
@@ -27,6 +28,8 @@ from dragoman.wire.errors import Failure, Kind, Refused
 
 # What a response says of its request, where the upstream's own does not; small, for it is kept to the end.
 _ECHOED = ("parallel_tool_calls", "tool_choice")
+# How a request comes to another account than its conversation's own.
+_AWAY = ("stand_in", "failover", "moved")
 # Sessions that no client has named.
 _GUESSED = ("anchor", "none")
 _UNKNOWN_RESPONSE = (
@@ -84,6 +87,7 @@ class ResponsesTurn(DialectTurn[Relay]):
         self._stores = request.get("store") is not False
         self._unfit: Failure | None = None
         self._moved = False
+        self._alone: list[str] = []  # sealed compactions that were sent with no other seal beside them
 
     # -- what the exchange asks ----------------------------------------------------------------------
 
@@ -103,8 +107,8 @@ class ResponsesTurn(DialectTurn[Relay]):
         self._check_fit(account, target)
         self._moved = self._has_moved(account)
         bare = self._moved or self._bare(without_reasoning)
-        sealed = ("compaction",) if bare else ("compaction", "reasoning")
-        self.sealed = any(item.get("type") in sealed for item in _items(self._request))
+        compactions = self._compactions()
+        known = {content for content in compactions if self._cannot_read(account, content)}
         made = prepare(
             self._request,
             target,
@@ -112,10 +116,14 @@ class ResponsesTurn(DialectTurn[Relay]):
             self._line.cache_key,
             without_reasoning=bare,
             without_sealed=without_reasoning,
+            unreadable=known,
         )
+        seals = {item.get("type") for item in _items(made.body)} & {"compaction", "reasoning"}
+        self.sealed = bool(seals)
+        self._alone = [] if "reasoning" in seals else [one for one in compactions if one not in known]
         self._account = account
         body = self._shaped(made.body)
-        self._prefix = digest(prompt_of(body))
+        self._prefix = self._rendered(digest(prompt_of(body)))
         self._note_sent(body, made.ignored, made.dropped_reasoning)
         self._answer = self._relay(self._estimate())
         return jsonio.dump(body), self._lane_headers(account)
@@ -176,7 +184,32 @@ class ResponsesTurn(DialectTurn[Relay]):
         name = identity if isinstance(identity, str) else ""
         self._note_answer(row, relay.usage, relay.stop_reason, response.get("service_tier"), name)
 
+    def distrust_reasoning(self) -> None:
+        """What this account has refused as unreadable is not sent to it again; a compaction only if nothing
+        else can have been meant, for it holds what was said."""
+        super().distrust_reasoning()
+        house, account = self._house, self._account
+        if account is not None:
+            for content in self._alone:
+                house.unreadable.put((account.tag, hash(content)), True, house.clock.monotonic())
+
     # -- inside --------------------------------------------------------------------------------------
+
+    def _rendered(self, prefix: Prefix) -> Prefix:
+        """The prompt with what the upstream has kept of the one that it continues."""
+        previous = self._request.get("previous_response_id") or ""
+        before = self._house.turns.named(self._principal.tenant, previous)
+        return prefix if before is None else continued(before.prefix, prefix)
+
+    def _compactions(self) -> list[str]:
+        """What the compactions of the request have sealed."""
+        sealed = [item for item in _items(self._request) if item.get("type") == "compaction"]
+        contents = [item.get("encrypted_content") for item in sealed]
+        return [content for content in contents if isinstance(content, str)]
+
+    def _cannot_read(self, account: Account, content: str) -> bool:
+        house = self._house
+        return house.unreadable.get((account.tag, hash(content)), house.clock.monotonic()) is not None
 
     def _output_limit(self) -> int | None:
         limit: int | None = self._request.get("max_output_tokens")
@@ -193,6 +226,16 @@ class ResponsesTurn(DialectTurn[Relay]):
             now=self._house.clock.now,
             asked={name: request[name] for name in _ECHOED if request.get(name) is not None},
             completes=self.completes,
+            others=self._others_serve,
+        )
+
+    def _others_serve(self) -> bool:
+        """Whether the same request, sent again, may be served by another account."""
+        house, account = self._house, self._account
+        return (
+            account is not None
+            and self._keeper is None
+            and others_serve(house, self._principal, self.model, account)
         )
 
     def _kept_by(self, kept: Kept | None) -> str | None:
@@ -208,7 +251,11 @@ class ResponsesTurn(DialectTurn[Relay]):
     def _has_moved(self, account: Account) -> bool:
         """Whether another account answered the last turn, whose sealed reasoning this one cannot read."""
         before = self._house.turns.last(self._thread)
-        return before is not None and before.account != account.tag
+        if before is not None:
+            return before.account != account.tag
+        # A restart forgets turns, not whose conversation it is: what it has sealed is its own account's.
+        sealed = any(item.get("type") == "reasoning" for item in _items(self._request))
+        return sealed and self._row.move in _AWAY
 
     def _shaped(self, body: dict[str, Any]) -> dict[str, Any]:
         """The body as the operation takes it."""
@@ -240,7 +287,7 @@ class ResponsesTurn(DialectTurn[Relay]):
         """Keeps too which account has the response: what continues it must go there."""
         super()._remember(prefix, account, row, usage, name or row.request_id)
         if self._moved:
-            self.distrust_reasoning()  # what earlier turns sealed stays in the history
+            super().distrust_reasoning()  # what earlier turns sealed stays in the history
         if name and self._stores and account.kind != "chatgpt":
             house = self._house
             kept = Kept(account.name, self._line)

@@ -209,7 +209,12 @@ class Route:
             cached_nano,
             waited=self._held,
             tried=tried,
+            cached_on=self._is_cached_on,
         )
+
+    def _is_cached_on(self, name: str) -> bool:
+        account = self._house.accounts.get(name)
+        return account is not None and self._turn.answered_on(account)
 
 
 def _nobody(over: Wait | None, requested: str, now: float) -> Failure:

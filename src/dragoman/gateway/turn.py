@@ -90,6 +90,7 @@ class DialectTurn(ABC, Generic[R]):
         self._prefix: Prefix | None = None
         self._answer: R | None = None
         self._account: Account | None = None
+        self._sent_at = 0.0  # when the last attempt began
         self._tokens = 0  # of the prompt by the tokenizer, where that is wanted
         self._refusal: Failure | None = None
 
@@ -141,6 +142,10 @@ class DialectTurn(ABC, Generic[R]):
         """What a prompt that repeats the last turn of this conversation should read; 0 where unknown."""
         before = self._house.turns.last(self._thread)
         return 0 if before is None else verdicts.expected_tokens(before, self._contract)[0]
+
+    def answered_on(self, account: Account) -> bool:
+        """Whether it answered this speaker lately: then something of the prompt is cached there."""
+        return self._house.turns.served(self._thread, account.tag)
 
     def bounds(self) -> tuple[int, int | None]:
         """The model's window, and the client's own limit of output."""
@@ -210,7 +215,8 @@ class DialectTurn(ABC, Generic[R]):
                 house.turn_states.put((account.name, lane), state, house.clock.monotonic())
 
     def _note_sent(self, body: dict[str, Any], ignored: Sequence[str], dropped_reasoning: int) -> None:
-        """Notes in the row what was made of the request."""
+        """Notes in the row what was made of the request, and when."""
+        self._sent_at = self._house.clock.monotonic()
         row = self._row
         row.effort = (body.get("reasoning") or {}).get("effort")
         row.ignored_fields = [scrub.name(path) for path in ignored[:IGNORED]]
@@ -240,6 +246,17 @@ class DialectTurn(ABC, Generic[R]):
         line, at = self._line, self._house.clock.monotonic()
         return Turn(name, prefix, at, account.tag, account.kind, line.cache_key, line.lane_key, *figures)
 
+    def _judged(self, turn: Turn) -> verdicts.Verdict:
+        """Why the turn hit or missed."""
+        turns = self._house.turns
+        before, divergence = turns.predecessor(self._thread, turn.prefix)
+        judged = verdicts.judge(before, turn, self._contract, divergence)
+        if before is not None and judged.inferred and before.at > self._sent_at:
+            # They were under way at the same time: what the other left could not be read yet.
+            before, divergence = turns.predecessor(self._thread, turn.prefix, self._sent_at)
+            judged = verdicts.judge(before, turn, self._contract, divergence)
+        return judged
+
     def _remember(self, prefix: Prefix, account: Account, row: Row, usage: usages.Usage, name: str) -> None:
         """Explains the turn and keeps it for the next one, under the name of its answer."""
         house = self._house
@@ -249,7 +266,6 @@ class DialectTurn(ABC, Generic[R]):
             house.calibration.learn(self.model, self._tokens, usage.total_input)
         else:
             turn = self._sent(name, prefix, account)
-        before, divergence = house.turns.predecessor(self._thread, prefix)
-        judged = verdicts.judge(before, turn, self._contract, divergence)
+        judged = self._judged(turn)
         row.cache_verdict, row.cache_story = judged.label, judged.sentence()
         house.turns.remember(self._thread, turn)

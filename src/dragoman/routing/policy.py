@@ -91,6 +91,10 @@ class Candidate:
         self.strain = load / (max(0.0, self.weight * self.headroom) + _LEAST)
 
 
+def _anywhere(account: str) -> bool:
+    return True
+
+
 # Made with every request like the choice below; frozen they would cost three times as much to make.
 @dataclass(slots=True)
 class Demand:
@@ -102,6 +106,7 @@ class Demand:
     fresh_nano, cached_nano  price of an input token in nano-USD; both 0 where unknown
     waited                   seconds it has been held already
     tried                    who was asked and shall not be asked again
+    cached_on                whether an account answered this very speaker lately: a session has several
     """
 
     model: str
@@ -114,6 +119,7 @@ class Demand:
     plans: frozenset[str] | None = None
     waited: float = 0.0
     tried: frozenset[str] = frozenset()
+    cached_on: Callable[[str], bool] = _anywhere
 
     @property
     def lost_nano(self) -> int:
@@ -288,7 +294,7 @@ def _without(
 ) -> Choice:
     """The choice of a conversation whose own account may not be asked, but others may."""
     word = refused.get(pin, "removed")
-    helped = stand_in in ranked
+    helped = stand_in is not None and stand_in in ranked and demand.cached_on(stand_in)
     order = tuple(sorted(ranked, key=lambda name: name != stand_in))
     if word in _UNFIT:
         return Choice(order, f"{pin} is unfit ({word}): {order[0]} serves", "unfit", refused=refused)
@@ -297,7 +303,7 @@ def _without(
         why = f"{pin} is out ({word}): moved to {order[0]}, {demand.cached_tokens} cached tokens lost"
         return Choice(order, why, "moved", keep_pin=False, lost_nano=demand.lost_nano, refused=refused)
     wait = back - now
-    # Who helped out last has the conversation in its cache too: no reason to wait.
+    # Who helped this speaker out lately has the conversation in its cache too: no reason to wait.
     if not helped and pin not in demand.tried and wait <= patience(demand) - demand.waited:
         why = f"{pin} is back in {wait:.1f} s ({word}): cheaper than {demand.cached_tokens} cached tokens"
         return Choice(order, why, "stand_in", hold_until=back, lost_nano=demand.lost_nano, refused=refused)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.cache.prefix import WIDTH, Divergence, Prefix, compare, digest
+from dragoman.cache.prefix import WIDTH, Divergence, Prefix, compare, continued, digest
 from dragoman.wire import jsonio
 from tests.support.bodies import MARK, body, data_url, developer, picture, png, reasoning, tool, user
 
@@ -158,6 +158,28 @@ def test_the_boundary_is_the_last_place_where_an_entry_ends() -> None:
     note["content"][0].update(MARK)
     assert digest({"input": [*items, note]}).boundary == 3
     assert digest({"input": []}).boundary == 0
+
+
+def test_what_the_upstream_keeps_of_a_prompt_stands_before_the_next() -> None:
+    """previous_response_id: the prompt grows, although the request brings new items alone."""
+    first, alone = body(3), {**body(0), "input": [user("And now?")]}
+    whole = {**first, "input": first["input"] + alone["input"]}
+    told = continued(digest(first), digest(alone))
+    assert told == digest(whole)
+    assert compare(digest(first), told).kind == "extended"
+    other = continued(digest(first), digest({**alone, "instructions": "Else."}))
+    assert compare(digest(first), other).kind == "system"
+
+
+def test_a_prompt_that_is_continued_without_a_boundary_keeps_its_own() -> None:
+    notes = {**body(0), "input": [developer("A note."), reasoning(1)]}
+    first, second = digest(body(2)), digest(notes)
+    told = continued(first, second)
+    assert (told.head, told.boundary) == (0, first.boundary)
+    assert told.sealed == (*first.sealed, len(body(2)["input"]) + 1)
+    assert continued(second, second).head == 1
+    heads = digest({**body(0), "input": [developer("A note.")]})
+    assert continued(heads, heads).head == 2 and continued(heads, heads).answered
 
 
 def test_a_string_as_input_is_one_user_message() -> None:

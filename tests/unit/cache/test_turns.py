@@ -75,6 +75,24 @@ def test_of_equal_predecessors_the_later_one_counts() -> None:
     assert found.message_id == "retry"
 
 
+def test_what_was_answered_later_is_passed_over_where_that_is_asked() -> None:
+    turns = Turns()
+    turns.remember(THREAD, turn("first", at=1.0))
+    turns.remember(THREAD, turn("sibling", body(2), at=3.0))
+    for until, expected in ((3.0, "sibling"), (2.0, "first"), (0.5, None)):
+        found, divergence = turns.predecessor(THREAD, digest(body(3)), until)
+        assert (found and found.message_id) == expected
+        assert (divergence is None) == (expected is None)
+
+
+def test_who_answered_a_conversation_lately_is_known() -> None:
+    turns = Turns()
+    assert not turns.served(THREAD, "a1")
+    turns.remember(THREAD, turn("first"))
+    assert turns.served(THREAD, "a1") and not turns.served(THREAD, "a2")
+    assert not turns.served(("laptop", "another"), "a1")
+
+
 def test_a_conversation_keeps_its_few_latest_turns() -> None:
     turns = Turns()
     for number in range(RECENT + 2):

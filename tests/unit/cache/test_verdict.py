@@ -131,6 +131,16 @@ def test_expectations_are_marked_when_they_rest_on_bytes() -> None:
     assert "(about " in verdict.sentence()
 
 
+@pytest.mark.parametrize("contract", ["blocks", "breakpoints"])
+def test_after_an_answer_that_broke_off_the_figures_of_this_one_are_the_measure(contract: Contract) -> None:
+    """Bytes alone may promise more than the whole prompt has: then all that was read looked like a part."""
+    before, sent = turn(body(40), cached=None, total=None), body(41)
+    total = digest(sent).tokens * 3 // 4  # of a text with long words
+    verdict = judge(before, turn(sent, cached=total - 300, total=total), contract)
+    assert (verdict.label, verdict.estimated) == ("hit", True)
+    assert verdict.expected < total
+
+
 def test_breakpoints_end_at_the_last_user_message_or_output() -> None:
     sent = body(2)
     sent["input"].append(developer("x" * 3000))
@@ -193,6 +203,22 @@ def test_messages_that_start_anew_are_a_compaction() -> None:
     with_head = {"model": "gpt-5.6", "input": [developer("Be brief."), *body(4)["input"]]}
     anew = {"model": "gpt-5.6", "input": [developer("Be brief."), user("So far."), *step(1)]}
     assert label(turn(with_head), turn(anew), "breakpoints") == "compacted"
+
+
+def test_where_nothing_that_the_model_said_is_left_it_was_a_compaction() -> None:
+    """Codex keeps its preamble and the user's own messages, and puts a summary behind them."""
+    kept = [user("Where we are."), user("Mend the gate.")]
+    before = body(3)
+    before["input"][:1] = kept
+    now = body(0)
+    now["input"] = [*kept, user("Another model began; this is its summary."), user("Go on.")]
+    assert label(turn(before), turn(now)) == "compacted"
+    now["input"] = [*kept, {"type": "compaction", "encrypted_content": "seal"}, user("Go on.")]
+    assert label(turn(before), turn(now)) == "compacted"
+    now["input"][2:2] = step(9)
+    assert label(turn(before), turn(now)) == "messages_changed(2)"
+    before["input"] = [*kept, user("One."), user("Two.")]
+    assert label(turn(before), turn({**now, "input": [*kept, user("Three.")]})) == "tail_replaced(2)"
 
 
 def test_where_nothing_of_the_conversation_is_left_no_tail_was_replaced() -> None:

@@ -29,7 +29,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(data: Path, *words: str) -> Result:
-    return CliRunner().invoke(application(), ["token", *words, "--data-dir", str(data)])
+    return CliRunner().invoke(application("token"), ["token", *words, "--data-dir", str(data)])
 
 
 def look(data: Path, question: Callable[[Store], Awaitable[T]]) -> T:

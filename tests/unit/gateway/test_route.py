@@ -33,6 +33,7 @@ class Place:
     now: float = NOW
     price: Price | None = PRICE
     affinity: str | None = "session"
+    served: tuple[str, ...] = ()
     row: Row = field(default_factory=lambda: Row("req_1", NOW))
 
     def __post_init__(self) -> None:
@@ -52,7 +53,11 @@ class Place:
             gate=SimpleNamespace(in_flight=1),
         )
         turn = SimpleNamespace(
-            model=MODEL, requested="claude-x", affinity=self.affinity, cached_tokens=lambda: self.cached
+            model=MODEL,
+            requested="claude-x",
+            affinity=self.affinity,
+            cached_tokens=lambda: self.cached,
+            answered_on=lambda account: account.name in self.served,
         )
         principal = Principal("key", "key:1", groups=groups)
         return Route(cast(House, house), cast(Turn, turn), principal, self.row, patience)
@@ -98,6 +103,27 @@ async def test_nothing_is_lost_where_nothing_is_cached() -> None:
     await place.attempt(route, UpstreamFailure(Cause.QUOTA))
     await place.attempt(route)
     assert (place.row.move, place.row.lost_nano) == ("failover", 0)
+
+
+@pytest.mark.parametrize(("served", "asked"), [(("a", "b"), "b"), (("a",), "a")])
+async def test_a_speaker_whom_nobody_helped_out_waits_for_its_account(
+    monkeypatch: pytest.MonkeyPatch, served: tuple[str, ...], asked: str
+) -> None:
+    """A session has several: what a sub-agent left on the stand-in is nothing to the main loop."""
+    place = Place(members("a", "b"), cached=100_000)
+
+    async def sleep(seconds: float) -> None:
+        place.now += seconds
+
+    monkeypatch.setattr("dragoman.gateway.route.asyncio.sleep", sleep)
+    await place.attempt(place.route())
+    place.attempts = Attempts(lambda: 0.0)
+    route = place.route()
+    assert await place.attempt(route, UpstreamFailure(Cause.RATE_LIMIT, retry_after=3)) == "a"
+    assert await place.attempt(route) == "b"
+    place.attempts, place.served = Attempts(lambda: 0.0), served
+    assert await place.attempt(place.route()) == asked
+    assert (place.now > NOW) is (asked == "a")
 
 
 async def test_after_the_deadline_nobody_else_is_asked() -> None:

@@ -285,6 +285,17 @@ def test_nobody_is_waited_for_where_the_stand_in_has_the_conversation_cached() -
     assert (choice.order, choice.hold_until) == (("b",), None)
 
 
+def test_a_stand_in_that_answered_another_speaker_of_the_session_has_nothing_cached() -> None:
+    """A sub-agent was helped out; the main loop waits for its own account all the same."""
+    demand = Demand(MODEL, affinity="s", cached_tokens=100_000, cached_on=lambda name: name == "c", **SOL)
+    choice = pick(out("a", "burst", 2.5), account("b"), demand=demand, pin="a", stand_in="b")
+    assert (choice.order, choice.hold_until) == (("b",), NOW + 2.5)
+    late = pick(out("a", "burst", 60), account("c"), account("b"), demand=demand, pin="a", stand_in="b")
+    assert (late.order, late.hold_until, late.lost_nano) == (("b", "c"), None, demand.lost_nano)
+    known = pick(out("a", "burst", 2.5), account("c"), demand=demand, pin="a", stand_in="c")
+    assert (known.hold_until, known.lost_nano) == (None, 0)
+
+
 # -- nobody ----------------------------------------------------------------------------------------------
 
 QUOTA = out("q", "quota", 3600, "quota")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, String, insert, inspect, select, text
+from sqlalchemy import Connection, MetaData, String, insert, inspect, select, text
 
 from dragoman.gateway.ports import Row
 from dragoman.store import facts, migrate, rows
@@ -19,6 +20,11 @@ from dragoman.store.backup import problems
 from dragoman.store.engine import Database, StoreError
 from dragoman.store.ring import Ring
 from dragoman.store.tables import aliases, meta, metadata, requests, usage_hours
+
+
+@pytest.fixture(autouse=True)
+def _made_in_the_products_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "create_all", partial(MetaData.create_all, metadata))
 
 
 def _differences(connection: Connection) -> list[object]:

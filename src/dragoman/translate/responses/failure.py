@@ -23,6 +23,9 @@ from dragoman.wire.errors import Failure, Kind
 # What an upstream says of these speaks of the account, its plan or its organisation.
 PRIVATE = frozenset({Cause.CREDENTIALS, Cause.LOGIN, Cause.DEAD, Cause.QUOTA, Cause.RATE_LIMIT, Cause.BURST})
 
+_LIMITS = frozenset({Cause.QUOTA, Cause.RATE_LIMIT, Cause.BURST})
+_SOON = 1.0
+
 
 def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | None) -> Failure:
     """What the client is told. `tokens` is the estimate of the prompt, `window` the model's maximum."""
@@ -34,6 +37,17 @@ def to_client(failure: UpstreamFailure, *, tokens: int | None, window: int | Non
     if told.kind is Kind.INVALID_REQUEST:
         return replace(told, param=failure.param, error_code=own_code(failure))
     return replace(told, param="model") if told.kind is Kind.MODEL_NOT_FOUND else told
+
+
+def served_elsewhere(told: Failure, failure: UpstreamFailure) -> Failure:
+    """The same inside a stream where another account may serve now: asked again, the request goes there.
+
+    Told as final or with the account's own wait, it would end a turn or hold it for nothing.
+    """
+    if failure.cause not in _LIMITS:
+        return told
+    message = TOLD[failure.cause].sentence + _wait(_SOON)
+    return replace(told, message=message, retry_after=_SOON, should_retry=None)
 
 
 def _wait(seconds: float | None) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from dragoman.translate.messages import usage as usages
 from dragoman.translate.messages.failure import Cause, UpstreamFailure, from_event
-from dragoman.translate.responses.failure import PRIVATE, to_client
+from dragoman.translate.responses.failure import PRIVATE, served_elsewhere, to_client
 from dragoman.translate.responses.frames import REQUIRED, created_frame, failed_frame, shell
 from dragoman.wire import jsonio, sse
 from dragoman.wire.errors import Failure
@@ -59,6 +59,9 @@ _OURS = b"response."
 _RESPONSE = b'"response":'
 _NUMBER = b'"sequence_number":'
 _SEQUENCE = re.compile(rb'"sequence_number":\s*(\d{1,9})')
+# Failures whose word is ours: a spent quota in the one that ends Codex's turn; an overload in one that does
+# not, because Codex gives up on the upstream's own, while another account may have room.
+_IN_OUR_WORDS = PRIVATE | {Cause.OVERLOADED}
 # By which SDKs know the end of any stream; OpenAI's own ends with its last event.
 _DONE = b"[DONE]"
 # What of a response is not true any more when it ends.
@@ -70,7 +73,8 @@ class Relay:
 
     `tokens` is the estimate of the prompt, `window` the model's maximum, `now` a clock of epoch seconds.
     `identity` is the id of the response where the upstream has told none, `asked` what the request said of
-    the fields of a response; `completes`: an answer that lacks some of them gets them.
+    the fields of a response; `completes`: an answer that lacks some of them gets them. `others` says whether
+    another account may serve now.
     """
 
     __slots__ = (
@@ -85,6 +89,7 @@ class Relay:
         "_last",
         "_model",
         "_now",
+        "_others",
         "_tokens",
         "_window",
         "answering",
@@ -107,11 +112,13 @@ class Relay:
         now: Callable[[], float],
         asked: Mapping[str, Any] | None = None,
         completes: bool = True,
+        others: Callable[[], bool] = bool,
     ) -> None:
         self._model = model
         self._identity = identity
         self._asked = asked or {}
         self._completes = completes
+        self._others = others
         self._tokens = tokens
         self._window = window
         self._now = now
@@ -319,8 +326,10 @@ class Relay:
         if not self.answering:
             return []
         self.told = to_client(failure, tokens=self._tokens, window=self._window)
-        if failure.cause in PRIVATE or not _clean(event):
-            return self.fail(self.told)  # among them a spent quota, in the word that ends Codex's turn
+        if self._others():
+            self.told = served_elsewhere(self.told, failure)
+        if failure.cause in _IN_OUR_WORDS or not _clean(event):
+            return self.fail(self.told)
         return [frame]
 
     def _broken(self, failure: UpstreamFailure) -> list[bytes]:

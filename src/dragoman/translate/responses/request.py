@@ -7,7 +7,7 @@ request is never changed: another attempt starts from it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -60,7 +60,9 @@ _SEALED = "reasoning.encrypted_content"
 _NOT_ON_BACKEND = frozenset(
     {"file_search", "code_interpreter", "computer", "computer_use", "computer_use_preview", "mcp"}
 )
-_UNREAD = frozenset({"id", "status"})
+# Of an item, what the model does not read. The last is Codex's note of the turn that an item was made in.
+_NOTE = "internal_chat_message_metadata_passthrough"
+_UNREAD = frozenset({"id", "status", _NOTE})
 # Marks of the prompt cache inside items and their parts: one that newer models take, and one of another API.
 _BREAKPOINT = "prompt_cache_breakpoint"
 _FOREIGN_MARK = "cache_control"
@@ -118,11 +120,13 @@ def prepare(
     *,
     without_reasoning: bool = False,
     without_sealed: bool = False,
+    unreadable: Collection[str] = (),
 ) -> Prepared:
     """The body for this target; `key` is the `prompt_cache_key` to send. `request` was validated.
 
     `without_sealed`: the account could not read what is sealed, so compactions go with the reasoning. They
-    hold what was said: that they may be unreadable is no reason yet.
+    hold what was said: that they may be unreadable is no reason yet. `unreadable`: the contents of those that
+    it is known not to read.
     """
     backend = target.kind == "chatgpt"
     capability = target.capability
@@ -155,16 +159,20 @@ def prepare(
     bare: list[Rule] = [_unreasoned] if without_reasoning else []
     if without_sealed:
         bare.append(_uncompacted)
+    elif unreadable:
+        bare.append(partial(_legible, unreadable))
     dropped = _set_items(body, target, ignored, bare)
     return Prepared(body, tuple(sorted(ignored)), dropped)
 
 
 def prompt_of(body: dict[str, Any]) -> dict[str, Any]:
-    """The body as the model reads it: ids and states of items are no part of the prompt, and Codex gives an
-    old item a new id now and then.
+    """The body as the model reads it: ids, states and notes of items are no part of the prompt, and Codex
+    gives an old item new ones now and then.
     """
     items = body.get("input")
-    if not isinstance(items, list) or not any("id" in item or "status" in item for item in items):
+    if not isinstance(items, list):
+        return body
+    if not any("id" in item or "status" in item or _NOTE in item for item in items):
         return body
     bare = [{name: value for name, value in item.items() if name not in _UNREAD} for item in items]
     return {**body, "input": bare}
@@ -372,6 +380,12 @@ def _uncompacted(item: dict[str, Any]) -> dict[str, Any] | None:
     return None if item.get("type") == "compaction" else item
 
 
+def _legible(unreadable: Collection[str], item: dict[str, Any]) -> dict[str, Any] | None:
+    """Without the compactions whose seal this account cannot open."""
+    content = item.get("encrypted_content") if item.get("type") == "compaction" else None
+    return None if isinstance(content, str) and content in unreadable else item
+
+
 def _readable(item: dict[str, Any]) -> dict[str, Any] | None:
     """Reasoning that is kept nowhere and was not sealed either says nothing to anybody."""
     return None if item.get("type") == "reasoning" and not item.get("encrypted_content") else item
@@ -385,8 +399,22 @@ def _without_id(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in dropped}
 
 
-# Items that are not whole without their status.
-_WITH_STATUS = frozenset({"web_search_call", "local_shell_call", "image_generation_call"})
+# Items that are not whole without their status, by OpenAI's schema.
+_WITH_STATUS = frozenset(
+    {
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "computer_call",
+        "image_generation_call",
+        "local_shell_call",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "tool_search_call",
+        "tool_search_output",
+        "program_output",
+    }
+)
 
 
 def _as_developer(item: dict[str, Any]) -> dict[str, Any]:

@@ -191,6 +191,8 @@ def test_the_upstreams_own_failure_goes_on_as_it_is() -> None:
         (failed("usage_limit_reached", "Your Plus plan is used up."), "insufficient_quota"),
         (failed("usage_not_included", "Your Plus plan has no Codex."), "insufficient_quota"),
         (failed("invalid_api_key", "Incorrect API key."), "server_error"),
+        (failed("server_is_overloaded", "Selected model is at capacity."), "server_error"),
+        (failed("slow_down", "Slow down."), "server_error"),
         (
             frame("error", code="rate_limit_exceeded", message="Limit of org-abc123: try again in 7s"),
             "rate_limit_exceeded",
@@ -206,6 +208,37 @@ def test_what_speaks_of_the_account_is_said_in_our_words(last: bytes, code: str)
     assert (event["response"]["id"], event["response"]["created_at"]) == ("resp_1", 7)
     assert event["response"]["error"]["code"] == code
     assert b"org-" not in told and b"Plus" not in told and b"API key" not in told
+
+
+def among(*, others: bool) -> Relay:
+    """In a pool whose other accounts may serve, or not."""
+    return Relay("m", identity="r", tokens=1, window=2, now=lambda: 50.0, others=lambda: others)
+
+
+@pytest.mark.parametrize(
+    ("code", "alone"),
+    [
+        ("usage_limit_reached", "insufficient_quota"),
+        ("insufficient_quota", "insufficient_quota"),
+        ("rate_limit_exceeded", "rate_limit_exceeded"),
+    ],
+)
+@pytest.mark.parametrize("others", [True, False])
+def test_a_limit_of_one_account_ends_no_turn_while_another_serves(
+    code: str, alone: str, others: bool
+) -> None:
+    """Codex stops at a spent quota, and waits as long as it is told."""
+    one = among(others=others)
+    *_, last = one.feed([CREATED, DELTA, failed(code, "Your Plus plan is used up.")])
+    error = data(last)["response"]["error"]
+    assert error["code"] == ("rate_limit_exceeded" if others else alone)
+    assert ("try again in 1s" in error["message"]) is others and "Plus" not in error["message"]
+    assert one.told is not None and one.told.kind is Kind.RATE_LIMIT
+
+
+def test_what_is_no_limit_is_told_whoever_else_serves() -> None:
+    *_, last = among(others=True).feed([CREATED, DELTA, failed("cyber_policy", "Not that.")])
+    assert data(last)["response"]["error"] == {"code": "cyber_policy", "message": "Not that."}
 
 
 def test_a_wait_is_told_in_the_sentence_too() -> None:

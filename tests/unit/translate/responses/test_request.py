@@ -30,6 +30,18 @@ def test_ids_and_states_are_no_part_of_the_prompt() -> None:
     assert one["input"][0]["id"] == "a"
 
 
+def test_codexs_note_of_the_turn_is_no_part_of_the_prompt() -> None:
+    """After a compaction the same preamble is of another turn."""
+    note = "internal_chat_message_metadata_passthrough"
+    one, other = (
+        {"model": "m", "input": [{"role": "developer", "content": "Calm.", note: {"turn_id": turn}}]}
+        for turn in ("1", "2")
+    )
+    assert prompt_of(one) == prompt_of(other)
+    made = prepare(one, target("chatgpt"), POLICY, None)
+    assert made.body["input"][0][note] == {"turn_id": "1"}
+
+
 def test_a_body_without_ids_is_the_prompt_itself() -> None:
     for items in ("Hello.", [{"role": "user", "content": "Hello."}]):
         body = {"model": "m", "input": items}
@@ -108,8 +120,15 @@ def test_a_compaction_stays_until_it_was_refused() -> None:
         {"type": "message", "role": "user", "content": "More"},
     ]
     asked = {"model": "m", "input": items}
+    ways: tuple[dict[str, Any], ...] = (
+        {},
+        {"without_reasoning": True},
+        {"without_reasoning": True, "without_sealed": True},
+        {"unreadable": {"gAAAA"}},
+        {"unreadable": {"another"}},
+    )
     kinds = [
-        [item["type"] for item in prepare(asked, target(), POLICY, None, **how).body["input"]]
-        for how in ({}, {"without_reasoning": True}, {"without_reasoning": True, "without_sealed": True})
+        [item["type"] for item in prepare(asked, target(), POLICY, None, **how).body["input"]] for how in ways
     ]
-    assert kinds == [["compaction", "reasoning", "message"], ["compaction", "message"], ["message"]]
+    whole = ["compaction", "reasoning", "message"]
+    assert kinds == [whole, whole[::2], whole[2:], whole[1:], whole]
