@@ -109,7 +109,8 @@ async def test_a_server_that_answers_with_one_document(tmp_path: Path) -> None:
             plain = await ask(house)
             streamed = await ask(house, stream=True)
     assert plain.json == document
-    assert streamed.types == ["response.completed"]
+    assert streamed.types[0] == "response.created" and streamed.types[-1] == "response.completed"
+    assert [event["item"] for event in streamed.events if "item" in event][-1] == DONE["item"]
 
 
 async def test_who_speaks_is_derived_and_the_clients_own_words_stay(tmp_path: Path) -> None:

@@ -382,6 +382,40 @@ async def test_done_in_the_middle_of_an_answer_is_a_failure(tmp_path: Path) -> N
     assert reply.types[-1] == "response.failed" and row.outcome == "upstream_error"
 
 
+async def test_what_is_no_utf8_never_reaches_a_client(tmp_path: Path) -> None:
+    """Reliability I8: the stream ends there in an error, as on every other door."""
+    said = [created(), delta("Hi")]
+    broken = frame(delta("?!")).replace(b"?!", b"\xff\xfe")
+    async with upstream() as up:
+        up.play(told(*said, raw=broken + frame(completed())))
+        async with gateway(tmp_path, table(up)) as house:
+            reply = await ask(house, stream=True)
+            row = await house.row()
+        assert reply.body.startswith(events(*said)) and b"\xff" not in reply.body
+        assert reply.types[-1] == "response.failed" and row.attempts[0]["cause"] == "protocol"
+
+
+async def test_what_is_no_utf8_before_content_is_asked_for_elsewhere(tmp_path: Path) -> None:
+    """Reliability E1."""
+    async with upstream() as up, gateway(tmp_path, table(up)) as house:
+        up.play(told(created(), raw=b"event: response.output_text.delta\ndata: \xff\n\n"), answer)
+        assert (await ask(house, stream=True)).types[-1] == "response.completed"
+    assert len(up.seen) == 2
+
+
+async def test_a_line_separator_in_an_answer_splits_no_event(tmp_path: Path) -> None:
+    """Reliability I9: many clients split at more than an event stream knows."""
+    odd = "a\u2028b\u2029c\u0085d"
+    async with (
+        upstream(told(created(), delta(odd), completed())) as up,
+        gateway(tmp_path, table(up)) as house,
+    ):
+        reply = await ask(house, stream=True)
+    assert [event["delta"] for event in reply.events if "delta" in event] == [odd]
+    lines = reply.body.decode().splitlines()
+    assert all(line.startswith(("event: ", "data: ")) or not line for line in lines)
+
+
 HELD: dict[str, tuple[dict[str, Any] | None, str]] = {
     "overflow": (failed("context_length_exceeded", "Too long."), "context_length_exceeded"),
     "quota": (failed("usage_limit_reached", "Plus is used up."), "insufficient_quota"),

@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.inprocess import gateway
 from tests.support.upstream import Talk, answer, completed, created, delta, frame, upstream
 
@@ -98,3 +100,39 @@ async def test_an_upstream_that_drops_kept_connections_costs_no_request(tmp_path
         for _ in range(3):
             replies = await asyncio.gather(*(one.ask() for _ in range(6)))
             assert {reply.text for reply in replies} == {"Hello there"}
+
+
+LIMIT = b'{"error": {"message": "no", "code": "rate_limit_exceeded"}}'
+
+
+@pytest.mark.parametrize("words", [b"", LIMIT[:20], LIMIT], ids=["none", "half", "all"])
+async def test_a_refusal_that_does_not_end_is_known_by_its_status(tmp_path: Path, words: bytes) -> None:
+    """E5, B83: nobody waits a minute for the words of a refusal, and half of them are shown to nobody."""
+
+    async def refusal(talk: Talk) -> None:
+        head = "HTTP/1.1 429 Too Many\r\ncontent-type: application/json\r\nretry-after: 7\r\n\r\n"
+        await talk.say(head.encode() + words)
+        await talk.until_gone()
+
+    async with upstream(refusal) as up, gateway(tmp_path, house(up.url)) as one:
+        reply = await one.ask()
+        row = await one.row()
+    assert (reply.status, reply.headers["retry-after"]) == (429, "7")
+    assert reply.json["error"]["message"] == "The upstream's rate limit is reached."
+    code = "rate_limit_exceeded" if words == LIMIT else None
+    assert [(found["status"], found["code"]) for found in row.attempts] == [(429, code)]
+    assert len(up.seen) == 1
+
+
+async def test_after_a_refusal_that_does_not_end_another_account_is_asked(tmp_path: Path) -> None:
+    """B83: as after any other."""
+
+    async def refusal(talk: Talk) -> None:
+        await talk.say(b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\n<html>")
+        await talk.until_gone()
+
+    async with upstream(refusal) as up, upstream() as other:
+        both = house(up.url)
+        both["accounts"].append(both["accounts"][0] | {"name": "b", "base_url": other.url, "priority": -1})
+        async with gateway(tmp_path, both) as one:
+            assert (await one.ask()).text == "Hello there"

@@ -74,7 +74,7 @@ class Pacer:
     def rest(self) -> None:
         """Between two attempts no limit runs."""
         self._attempt = None
-        self._upstream = self._loop.time()
+        self._upstream = math.inf  # there is no upstream whose silence would mean something
         if self._timer is not None:
             self._arm()
 
@@ -126,6 +126,8 @@ class Pacer:
             if self._wakes <= due:
                 return  # it wakes early enough, looks, and arms itself again
             self._timer.cancel()
+        if due == math.inf:
+            return
         # uvloop's handle of a time that has passed knows no `when()`.
         self._wakes = due
         self._timer = self._loop.call_at(due, self._wake)

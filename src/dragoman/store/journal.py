@@ -2,7 +2,8 @@
 
 Each line is one JSON object: `{"b": uid, "row": …}` when a request is accepted, `{"e": uid, "row": …}` when
 it ended. A line is handed to the operating system in one write, so it survives the process; the disk is
-synced in groups. Files go when the database has all they tell. What a killed process left is read by `left`.
+synced in groups. Room for more lines is set aside in advance, so that a full disk is met prepared. Files go
+when the database has all they tell. What a killed process left is read by `left`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dragoman.store import room
 from dragoman.store.engine import StoreError
 from dragoman.wire import jsonio
 
@@ -71,6 +73,12 @@ class Journal:
         except OSError as error:
             raise StoreError(f"{self.directory}: the journal cannot be written: {error.strerror}") from None
 
+    def prepare(self) -> None:
+        """Makes the first file now, with its room, while the disk has some. Its want is no fault."""
+        if self._file is None:
+            with contextlib.suppress(OSError):
+                self._roll()
+
     def begin(self, uid: str, row: dict[str, Any]) -> None:
         """A request was accepted; until `end` its row says that it was aborted."""
         self._write(uid, {"b": uid, "row": row})
@@ -88,8 +96,9 @@ class Journal:
         for segment in [one for one in self._segments if not one.open and one is not last]:
             self._remove(segment)
         if last is not None and not last.open and last.size > self._limit // 4:
-            self._roll()
-            self._remove(last)
+            with contextlib.suppress(OSError):
+                self._roll()
+                self._remove(last)
 
     async def sync(self) -> None:
         """Brings what was written to the disk itself, if anything is new."""
@@ -134,7 +143,7 @@ class Journal:
         line = jsonio.dump(record) + b"\n"
         try:
             file = self._file
-            if file is None or self._segments[-1].size >= self._limit:
+            if file is None or self._is_full(self._segments[-1]):
                 file = self._roll()
             segment = self._segments[-1]
             if self._torn:  # a full disk cut a line short: it must not swallow this one
@@ -153,14 +162,22 @@ class Journal:
         except OSError as error:
             self.fault = error.strerror or type(error).__name__
 
+    def _is_full(self, segment: _Segment) -> bool:
+        """Whether a new file is better. On a full disk it is not: the one there has room set aside."""
+        if segment.size < self._limit:
+            return False
+        return segment.size >= self._limit * 2 or room.left(self.directory) >= self._limit
+
     def _roll(self) -> int:
         self._number += 1
         path = self.directory / f"{self.boot}.{self._number:06d}{_SUFFIX}"
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         if self._file is not None:
+            room.give_back(self._file, self._segments[-1].size)
             os.close(self._file)
         self._file = file
         self._segments.append(_Segment(path))
+        room.set_aside(file, min(self._limit * 2, room.left(self.directory) // 4))
         return file
 
     def _remove(self, segment: _Segment) -> None:

@@ -165,6 +165,7 @@ class Writer(Beside):
 
     async def _loop(self) -> None:
         failures = 0
+        self._journal.prepare()
         while True:
             await self._wait()
             await self._sync()

@@ -19,6 +19,7 @@ from yarl import URL
 from dragoman.gateway.ports import Account, UpstreamError
 from dragoman.translate.messages import failure as failures
 from dragoman.translate.messages.failure import Cause, UpstreamFailure
+from dragoman.translate.responses.frames import document_frames
 from dragoman.upstream.post import Pool, read_some
 from dragoman.upstream.proxies import proxy_for
 from dragoman.upstream.roads import FixedRoads, Road, Roads
@@ -29,6 +30,8 @@ WHOLE_BODY_BYTES = 64 * 1024 * 1024
 LINGER_SECONDS = 1.0
 KEEPALIVE_SECONDS = 75.0
 COUNT_SECONDS = 0.5
+# The status of a refusal says most of it; its words are not waited for longer.
+REFUSAL_SECONDS = 2.0
 # So long no kept connection is used after one of them, or a new one, was of no use.
 DOUBT_SECONDS = 2.0
 # Accounts whose streams tell of quotas, and the event that does.
@@ -78,12 +81,14 @@ class HttpAnswer:
 
     async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
         """Lists of events, one (perhaps empty) a socket read. Raises UpstreamError for a broken stream."""
-        if self._response.content_type == "application/json":
-            yield await self._whole()
-            return
-        decoder = sse.Decoder()
+        decoder, content = sse.Decoder(), self._response.content
         try:
-            while chunk := await read_some(self._response.content):
+            chunk = await read_some(content)
+            if self._is_document(chunk):
+                async for found in self._whole(chunk):
+                    yield found
+                return
+            while chunk:
                 # None at all is a sign of life, too: a comment, or a part of an event.
                 events, fault = _read_events(decoder.feed_data(chunk))
                 if self._told is not None:
@@ -91,8 +96,9 @@ class HttpAnswer:
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
-            if found := decoder.flush():
-                events, fault = _read_events([event.data for event in found])
+                chunk = await read_some(content)
+            if rest := decoder.flush():
+                events, fault = _read_events([event.data for event in rest])
                 yield events
                 if fault is not None:
                     raise UpstreamError(fault)
@@ -108,37 +114,62 @@ class HttpAnswer:
 
     async def frames(self) -> AsyncIterator[list[bytes]]:
         """The same as they came, unparsed: frames without their blank line. Raises as `events` does."""
-        if self._response.content_type == "application/json":
-            yield [sse.encode(event).removesuffix(b"\n\n") for event in await self._whole()]
-            return
-        decoder = sse.Decoder()
+        decoder, content = sse.Decoder(), self._response.content
         told = self._told
         try:
-            while chunk := await read_some(self._response.content):
-                frames = decoder.feed_frames(chunk)
+            chunk = await read_some(content)
+            if self._is_document(chunk):
+                async for found in self._whole(chunk):
+                    yield [frame for event in found for frame in document_frames(event)]
+                return
+            while chunk:
+                frames, text = sse.sound(decoder.feed_frames(chunk))
                 if told is not None:
                     _tell(frames, told)
                 yield frames
+                if not text:
+                    raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event that is no UTF-8"))
+                chunk = await read_some(content)
             if last := decoder.rest():
-                yield [last]
+                yield sse.sound([last])[0]
         except sse.EventTooLarge:
             raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an event beyond the size limit")) from None
         except (aiohttp.ClientError, OSError) as error:
             raise UpstreamError(_broken(_name(error))) from None
 
-    async def _whole(self) -> list[dict[str, Any]]:
+    def _is_document(self, first: bytes) -> bool:
+        """Whether a body is one JSON document: its first byte says so, whatever it is called."""
+        return first.lstrip()[:1] == b"{" or (
+            first.isspace() and self._response.content_type == "application/json"
+        )
+
+    async def _whole(self, first: bytes) -> AsyncIterator[list[dict[str, Any]]]:
         """Some servers answer a stream request with one JSON document: it becomes the terminal event."""
+        data, chunk = bytearray(), first
+        while chunk:
+            data += chunk
+            if len(data) > WHOLE_BODY_BYTES:
+                raise UpstreamError(UpstreamFailure(Cause.PROTOCOL, "an answer beyond the size limit"))
+            yield []  # a sign of life
+            chunk = await read_some(self._response.content)
         try:
-            response = jsonio.parse(await _read(self._response, WHOLE_BODY_BYTES))
-        except (aiohttp.ClientError, OSError, jsonio.InvalidJson) as error:
+            response = jsonio.parse(bytes(data))
+        except jsonio.InvalidJson as error:
             raise UpstreamError(_broken(_name(error))) from None
         if not isinstance(response, dict):
             raise UpstreamError(_broken("a JSON answer that is not an object"))
-        if response.get("object") != "response" and ("error" in response or "output" not in response):
-            return [{"type": "error", **response}]
-        status = response.get("status")
-        kind = status if status in ("failed", "incomplete") else "completed"
-        return [{"type": f"response.{kind}", "response": response}]
+        yield [_terminal(response)]
+
+
+def _terminal(response: dict[str, Any]) -> dict[str, Any]:
+    """The event that a whole answer is."""
+    if response.get("object") != "response" and ("error" in response or "output" not in response):
+        return {"type": "error", **response}
+    status = response.get("status")
+    if status is None:  # some servers leave it out
+        status = "completed"
+    kind = status if status in ("completed", "incomplete") else "failed"
+    return {"type": f"response.{kind}", "response": response}
 
 
 class Opening:
@@ -340,13 +371,17 @@ class HttpUpstream:
     async def _refused(self, response: aiohttp.ClientResponse) -> UpstreamFailure:
         """What a refusal says; the response is closed then."""
         headers = {name.lower(): value for name, value in response.headers.items()}
+        read = bytearray()
         try:
-            body = await _read(response, ERROR_BODY_BYTES)
-        except (aiohttp.ClientError, OSError):
-            body = b""
+            async with asyncio.timeout(REFUSAL_SECONDS):
+                await _read(response, ERROR_BODY_BYTES, read)
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            # It may be whole all the same: some servers neither say how long it is nor close.
+            if not _readable(bytes(read)):
+                read.clear()
         finally:
             response.close()
-        return failures.from_http(response.status, headers, body, now=self._now())
+        return failures.from_http(response.status, headers, bytes(read), now=self._now())
 
     def _keep(self, response: aiohttp.ClientResponse) -> None:
         """Gives the connection back once the end of the body was read, without making the client wait."""
@@ -395,14 +430,22 @@ def _tell(frames: list[bytes], told: Callable[[list[dict[str, Any]]], None]) -> 
         told(_read_events(found)[0])
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body up to its end or the limit."""
-    data = bytearray()
+async def _read(response: aiohttp.ClientResponse, limit: int, into: bytearray | None = None) -> bytes:
+    """The body up to its end or the limit; `into` has what came if it breaks off."""
+    data = bytearray() if into is None else into
     async for chunk in response.content.iter_any():
         data += chunk
         if len(data) >= limit:
             break
     return bytes(data[:limit])
+
+
+def _readable(data: bytes) -> bool:
+    try:
+        jsonio.parse(data)
+    except jsonio.InvalidJson:
+        return False
+    return True
 
 
 async def _linger(response: aiohttp.ClientResponse) -> None:

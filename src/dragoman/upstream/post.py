@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_parser import RawResponseMessage
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -25,11 +26,41 @@ _NO_TRACES: list[Any] = []
 
 
 class _Connection(ResponseHandler):
-    """A connection whose every end is told to the body that was under way.
+    """A connection whose every end is told to the body that was under way, and whose answers were asked for.
 
     Where the framing of a body breaks, aiohttp tells whoever waits for the next answer; the body's own reader
-    would wait for ever.
+    would wait for ever. What comes behind a whole answer it would keep for the next request: another
+    client's, perhaps.
     """
+
+    _answered = True  # no head is awaited
+
+    def set_response_params(self, **params: Any) -> None:
+        """A request is about to be sent."""
+        self._answered = False
+        super().set_response_params(**params)
+
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
+        """A head has come."""
+        if self._answered:
+            self._unasked()
+            return
+        code = data[0].code
+        self._answered = code >= 200 or code == 101
+        super().feed_data(data, size)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come; none at all where held ones are looked at again."""
+        if data and self._answered and (self._payload is None or self._payload.is_eof()):
+            self._unasked()
+            return
+        super().data_received(data)
+
+    def _unasked(self) -> None:
+        """Nobody knows what such a server will say next: the connection is of no use any more."""
+        self._should_close = True
+        if self.transport is not None:
+            self.transport.close()
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """The connection is of no use any more, and neither is a body that has not come to its end."""

@@ -19,6 +19,8 @@ _BLANK_LINE = re.compile(b"\n\n")  # splits twice as fast as bytes.split, which 
 _PLAIN_DATA = re.compile(rb"(?:\A|(?<=\n\n))event: [^\n]*\ndata: ([^\n]*)\n\n")
 _JOINED = 4096  # a rest up to here is put before the next chunk; longer ones wait in pieces
 _BOM = b"\xef\xbb\xbf"
+# U+2028, U+2029 and U+0085, at which many clients split lines although no event stream does.
+_SEPARATORS = re.compile(b"\xe2\x80[\xa8\xa9]|\xc2\x85")
 
 COMMENT = b": ping\n\n"  # for dialects that have no event for it: every parser passes it over
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -125,6 +127,27 @@ class Decoder:
         event = _parse(b"".join(self._pieces)) if self._held else None
         self._pieces, self._size, self._held = [], 0, False
         return [] if event is None else [event]
+
+
+def sound(frames: list[bytes]) -> tuple[list[bytes], bool]:
+    """The frames that may go on as they came, up to the first that is no UTF-8, and whether all are.
+
+    A line separator inside them is written as JSON's escape: in JSON it stands in texts alone.
+    """
+    if all(map(bytes.isascii, frames)):
+        return frames, True
+    good: list[bytes] = []
+    for frame in frames:
+        try:
+            frame.decode()
+        except UnicodeDecodeError:
+            return good, False
+        good.append(_SEPARATORS.sub(_escaped, frame))
+    return good, True
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
 
 
 def data_of(frame: bytes) -> bytes | None:

@@ -107,12 +107,28 @@ async def test_silence_after_the_first_bytes_counts_against_the_idle_limit() -> 
     await pacer.close()
 
 
-async def test_between_two_attempts_no_limit_runs() -> None:
-    pacer = Pacer(Limits(first_event=0.05, idle=LONG), None, None)
+@pytest.mark.parametrize("limits", [Limits(first_event=0.05, idle=LONG), Limits(LONG, idle=0.05)])
+async def test_between_two_attempts_no_limit_runs(limits: Limits) -> None:
+    """Waiting for an account is nobody's silence, however long it takes."""
+    pacer = Pacer(limits, None, None)
     pacer.rest()
     pacer.attempt()
     pacer.rest()
     await asyncio.sleep(0.2)
+    assert pacer.expired is None
+    pacer.attempt()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(LONG)
+    assert pacer.expired is (Expired.IDLE if limits.first_event == LONG else Expired.FIRST_EVENT)
+    await pacer.close()
+
+
+async def test_between_two_attempts_the_client_hears_pings() -> None:
+    client = Client()
+    pacer = Pacer(Limits(LONG, idle=0.05, ping=0.02, hold=0.02), client.hold, client.ping)
+    pacer.attempt()
+    pacer.rest()
+    await client.until(6)
     assert pacer.expired is None
     await pacer.close()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.store import room
 from dragoman.store.engine import StoreError
 from dragoman.store.journal import Journal, Left, alive, left
 from dragoman.wire import jsonio
@@ -212,6 +213,99 @@ def test_who_is_alive_is_counted_without_touching_anybody(tmp_path: Path) -> Non
     assert alive(directory) == 1
     second.close()
     assert alive(directory) == 0
+    (rest,) = found(tmp_path)
+    assert len(rest.aborted) == 1
+    rest.forget()
+
+
+def taken(place: Path) -> list[int]:
+    """Bytes that the files take on the disk, whatever they hold."""
+    return [path.stat().st_blocks * 512 for path in sorted((place / "journal").glob("*.jsonl"))]
+
+
+@pytest.fixture
+def foresight(tmp_path: Path) -> None:
+    """Some file systems set nothing aside."""
+    path = tmp_path / "trial"
+    with path.open("wb") as file:
+        room.set_aside(file.fileno(), 2**20)
+    if path.stat().st_blocks * 512 < 2**20:
+        pytest.skip("nothing can be set aside here")
+
+
+@pytest.mark.usefixtures("foresight")
+def test_room_is_set_aside_before_it_is_needed(tmp_path: Path) -> None:
+    """reliability S1, S2: a process that is killed while the disk is full has told what it promised."""
+    one = journal(tmp_path, segment_bytes=2**18)
+    one.prepare()
+    one.prepare()
+    assert taken(tmp_path) == [2**19]
+    one.begin("boot-1", {"uid": "boot-1"})
+    (path,) = (tmp_path / "journal").glob("*.jsonl")
+    assert one.size == path.stat().st_size < 100
+    one.end("boot-1", {"uid": "boot-1", "text": "x" * 2**18})
+    one.begin("boot-2", {"uid": "boot-2"})
+    before, now = taken(tmp_path)
+    assert (before < 2**19, now) == (True, 2**19), "what a full file did not need is everybody's again"
+    one.stored(["boot-1", "boot-2"])
+    one.close()
+    assert files(tmp_path) == []
+
+
+def test_on_a_full_disk_lines_go_where_room_was_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """reliability S2: a new file would have none."""
+    one = journal(tmp_path, segment_bytes=200)
+    one.begin("boot-0", {"uid": "boot-0"})
+    monkeypatch.setattr(room, "left", lambda directory: 0)
+    for number in range(1, 13):
+        one.begin(f"boot-{number}", {"uid": f"boot-{number}"})
+    sizes = [path.stat().st_size for path in sorted((tmp_path / "journal").glob("*.jsonl"))]
+    assert len(sizes) == 2 and sizes[0] >= 400
+    die(one)
+    (rest,) = found(tmp_path)
+    assert len(rest.aborted) == 13
+    rest.forget()
+
+
+@pytest.mark.parametrize("free", [0, 2**16])
+def test_a_disk_with_little_room_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """The database needs the rest."""
+    monkeypatch.setattr(room, "left", lambda directory: free)
+    one = journal(tmp_path)
+    one.prepare()
+    assert taken(tmp_path) == [0]
+    one.close()
+
+
+def test_where_nothing_can_be_told_or_set_aside_lines_are_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room._allocator.cache_clear()
+    monkeypatch.setattr("sys.platform", "somewhere")
+    try:
+        one = journal(tmp_path)
+        one.begin("boot-1", {"uid": "boot-1"})
+    finally:
+        room._allocator.cache_clear()
+    assert one.fault is None
+    assert room.left(tmp_path / "nowhere") == 0
+    die(one)
+    (rest,) = found(tmp_path)
+    rest.forget()
+
+
+def test_a_first_file_that_cannot_be_made_yet_is_no_fault(tmp_path: Path) -> None:
+    one = journal(tmp_path)
+    blocking = tmp_path / "journal" / "boot.000001.jsonl"
+    blocking.touch()
+    one.prepare()
+    assert one.fault is None
+    one.begin("boot-1", {"uid": "boot-1"})
+    assert one.fault is None
+    blocking.unlink()
+    die(one)
     (rest,) = found(tmp_path)
     assert len(rest.aborted) == 1
     rest.forget()

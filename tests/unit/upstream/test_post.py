@@ -172,3 +172,76 @@ async def test_the_end_of_a_whole_body_is_no_error_of_it() -> None:
                     break
                 await asyncio.sleep(0.01)
             assert await read_some(response.content) == b""
+
+
+OWN = HEAD + b"content-length: 3\r\n\r\nown"
+STRANGE = HEAD + b"content-length: 7\r\n\r\nstrange"
+
+
+FAREWELL = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+UNASKED = {
+    "a whole answer": STRANGE,
+    "a farewell": FAREWELL,
+    "a promise": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "a beginning": STRANGE[:9],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "at_once"),
+    [
+        (name, at_once)
+        for name in UNASKED
+        for at_once in (True, False)
+        if (name, at_once) != ("a beginning", True)
+    ],
+)
+async def test_what_nobody_asked_for_is_nobodys_answer(name: str, at_once: bool) -> None:
+    """X6: the next request there may be another client's. Some servers say goodbye like this."""
+    more, connections = UNASKED[name], 0
+    go, gone = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if connections > 1:
+            writer.write(OWN)
+        else:
+            writer.write(OWN + more if at_once else OWN)
+            await go.wait()
+            writer.write(b"" if at_once else more)
+            await reader.read()
+            gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=600)
+    pool = Pool(connector, aiohttp.ClientTimeout(total=None))
+    try:
+        async with asyncio.timeout(60):
+            for _ in range(2):
+                response = await pool.post(URL(f"http://127.0.0.1:{port}/"), b"", {}, None)
+                assert (response.status, await read_some(response.content)) == (200, b"own")
+                assert await read_some(response.content) == b""
+                response.release()
+                go.set()
+                await gone.wait()
+        assert connections == 2
+    finally:
+        await pool.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_promise_before_the_answer_is_waited_out() -> None:
+    """A 1xx is no answer, however many there are."""
+
+    async def script(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 2)
+        await writer.drain()
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + OWN)
+
+    async with answer(script) as response, asyncio.timeout(60):
+        assert (response.status, await read_some(response.content)) == (200, b"own")

@@ -262,3 +262,21 @@ def test_a_last_frame_without_its_blank_line_is_whole() -> None:
     assert decoder.feed_frames(b"data: 1\n\ndata: 2\n") == [b"data: 1"]
     assert decoder.rest() == b"data: 2"
     assert decoder.rest() == b""
+
+
+def test_frames_go_on_as_they_came_but_for_line_separators() -> None:
+    """Reliability I9: as JSON's escapes they are the same text, and no client splits there."""
+    plain = ["data: 1", "event: a\ndata: é漢😀"]
+    frames = [*plain, 'data: "a\u2028b\u2029c\u0085d"']
+    assert sse.sound([frame.encode() for frame in plain[:1]]) == ([b"data: 1"], True)
+    assert sse.sound([frame.encode() for frame in frames]) == (
+        [*(frame.encode() for frame in plain), b'data: "a\\u2028b\\u2029c\\u0085d"'],
+        True,
+    )
+
+
+@pytest.mark.parametrize("bad", [b"\xff", b"\xed\xa0\x80", b"\xe2\x80", b"\xc0\xaf"])
+def test_frames_go_on_up_to_the_first_that_is_no_utf8(bad: bytes) -> None:
+    """Reliability 3.4."""
+    frames = [b"data: 1", "data: é".encode(), b"data: " + bad, b"data: 2"]
+    assert sse.sound(frames) == (frames[:2], False)

@@ -6,7 +6,7 @@ Codex ends a turn at once for some of them, waits for one, and connects again af
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dragoman.wire import sse
@@ -72,6 +72,10 @@ def shell(
 REQUIRED = shell("", 0, "", "", {}).keys() - {"status"}
 
 
+# What nobody knows when a response begins.
+_AT_THE_END = frozenset({"usage", "completed_at"})
+
+
 def code(failure: Failure) -> str:
     """The word for a failure inside a stream: what waiting will not mend is told as final."""
     if failure.kind is Kind.RATE_LIMIT and failure.should_retry is False:
@@ -106,6 +110,41 @@ def error_frame(failure: Failure, sequence: int) -> bytes:
             "sequence_number": sequence,
         }
     )
+
+
+def document_frames(event: Mapping[str, Any]) -> list[bytes]:
+    """A last event that is all there is, as a stream tells it: clients take items and texts from events."""
+    response: Any = event.get("response")
+    told: list[Mapping[str, Any]] = [event]
+    output = response.get("output") if isinstance(response, dict) else None
+    if isinstance(output, list) and event["type"] != "response.failed":
+        begun = {name: value for name, value in response.items() if name not in _AT_THE_END}
+        begun |= {"status": "in_progress", "output": []}
+        items = [item for item in output if isinstance(item, dict)]
+        told = [
+            {"type": "response.created", "response": begun},
+            *(part for index, item in enumerate(items) for part in _item_events(item, index)),
+            event,
+        ]
+    return [_frame({**one, "sequence_number": number}) for number, one in enumerate(told)]
+
+
+def _item_events(item: Mapping[str, Any], index: int) -> Iterator[dict[str, Any]]:
+    parts = item.get("content")
+    texts = parts if item.get("type") == "message" and isinstance(parts, list) else []
+    empty = {**item, "content": [], "status": "in_progress"} if texts else item
+    yield {"type": "response.output_item.added", "output_index": index, "item": empty}
+    for at, part in enumerate(texts):
+        if not isinstance(part, dict) or part.get("type") != "output_text":
+            continue
+        place = {"item_id": item.get("id"), "output_index": index, "content_index": at}
+        text = part.get("text")
+        blank = {**part, "text": "", "annotations": []}
+        yield {"type": "response.content_part.added", **place, "part": blank}
+        yield {"type": "response.output_text.delta", **place, "delta": text, "logprobs": []}
+        yield {"type": "response.output_text.done", **place, "text": text, "logprobs": []}
+        yield {"type": "response.content_part.done", **place, "part": part}
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
 def _frame(event: dict[str, Any]) -> bytes:

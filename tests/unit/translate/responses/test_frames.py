@@ -16,6 +16,7 @@ from dragoman.translate.responses.frames import (
     REQUIRED,
     code,
     created_frame,
+    document_frames,
     error_frame,
     failed_frame,
     shell,
@@ -94,3 +95,72 @@ def test_the_last_word_of_a_fault_is_a_flat_event() -> None:
     event = data(error_frame(Failure(Kind.INTERNAL, "A fault.", param="x"), 0))
     assert problems("ResponseErrorEvent", event) == []
     assert (event["code"], event["param"]) == ("internal_error", "x")
+
+
+MESSAGE = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [
+        {"type": "output_text", "text": "Hello", "annotations": [], "logprobs": []},
+        {"type": "refusal", "refusal": "No."},
+        7,
+    ],
+}
+CALL = {
+    "type": "function_call",
+    "id": "fc_1",
+    "call_id": "c",
+    "name": "f",
+    "arguments": "{}",
+    "status": "completed",
+}
+SCHEMAS = {
+    "response.created": "ResponseCreatedEvent",
+    "response.output_item.added": "ResponseOutputItemAddedEvent",
+    "response.content_part.added": "ResponseContentPartAddedEvent",
+    "response.output_text.delta": "ResponseTextDeltaEvent",
+    "response.output_text.done": "ResponseTextDoneEvent",
+    "response.content_part.done": "ResponseContentPartDoneEvent",
+    "response.output_item.done": "ResponseOutputItemDoneEvent",
+    "response.completed": "ResponseCompletedEvent",
+}
+
+
+def test_a_document_is_told_as_a_stream_tells_it() -> None:
+    """behaviours S18: Codex takes items from their events alone, and many applications texts from deltas."""
+    kept = {**MESSAGE, "content": MESSAGE["content"][:2]}
+    last = {
+        "type": "response.completed",
+        "response": {**SHELL, "status": "completed", "output": [kept, CALL]},
+    }
+    told = [data(frame) for frame in document_frames(last)]
+    assert [event["sequence_number"] for event in told] == list(range(len(told)))
+    assert [event["type"] for event in told] == [*list(SCHEMAS)[:7], *list(SCHEMAS)[1:2], *list(SCHEMAS)[6:]]
+    assert [problem for event in told for problem in problems(SCHEMAS[event["type"]], event)] == []
+    assert [event["item"] for event in told if event["type"] == "response.output_item.done"] == [kept, CALL]
+    assert told[-1] == {**last, "sequence_number": len(told) - 1}
+    assert told[0]["response"]["output"] == []
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"type": "error", "code": "server_error", "message": "No.", "param": None},
+        {"type": "response.failed", "response": {**SHELL, "status": "failed"}},
+        {"type": "response.completed", "response": {"id": "resp_1"}},
+    ],
+)
+def test_a_document_without_an_answer_is_its_last_event_alone(last: dict[str, Any]) -> None:
+    (told,) = document_frames(last)
+    assert data(told) == {**last, "sequence_number": 0}
+
+
+def test_what_is_no_item_is_passed_over() -> None:
+    """Servers that are merely compatible say many things."""
+    output = [MESSAGE, 7, {"type": "message"}]
+    last = {"type": "response.completed", "response": {**SHELL, "output": output}}
+    told = [data(frame)["type"] for frame in document_frames(last)]
+    assert told.count("response.output_item.done") == 2
+    assert told.count("response.output_text.delta") == 1
