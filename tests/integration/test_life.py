@@ -43,6 +43,44 @@ async def test_the_drain_ends_open_streams_with_an_error_event(tmp_path: Path) -
         assert house.rows[0].outcome == "upstream_error"
 
 
+@pytest.mark.parametrize(
+    ("path", "request_", "last"),
+    [
+        ("/v1/messages", QUESTION, "error"),
+        ("/v1/responses", {"model": "gpt-5.5", "input": "Hi"}, "response.failed"),
+        ("/v1/chat/completions", {"model": "gpt-5.5", "messages": QUESTION["messages"]}, "[DONE]"),
+    ],
+    ids=["messages", "responses", "chat"],
+)
+async def test_the_drain_ends_a_stream_as_its_dialect_ends_one(
+    tmp_path: Path, path: str, request_: dict[str, Any], last: str
+) -> None:
+    """S5: with the id of the response that had begun, and numbers that go on."""
+
+    async def endless(talk: Talk) -> None:
+        await talk.head()
+        await talk.events(created(), delta("Hello"))
+        await talk.until_gone()
+
+    async with upstream() as up:
+        up.play(endless)
+        async with gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
+            question = asyncio.ensure_future(house.post(path, {**request_, "stream": True}))
+            async with asyncio.timeout(30):
+                while house.assembly.house.pieces.streams != 1:
+                    await asyncio.sleep(0.01)
+            house.stop()
+            reply = await question
+    assert reply.status == 200
+    if last == "[DONE]":
+        assert reply.frames[-1] == b"[DONE]"
+        assert reply.events[-1]["error"]["type"] == "server_error"
+    else:
+        assert reply.types[-1] == last
+    if last == "response.failed":
+        assert reply.events[-1]["response"]["id"] == "resp_1"
+
+
 async def test_a_stream_is_counted_while_its_client_reads_it(tmp_path: Path) -> None:
     """For its sake large requests come in pieces; a whole answer makes nobody wait."""
     go_on = asyncio.Event()
@@ -154,7 +192,7 @@ async def test_an_upload_that_is_refused_in_the_middle_is_one_story(
 ) -> None:
     """decisions, rows: the row has the answer's status and id; nobody who was sent away has left."""
     async with upstream() as up:
-        limits = Limits(body_gap_seconds=0.2)
+        limits = Limits(body_gap_seconds=0.2 if status == 408 else 30.0)
         async with gateway(tmp_path, {"accounts": [account(up.url)]}, limits=limits) as house:
             port = int(house.url.rpartition(":")[2])
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

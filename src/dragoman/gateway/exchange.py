@@ -350,6 +350,16 @@ class Exchange:
         self._note(_INTERNAL)
         return _INTERNAL
 
+    def last_word(self, failure: Failure) -> bytes | None:
+        """What ends a stream that has begun, as its dialect ends one; None where that cannot be had."""
+        turn = self._turn
+        if turn is None:
+            return None
+        try:
+            return b"" if turn.over else turn.encode(turn.refuse(failure))
+        except Exception:  # it may be the very thing that is broken
+            return None
+
     def settle(self) -> Row:
         """Completes the row, counts it and hands it to the ledger, once. Never raises, never waits."""
         row = self.row

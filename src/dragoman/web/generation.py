@@ -31,7 +31,7 @@ class Surface(NamedTuple):
     envelope   whose error object a refusal wears
     route      the name of the surface in the ledger
     read       checks a parsed body and returns the request to serve. Raises Refused naming the path
-    farewell   the last bytes of a stream that has begun and cannot go on; gets the request id
+    farewell   the last bytes of a stream that has begun and whose turn cannot end it; gets the request id
     """
 
     dialect: Dialect
@@ -96,7 +96,9 @@ class GenerationDoor:
         if not exchange.started:
             await self._refuse(incoming, failure)
             return
-        last = self._surface.farewell(failure, incoming.request_id)
+        last = exchange.last_word(failure)
+        if last is None:
+            last = self._surface.farewell(failure, incoming.request_id)
         await reply.end_stream_with(incoming.send, last)
 
     async def _serve(self, incoming: Incoming, exchange: Exchange) -> None:
