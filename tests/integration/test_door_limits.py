@@ -225,7 +225,7 @@ def test_time_does_not_run_while_this_side_is_not_reading(loop: str) -> None:
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(1.2)
             size = 0
             more = True
             while more:
@@ -235,7 +235,7 @@ def test_time_does_not_run_while_this_side_is_not_reading(loop: str) -> None:
                 more = message["more_body"]
             await respond(send, str(size).encode())
 
-    limits = Limits(body_gap_seconds=0.2, body_rate_seconds=0.3)
+    limits = Limits(body_gap_seconds=0.6, body_rate_seconds=0.8)
     with serving(late, loop=loop, limits=limits) as door:
         with door.connect() as client:
             assert client.post("/", b"a" * 500_000).answer().body == b"500000"
