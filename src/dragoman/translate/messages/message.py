@@ -21,13 +21,14 @@ from dragoman.wire.responses import Phase
 class Part:
     """One content part of a message."""
 
-    __slots__ = ("cited", "done", "refusal", "text")
+    __slots__ = ("cited", "done", "early", "refusal", "text")
 
     def __init__(self) -> None:
         self.text = Text()
         self.refusal = False
         self.done = False
         self.cited: set[tuple[Any, Any, Any]] = set()
+        self.early: list[dict[str, Any]] = []  # annotations that came before the text they point to
 
 
 class Message(Item):
@@ -79,6 +80,7 @@ class Message(Item):
             elif missing:
                 self.delta(index, missing)
             part.done = True
+            self._catch_up(index, part)
         if isinstance(annotations, list):
             for annotation in annotations:
                 self.annotate(index, annotation)
@@ -92,9 +94,24 @@ class Message(Item):
         if not all(isinstance(value, str | int | None) for value in mark) or mark in part.cited:
             return
         part.cited.add(mark)
-        found = self._cited(annotation, str(part.text))
+        text = str(part.text)
+        ahead = not text or (type(mark[2]) is int and mark[2] > len(text))
+        if not part.done and (ahead or part.early):
+            part.early.append(annotation)
+        else:
+            self._cite(index, annotation, text)
+
+    def _cite(self, index: int, annotation: dict[str, Any], text: str) -> None:
+        found = self._cited(annotation, text)
         if found is not None:
             self._put(index, found)
+
+    def _catch_up(self, index: int, part: Part) -> None:
+        """Tells the annotations that were waiting for the rest of their part's text."""
+        early, part.early = part.early, []
+        text = str(part.text) if early else ""
+        for annotation in early:
+            self._cite(index, annotation, text)
 
     def _cited(self, annotation: dict[str, Any], text: str) -> dict[str, Any] | None:
         """An annotation of a part with this text in the client's words; None where it has none."""
@@ -131,6 +148,7 @@ class Message(Item):
         for index, part in self._parts.items():
             if rest := part.text.end():
                 self._put(index, rest)
+            self._catch_up(index, part)
             if part.text.pieces:
                 self.outcome.spoke = True
                 self._note(str(part.text))
@@ -163,6 +181,7 @@ class Message(Item):
             return
         if index != self._current:
             if self._current is not None:
+                self._catch_up(self._current, self._parts[self._current])
                 self.blocks.end_text()
             self._current = index
         if isinstance(piece, str):
