@@ -84,15 +84,14 @@ class MessagesTurn(TranslatedTurn[Plan]):
             "diagnostics": None,
         }
         self._row.stop_reason = "max_tokens"  # nobody was asked, so nothing was used
-        return [
-            {"type": "message_start", "message": message},
-            {
-                "type": "message_delta",
-                "delta": {"stop_reason": "max_tokens", "stop_sequence": None, "stop_details": None},
-                "usage": usage,
-            },
-            {"type": "message_stop"},
-        ]
+        delta: dict[str, Any] = {
+            "type": "message_delta",
+            "delta": {"stop_reason": "max_tokens", "stop_sequence": None, "stop_details": None},
+            "usage": usage,
+        }
+        if self._edits_asked:
+            delta["context_management"] = {"applied_edits": []}
+        return [{"type": "message_start", "message": message}, delta, {"type": "message_stop"}]
 
     def explain(self, failure: UpstreamFailure) -> Failure:
         """What the client is told about an upstream failure."""
@@ -118,6 +117,10 @@ class MessagesTurn(TranslatedTurn[Plan]):
             self._house.recall.remember(self._principal.tenant, self._answer.outcome.arguments)
 
     # -- inside --------------------------------------------------------------------------------------
+
+    @property
+    def _edits_asked(self) -> bool:
+        return self._request.get("context_management") is not None
 
     def _output_limit(self) -> int | None:
         limit: int | None = self._request.get("max_tokens")
@@ -167,6 +170,6 @@ class MessagesTurn(TranslatedTurn[Plan]):
             diagnostics_asked=asked,
             window=self._profile.context_window,
             now=house.clock.now(),
-            edits_asked="context_management" in self._request,
+            edits_asked=self._edits_asked,
             request_id=self._row.request_id,
         )
