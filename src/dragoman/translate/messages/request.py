@@ -71,7 +71,7 @@ def translate(
     choice = choose(wanted, tools, offer, capability, policy)
     schema = _schema(request)
     limit = limits(request, wanted_effort(request, target, policy), target)
-    instructions = _place_system(request, items, capability)
+    instructions = _place_system(request, items, capability, search.blocked_hint(offer.searches))
     options = _cache_options(request, items, transcript.marks, capability)
     for hint in (choice.hint, _schema_hint(schema, capability)):
         if hint:  # for this turn only, so behind everything that is cached
@@ -102,10 +102,16 @@ def translate(
 
 
 def _place_system(
-    request: Mapping[str, Any], items: list[dict[str, Any]], capability: Capability
+    request: Mapping[str, Any], items: list[dict[str, Any]], capability: Capability, hint: str
 ) -> str | None:
-    """Puts the system prompt in front of the items, or returns it for `instructions`."""
+    """Puts the system prompt in front of the items, or returns it for `instructions`.
+
+    A hint that goes with the tools is for every turn, so it stands directly behind the prompt.
+    """
     texts = system_texts(request.get("system"))
+    if hint:
+        role = capability.instruction_role
+        items.insert(0, {"type": "message", "role": role, "content": [text_part(hint)]})
     if capability.system == "developer":
         if texts:
             parts = [text_part(text) for text in texts]

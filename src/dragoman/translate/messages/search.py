@@ -13,12 +13,16 @@ from dragoman.translate.capability import Capability
 from dragoman.translate.messages.reasoning import open_search
 
 INCLUDE = "web_search_call.action.sources"
+BLOCKED = "When you search the web, open no page of these domains, and use nothing of them:"
 _CALL = ("type", "id", "status", "action")
 _PLACE = ("country", "region", "city", "timezone")
 
 
 def search_tool(tool: Mapping[str, Any], capability: Capability) -> dict[str, Any]:
-    """The upstream's tool. Blocked domains and the number of uses are not in it: it knows neither."""
+    """The upstream's tool. Blocked domains and the number of uses are not in it: it knows neither.
+
+    The model is asked to keep away from the domains (blocked_hint), and no result of theirs is passed on.
+    """
     made: dict[str, Any] = {"type": "web_search"}
     if capability.external_web_access:
         made["external_web_access"] = True
@@ -29,6 +33,12 @@ def search_tool(tool: Mapping[str, Any], capability: Capability) -> dict[str, An
         place = {name: location[name] for name in _PLACE if location.get(name)}
         made["user_location"] = {"type": "approximate", **place}
     return made
+
+
+def blocked_hint(tool: Mapping[str, Any] | None) -> str:
+    """What the model is told of the domains that the client blocks, "" for none."""
+    domains = None if tool is None else tool.get("blocked_domains")
+    return f"{BLOCKED} {', '.join(domains)}" if domains else ""
 
 
 def replayed(results: Any, key: bytes, account_tag: str) -> dict[str, Any] | None:
