@@ -7,6 +7,7 @@ that cites, behind that message's text.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from dragoman.translate.messages.blocks import Blocks
@@ -141,7 +142,8 @@ class Message(Item):
     def show(self) -> None:
         super().show()
         waiting, self._waiting = self._waiting, []
-        for index, piece in waiting:
+        # Each part as a whole: what is cited in the first may have come behind the text of the second.
+        for index, piece in sorted(waiting, key=itemgetter(0)):
             self._put(index, piece)
 
     def close(self) -> None:
@@ -179,17 +181,18 @@ class Message(Item):
         if not self.live:
             self._waiting.append((index, piece))
             return
+        if not isinstance(piece, str):
+            if index == self._current:  # the block of any other part is closed
+                self.blocks.cite(piece)
+            if self.blocks.owed is not None:
+                self.blocks.owed.hear(piece)
+            return
         if index != self._current:
             if self._current is not None:
                 self._catch_up(self._current, self._parts[self._current])
                 self.blocks.end_text()
             self._current = index
-        if isinstance(piece, str):
-            if self._parts[index].refusal:
-                self.blocks.refuse(piece)
-            else:
-                self.blocks.text(piece)
+        if self._parts[index].refusal:
+            self.blocks.refuse(piece)
         else:
-            self.blocks.cite(piece)
-            if self.blocks.owed is not None:
-                self.blocks.owed.hear(piece)
+            self.blocks.text(piece)
