@@ -8,10 +8,9 @@ It arranges the arithmetic of `budget`; where counters come from after a restart
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Protocol
 
-from dragoman.budget.limits import Amounts, Meters, Reservation, Spent, ends, ratelimit_headers
+from dragoman.budget.limits import Amounts, Meters, Reservation, Spent, ends, ratelimit_headers, reset_text
 from dragoman.budget.pricing import Consumption, Price, cost
 from dragoman.gateway.ports import Principal, Row
 from dragoman.wire.errors import Failure, Kind, Refused
@@ -209,4 +208,4 @@ def spent(found: Spent, now: float, fields: Mapping[str, str]) -> Failure:
 
 
 def _resets(at: float | None) -> str:
-    return "" if at is None else f" It resets at {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}."
+    return "" if at is None else f" It resets at {reset_text(at)}."
