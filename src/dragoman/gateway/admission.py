@@ -156,14 +156,9 @@ class Admission:
             return None
         name = principal.name
         busy = self._busy.get(name, 0)
-        if busy >= principal.concurrency:
-            raise Refused(
-                Failure(
-                    Kind.RATE_LIMIT,
-                    f"This key may have {principal.concurrency} requests in flight at a time.",
-                    retry_after=BUSY_SECONDS,
-                )
-            )
+        if busy >= (most := principal.concurrency):
+            message = f"This key may have {most:,} request{'s' * (most != 1)} in flight at a time."
+            raise Refused(Failure(Kind.RATE_LIMIT, message, retry_after=BUSY_SECONDS))
         self._busy[name] = busy + 1
         return lambda: self._give_back(name)
 

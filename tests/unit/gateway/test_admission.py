@@ -169,6 +169,7 @@ def test_places_of_a_key_are_given_back_once() -> None:
     for one in (second, third):
         one.settle(Row("req", NOON), NOON)
     gate.enter(concurrency=1)
+    assert gate.refusal(concurrency=1).message == "This key may have 1 request in flight at a time."
 
 
 def test_a_key_without_limits_holds_nothing() -> None:
