@@ -32,6 +32,7 @@ __all__ = [
     "limit_table",
     "parse_limit",
     "ratelimit_headers",
+    "reset_text",
     "start",
 ]
 
@@ -281,8 +282,13 @@ def ratelimit_headers(lines: Iterable[Line], now: float) -> dict[str, str]:
         fields[limit] = str(line.limit.max)
         fields[remaining] = str(line.remaining)
         if line.resets_at is not None:
-            fields[reset] = _rfc3339(math.ceil(max(now, line.resets_at)))
+            fields[reset] = reset_text(max(now, line.resets_at))
     return fields
+
+
+def reset_text(at: float) -> str:
+    """A time to wait for, as RFC 3339: in the next whole second, because in this one it is too early."""
+    return _rfc3339(math.ceil(at))
 
 
 def _share(line: Line) -> tuple[float, int]:

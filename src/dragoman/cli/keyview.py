@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dragoman.budget.limits import Limit, Meter, limit_table
+from dragoman.budget.limits import Limit, Meter, limit_table, reset_text
 from dragoman.cli.moments import iso, shown
 from dragoman.cli.served import CONFIG, DEMO, STORE
 from dragoman.serving import configured
@@ -158,7 +158,7 @@ class Standing:
             **limit_table(self.limit),
             "used": self._figure(self.used),
             "remaining": self._figure(self.remaining),
-            "resets_at": iso(self.resets_at),
+            "resets_at": None if self.resets_at is None else reset_text(self.resets_at),
         }
 
     def line(self) -> tuple[str, ...]:

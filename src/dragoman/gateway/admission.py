@@ -8,10 +8,9 @@ It arranges the arithmetic of `budget`; where counters come from after a restart
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Protocol
 
-from dragoman.budget.limits import Amounts, Meters, Reservation, Spent, ends, ratelimit_headers
+from dragoman.budget.limits import Amounts, Meters, Reservation, Spent, ends, ratelimit_headers, reset_text
 from dragoman.budget.pricing import Consumption, Price, cost
 from dragoman.gateway.ports import Principal, Row
 from dragoman.wire.errors import Failure, Kind, Refused
@@ -157,14 +156,9 @@ class Admission:
             return None
         name = principal.name
         busy = self._busy.get(name, 0)
-        if busy >= principal.concurrency:
-            raise Refused(
-                Failure(
-                    Kind.RATE_LIMIT,
-                    f"This key may have {principal.concurrency} requests in flight at a time.",
-                    retry_after=BUSY_SECONDS,
-                )
-            )
+        if busy >= (most := principal.concurrency):
+            message = f"This key may have {most:,} request{'s' * (most != 1)} in flight at a time."
+            raise Refused(Failure(Kind.RATE_LIMIT, message, retry_after=BUSY_SECONDS))
         self._busy[name] = busy + 1
         return lambda: self._give_back(name)
 
@@ -209,4 +203,4 @@ def spent(found: Spent, now: float, fields: Mapping[str, str]) -> Failure:
 
 
 def _resets(at: float | None) -> str:
-    return "" if at is None else f" It resets at {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}."
+    return "" if at is None else f" It resets at {reset_text(at)}."

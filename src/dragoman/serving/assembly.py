@@ -474,6 +474,7 @@ def _sharing(store: Store, house: House, health: Health) -> Sharing:
         now=time.time,
         looked=lambda: health.well("limits_shared"),
         failed=lambda why: health.ill("limits_shared", why),
+        silent=not store.database.shared,  # who is succeeded began alone and shares nothing
     )
     store.writer.witness = sharing
     return sharing

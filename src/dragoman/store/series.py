@@ -107,7 +107,9 @@ def _shown(place: dict[str, Any], sums: Sequence[Any]) -> dict[str, Any]:
     told: dict[str, Any] = place | {name: int(of[name]) for name in _PLAIN}
     unknown = told["counted"] > 0 and told["unpriced"] == told["counted"]
     told["cost_usd"] = None if unknown else int(of["cost_nano"]) / 1e9
-    told["anthropic_cost_usd"] = int(of["anthropic_cost_nano"]) / 1e9
+    # Anthropic gives no token away: a sum of nothing is of names that it has no price for.
+    nameless = not of["anthropic_cost_nano"] and told["input_tokens"] + told["output_tokens"] > 0
+    told["anthropic_cost_usd"] = None if nameless else int(of["anthropic_cost_nano"]) / 1e9
     told["errors"] = int(of["errors"])
     told["first_token_ms"] = _mean(of["first_token_ms"], of["first_tokens"])
     told["duration_ms"] = _mean(of["duration_ms"], of["requests"])

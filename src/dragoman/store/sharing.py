@@ -54,8 +54,9 @@ class _Mark:
 class Sharing(Beside):
     """Shares the limits of one process. `limits` are its meters by key, `boot` its own name.
 
-    `looked` is told after every look that worked, `failed` why one did not. It must be the writer's witness
-    from the first request on.
+    `looked` is told after every look that worked, `failed` why one did not. `silent`: another process may
+    use what it says nothing of, so the sums are read at every look. It must be the writer's witness from the
+    first request on.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Sharing(Beside):
         now: Callable[[], float],
         looked: Callable[[], None] = lambda: None,
         failed: Callable[[str], None] = lambda why: None,
+        silent: bool = False,
         seconds: float = LOOK_SECONDS,
     ) -> None:
         self._database = database
@@ -77,6 +79,7 @@ class Sharing(Beside):
         self._now = now
         self._looked = looked
         self._failed = failed
+        self._silent = silent
         self._seconds = seconds
         self._marks: dict[str, _Mark] = {}
         self._unwritten: dict[tuple[str, str], Amounts] = {}
@@ -146,7 +149,7 @@ class Sharing(Beside):
                     await self._publish(connection, holds)
                 told = await self._others(connection)
                 found = None
-                if told or wide or self._looks % _ALONE == 0:
+                if told or wide or self._silent or self._looks % _ALONE == 0:
                     found = await usage.cells(connection, limits, since)
             if found is not None:
                 self._take(found, limits, since, now)

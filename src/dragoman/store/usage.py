@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Integer, cast, func, select
 
 from dragoman.budget.limits import Amounts, Limit, start
+from dragoman.budget.windows import PARTS
 from dragoman.store.core import AsyncConnection
 from dragoman.store.rows import HOUR, ended
 from dragoman.store.tables import requests, usage_hours
@@ -19,7 +20,6 @@ from dragoman.store.tables import requests, usage_hours
 SLIDING = {"minute": 60.0, "hour": 3600.0, "5h": 18_000.0}
 # No request lasts longer; a row that began earlier cannot have ended inside a sliding window.
 _LONGEST = 86_400.0
-_BUCKETS = 60
 # More names than this are sorted out here instead of in the query.
 _MOST_NAMED = 500
 NOTHING = Amounts(0, 0, 0, 0)
@@ -83,7 +83,8 @@ async def _sliding(
     connection: AsyncConnection, key: str, limit: Limit, now: float
 ) -> list[tuple[float, Amounts]]:
     window = SLIDING[limit.per]
-    width = window / _BUCKETS
+    # The parts in which meters count: what is read here frees when it would have without a restart.
+    width = window / PARTS
     since = start(limit.per, now) or 0.0
     end = requests.c.time + func.coalesce(requests.c.duration_ms, 0.0) / 1000
     # PostgreSQL's cast rounds, and not every SQLite has a floor.
@@ -104,7 +105,12 @@ async def _sliding(
         .group_by(bucket, requests.c.requested_model)
     )
     rows = (await connection.execute(query)).all()
-    return [(float(row[0]) * width, _amounts(row[2:])) for row in rows if limit.matches(row.requested_model)]
+    # The middle of a part, so that no rounding moves it into the one before.
+    return [
+        ((float(row[0]) + 0.5) * width, _amounts(row[2:]))
+        for row in rows
+        if limit.matches(row.requested_model)
+    ]
 
 
 async def _hourly(

@@ -6,11 +6,12 @@ gateway. Amounts of money are in US dollars, times in ISO 8601, in Codex's shape
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dragoman.budget.limits import Line
+from dragoman.budget.limits import Line, reset_text
 from dragoman.budget.terms import limit_table
 from dragoman.gateway.house import House
 from dragoman.web import reply
@@ -60,7 +61,7 @@ def _limit(line: Line) -> dict[str, Any]:
         "used": figure(line.used),
         "held": figure(line.held),
         "remaining": figure(line.remaining),
-        "resets_at": _iso(line.resets_at),
+        "resets_at": None if line.resets_at is None else reset_text(line.resets_at),
     }
 
 
@@ -91,8 +92,8 @@ def _window(lines: Sequence[Line], periods: Sequence[str], now: float) -> dict[s
     return {
         "used_percent": used,
         "limit_window_seconds": seconds,
-        "reset_after_seconds": max(0, int(resets - now)),
-        "reset_at": int(resets),
+        "reset_after_seconds": max(0, math.ceil(resets - now)),
+        "reset_at": math.ceil(resets),
     }
 
 

@@ -6,6 +6,7 @@ what an answer says: failures arrive ready made and leave in the envelope of the
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import string
@@ -110,7 +111,7 @@ def envelope(failure: Failure, request_id: str, dialect: Dialect = "anthropic") 
         # Codex knows by this type that waiting is no use, and tells its user when it will be.
         told["error"]["type"] = "usage_limit_reached"
         if (wait := failure.retry_after) is not None:
-            told["error"] |= {"resets_in_seconds": int(wait), "resets_at": int(time.time() + wait)}
+            told["error"] |= {"resets_in_seconds": math.ceil(wait), "resets_at": int(time.time() + wait)}
     return told
 
 

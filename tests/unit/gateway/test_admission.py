@@ -135,6 +135,20 @@ def test_a_total_that_is_spent_never_comes_back() -> None:
     assert "resets" not in failure.message
 
 
+def test_the_sentence_tells_the_reset_that_the_headers_tell() -> None:
+    """Part of a second is no whole one yet: who asks at the time that is told is let in."""
+    gate = Gate(Limit("requests", "minute", 1))
+    gate.now = NOON + 0.25
+    one, row = gate.enter()
+    one.settle(used(row, 1, 1), gate.now)
+    failure = gate.refusal()
+    told = failure.headers()["anthropic-ratelimit-requests-reset"]
+    assert told == "2026-02-08T12:01:01Z"
+    assert failure.message.endswith(f"It resets at {told}.")
+    gate.now = NOON + 61
+    gate.enter()
+
+
 def test_an_unknown_price_is_refused_under_a_money_limit_only() -> None:
     assert Gate(Limit("cost_usd", "day", 10)).refusal(model="made-up").kind is Kind.PERMISSION
     Gate(Limit("cost_usd", "day", 10, "claude-opus-*")).enter(model="made-up")
@@ -155,6 +169,7 @@ def test_places_of_a_key_are_given_back_once() -> None:
     for one in (second, third):
         one.settle(Row("req", NOON), NOON)
     gate.enter(concurrency=1)
+    assert gate.refusal(concurrency=1).message == "This key may have 1 request in flight at a time."
 
 
 def test_a_key_without_limits_holds_nothing() -> None:

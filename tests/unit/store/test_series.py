@@ -60,6 +60,15 @@ async def test_a_cost_that_is_wholly_unknown_is_no_figure(database: Database) ->
     assert (await totals(database))[0]["cost_usd"] is None
     nothing = (await totals(database, NOON + DAY))[0]
     assert (nothing["requests"], nothing["cost_usd"], nothing["first_token_ms"]) == (0, 0.0, None)
+    assert nothing["anthropic_cost_usd"] == 0.0
+
+
+async def test_what_anthropic_has_no_name_for_would_have_cost_nothing_known(database: Database) -> None:
+    await put(database, [row(1, requested_model="gpt-5.5", anthropic_cost_nano=None), row(2)])
+    found = await totals(database, by="requested_model")
+    told = {one["requested_model"]: one["anthropic_cost_usd"] for one in found}
+    assert told == {"gpt-5.5": None, "claude-opus-4-8": 0.003}
+    assert (await totals(database))[0]["anthropic_cost_usd"] == 0.003
 
 
 async def test_totals_by_a_dimension_and_of_a_part(database: Database) -> None:

@@ -34,7 +34,7 @@ MODEL = "claude-opus-4-6"
 class Process:
     """One process. Its clock stands still unless a test moves it."""
 
-    def __init__(self, database: Database, place: Path, *limits: Limit) -> None:
+    def __init__(self, database: Database, place: Path, *limits: Limit, silent: bool = False) -> None:
         self.database = database
         self.now = NOW
         self.journal = Journal(place)
@@ -49,6 +49,7 @@ class Process:
             lambda: self.limits,
             now=lambda: self.now,
             failed=self.failures.append,
+            silent=silent,
             seconds=0.01,
         )
         self.writer.witness = self.sharing
@@ -93,9 +94,9 @@ async def start(database: Database, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts a process with a database of its own."""
     opened: list[tuple[Process, Database]] = []
 
-    async def begin(*limits: Limit) -> Process:
+    async def begin(*limits: Limit, silent: bool = False) -> Process:
         own = Database(database.url)
-        process = Process(own, tmp_path / f"journal-{len(opened)}", *limits)
+        process = Process(own, tmp_path / f"journal-{len(opened)}", *limits, silent=silent)
         opened.append((process, own))
         await process.begin()
         await process.sharing.look()
@@ -258,6 +259,24 @@ async def test_what_a_dead_process_left_counts_when_it_is_taken_in(
         await rows.add(connection, [rows.columns(row)])
     await look(a)
     assert a.counted() == (70, 0)
+
+
+async def test_what_a_process_that_says_nothing_used_counts_at_the_next_look(
+    start: Start, database: Database
+) -> None:
+    """One that began alone shares nothing, also while another takes its place."""
+    successor = await start(silent=True)
+    for number in range(1, 4):
+        row = Row(
+            "req_old", NOW, key=KEY, requested_model=MODEL, upstream_model="gpt-5.5", uid=f"old-{number}"
+        )
+        row.input_tokens, row.usage_source = 70, "measured"
+        async with database.write() as connection:
+            await rows.add(connection, [rows.columns(row)])
+        await look(successor)
+        assert successor.counted() == (71 * number - 1, 0)
+        successor.use(1)
+        await successor.writer.flush()
 
 
 async def test_a_commit_whose_answer_was_lost_is_not_taken_for_anothers_twice(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dragoman.budget.limits import Line
 from dragoman.budget.terms import Limit
-from dragoman.web.allowance import _codex
+from dragoman.web.allowance import _codex, _usage
 
 
 def line(per: str, most: int, remaining: int, resets_at: float | None = None) -> Line:
@@ -24,6 +24,14 @@ def test_of_several_the_one_with_the_least_share_is_shown() -> None:
     assert told["secondary_window"]["used_percent"] == 0
     assert told["secondary_window"]["reset_at"] == 100 + 2_592_000
     assert (told["allowed"], told["limit_reached"]) == (True, False)
+
+
+def test_a_reset_within_a_second_is_told_as_the_next_one() -> None:
+    """As the headers tell it: at an earlier one nothing is free."""
+    lines = [line("minute", 10, 0, 150.2)]
+    window = _codex(lines, 100.0)["rate_limit"]["primary_window"]
+    assert (window["reset_after_seconds"], window["reset_at"]) == (51, 151)
+    assert _usage("laptop", None, lines)["limits"][0]["resets_at"] == "1970-01-01T00:02:31Z"
 
 
 def test_a_limit_of_nothing_is_reached() -> None:

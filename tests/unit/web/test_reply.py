@@ -167,7 +167,7 @@ def test_a_value_that_no_field_can_carry_is_left_out(value: str) -> None:
     assert b"x-dragoman-model" not in names
 
 
-@pytest.mark.parametrize("wait", [7200.0, None])
+@pytest.mark.parametrize("wait", [7200.0, 7199.2, None])
 async def test_a_spent_limit_is_told_to_openais_clients_without_a_wait(wait: float | None) -> None:
     """Codex sits out any `retry-after`, hours too, and stops at this type."""
     failure = Failure(Kind.RATE_LIMIT, "Used up.", retry_after=wait, should_retry=False)
