@@ -153,3 +153,33 @@ def test_the_old_shape_has_its_own_finish_reason() -> None:
 
 def test_kinds_are_what_the_dialect_has_a_word_for() -> None:
     assert set(KINDS) == {"message", "function_call", "reasoning", "web_search_call"}
+
+
+def test_what_a_refusal_cites_is_not_told() -> None:
+    """B66: an annotation belongs to a text."""
+    place = {"item_id": "msg_0", "output_index": 0, "content_index": 0}
+    cited = {
+        "type": "url_citation",
+        "url": "https://example.com/a",
+        "title": "A",
+        "start_index": 0,
+        "end_index": 2,
+    }
+    refused = {**message("msg_0"), "content": [{"type": "refusal", "refusal": "No."}]}
+    answer = run(
+        [
+            created(),
+            added(0, message("msg_0")),
+            {"type": "response.refusal.delta", **place, "delta": "No."},
+            {
+                "type": "response.output_text.annotation.added",
+                **place,
+                "annotation_index": 0,
+                "annotation": cited,
+            },
+            done(0, refused),
+            completed([refused]),
+        ]
+    )
+    check(answer)
+    assert answer.message == {"role": "assistant", "content": None, "refusal": "No.", "annotations": []}
