@@ -71,6 +71,31 @@ async def test_a_revoked_key_is_refused_at_once_and_stays_in_the_list(
         assert (await admin.post("/keys/laptop/rotate", {})).status == 409
 
 
+async def test_a_key_is_switched_off_and_on_again(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Issue of keys: an active flag beside revocation, which is for good."""
+    async with administered(tmp_path, settings) as house:
+        admin = await house.token()
+        record, key = await made(admin)
+        assert (record["active"], record["state"]) == (True, "active")
+        off = await admin.patch("/keys/laptop", {"active": False})
+        assert (off.status, off.json["active"], off.json["state"]) == (200, False, "off")
+        assert (await ask(house, key)).status == 401
+        # Another change leaves it off.
+        assert (await admin.patch("/keys/laptop", {"tags": ["a"]})).json["state"] == "off"
+        assert (await ask(house, key)).status == 401
+        on = await admin.patch("/keys/laptop", {"active": True})
+        assert (on.json["active"], on.json["state"], on.json["tags"]) == (True, "active", ["a"])
+        assert (await ask(house, key)).status == 200
+        for wrong in (None, "no", 0):
+            refused = await admin.patch("/keys/laptop", {"active": wrong})
+            assert refused.status == 400
+            assert "active" in refused.body.decode()
+        await admin.delete("/keys/laptop")
+        assert (await admin.patch("/keys/laptop", {"active": True})).status == 409
+        assert (await admin.get("/keys/laptop")).json["state"] == "revoked"
+        assert (await ask(house, key)).status == 401
+
+
 async def test_a_rotated_key_has_a_new_text_and_the_old_one_for_a_while(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:

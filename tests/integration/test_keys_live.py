@@ -69,6 +69,12 @@ def test_keys_come_turn_and_go_while_it_runs(live: Live) -> None:
     becomes(lambda: live.ask(newest)[0] == 200)
     assert live.ask(new)[0] == 401
     assert live.ask(key)[0] == 401
+    assert live.verbs("key", "change", "laptop", "--off", "--json").json()["state"] == "off"
+    becomes(lambda: live.ask(newest)[0] == 401)
+    listed = live.verbs("key", "list", "--json").json()
+    assert [row["state"] for row in listed if row["name"] == "laptop"] == ["off"]
+    assert live.verbs("key", "change", "laptop", "--on", "--json").json()["state"] == "active"
+    becomes(lambda: live.ask(newest)[0] == 200)
     live.verbs("key", "revoke", "laptop")
     becomes(lambda: live.ask(newest)[0] == 401)
     becomes(lambda: live.verbs("key", "show", "laptop", "--json").json()["last_used_at"] is not None)

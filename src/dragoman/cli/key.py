@@ -90,7 +90,7 @@ def list_(
 
         now = time.time()
         keys = keyview.of_file(here.settings)
-        keys += [keyview.of_store(key) for key in await store.keys.listed() if everything or key.active]
+        keys += [keyview.of_store(key) for key in await store.keys.listed() if everything or not key.revoked]
         if as_json:
             errand.say_json([key.table(now) for key in keys])
         else:
@@ -204,7 +204,7 @@ def revoke(name: Name, as_json: Json = False, config: Config = None, data_dir: D
         key = await noting.keys.revoke(before.spec.name, now)
         if as_json:
             errand.say_json(keyview.of_store(key).table(now))
-        elif before.active:
+        elif not before.revoked:
             errand.say(f"The key {key.spec.name!r} is revoked.")
         else:
             errand.say(f"The key {key.spec.name!r} was revoked before, {moments.shown(key.revoked_at)}.")
@@ -329,7 +329,7 @@ async def _stored(here: Place, store: Store, name: str, *, ended: bool = False) 
     """A key that may be changed. Raises Stop for one of the file and, unless `ended`, for a revoked one."""
     _refuse_of_file(here, name.strip(), changing=True)
     key = await store.keys.get(name.strip())
-    if not key.active and not ended:
+    if key.revoked and not ended:
         raise Stop(f"the key {key.spec.name!r} is revoked")
     return key
 
@@ -349,7 +349,7 @@ def _refuse_of_file(here: Place, name: str, *, changing: bool = False) -> None:
 
 async def _refuse_taken(store: Store, name: str) -> None:
     """Says why a name that nobody sees in the list is taken; the repository refuses every other one."""
-    if any(key.spec.name == name and not key.active for key in await store.keys.listed()):
+    if any(key.spec.name == name and key.revoked for key in await store.keys.listed()):
         raise Stop(f"{name!r} was the name of a key that is revoked: its rows are found by it, take another")
 
 

@@ -44,3 +44,7 @@ class Said:
         str | None,
         typer.Option("--expires", help="When the key ends: 30d, 2027-01-31 or a moment with its zone."),
     ] = None
+    active: Annotated[
+        bool | None,
+        typer.Option("--on/--off", help="Whether it may be used; one that is off gets 401 until it is on."),
+    ] = None

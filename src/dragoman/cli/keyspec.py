@@ -53,6 +53,8 @@ def over(said: Said, spec: KeySpec, now: float) -> KeySpec:
             changes[name] = _effort("--" + name.replace("_", "-"), word)
     if said.concurrency is not None:
         changes["concurrency"] = said.concurrency
+    if said.active is not None:
+        changes["active"] = said.active
     if said.expires is not None:
         changes["expires_at"] = moments.end("--expires", said.expires, now)
     made = replace(spec, **changes)

@@ -31,9 +31,9 @@ class Shown:
     source: str
 
     def state(self, now: float) -> str:
-        """active, revoked or expired."""
+        """active, off, revoked or expired."""
         if self.stored is not None and not self.stored.active:
-            return "revoked"
+            return "revoked" if self.stored.revoked else "off"
         ended = self.spec.expires_at is not None and self.spec.expires_at <= now
         return "expired" if ended else "active"
 
@@ -105,7 +105,7 @@ class Shown:
             ("created", shown(stored.created_at)),
             ("last used", shown(stored.last_used_at, "never")),
         ]
-        if not stored.active:
+        if stored.revoked:
             found.append(("revoked", shown(stored.revoked_at)))
         if (until := self.previous(now)) is not None:
             found.append(("old key until", shown(until)))

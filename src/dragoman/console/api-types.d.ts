@@ -153,7 +153,8 @@ export interface KeyRecord {
   id: string | null;
   name: string;
   origin: "store" | "config";
-  state: "active" | "revoked" | "expired";
+  active: boolean;
+  state: "active" | "off" | "revoked" | "expired";
   hint: string | null;
   tags: string[];
   models: string[] | null;
@@ -296,7 +297,8 @@ export interface MadeKey {
   id: string | null;
   name: string;
   origin: "store" | "config";
-  state: "active" | "revoked" | "expired";
+  active: boolean;
+  state: "active" | "off" | "revoked" | "expired";
   hint: string | null;
   tags: string[];
   models: string[] | null;
@@ -393,6 +395,7 @@ export interface NewKey {
   account_groups?: string[] | null;
   expires_at?: string | null;
   limits?: LimitRule[] | null;
+  active?: boolean;
   anyway?: boolean;
   name: string;
 }
@@ -718,7 +721,7 @@ export interface AccountsRules {
   models?: string[] | null;
 }
 
-/** What may be decided about a key. `models` are names or globs that may be requested; null means all. `account_groups` are the groups of accounts that serve the key; null means every account. Null `tags` and `limits` are none. */
+/** What may be decided about a key. `models` are names or globs that may be requested; null means all. `account_groups` are the groups of accounts that serve the key; null means every account. Null `tags` and `limits` are none. One that is not `active` is refused until it is again. */
 export interface KeysRules {
   tags?: string[] | null;
   models?: string[] | null;
@@ -729,5 +732,6 @@ export interface KeysRules {
   account_groups?: string[] | null;
   expires_at?: string | null;
   limits?: LimitRule[] | null;
+  active?: boolean;
   anyway?: boolean;
 }

@@ -45,11 +45,15 @@ class KeySpec:
     expires_at: float | None = None
     limits: tuple[Limit, ...] = ()
     account_groups: tuple[str, ...] | None = None
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ClientKey:
-    """A key as the store has it; `hint` is what people recognise it by, never enough to use it."""
+    """A key as the store has it; `hint` is what people recognise it by, never enough to use it.
+
+    One that is not `active` may not be used: it is off by its spec, or revoked for good.
+    """
 
     id: str
     spec: KeySpec
@@ -59,6 +63,11 @@ class ClientKey:
     revoked_at: float | None
     last_used_at: float | None
     previous_until: float | None
+
+    @property
+    def revoked(self) -> bool:
+        """Whether it has ended for good."""
+        return self.revoked_at is not None
 
 
 def described(spec: KeySpec) -> dict[str, Any]:
@@ -74,7 +83,7 @@ def described(spec: KeySpec) -> dict[str, Any]:
         "limits": [limit_table(limit) for limit in spec.limits],
         "account_groups": None if spec.account_groups is None else list(spec.account_groups),
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: value for name, value in said.items() if value} | ({} if spec.active else {"active": False})
 
 
 def new_key() -> str:
@@ -92,12 +101,11 @@ class ClientKeys:
     async def create(self, spec: KeySpec, now: float) -> tuple[ClientKey, str]:
         """A new key and its text, which is not to be had again. Raises StoreConflict for a taken name."""
         text = new_key()
-        made = ClientKey(secrets.token_hex(8), spec, _hint(text), True, now, None, None, None)
+        made = ClientKey(secrets.token_hex(8), spec, _hint(text), spec.active, now, None, None, None)
         row = {
             "id": made.id,
             "digest": digest(self._pepper, text),
             "hint": made.hint,
-            "active": True,
             "created_at": now,
             **_columns(spec),
         }
@@ -126,7 +134,8 @@ class ClientKeys:
             key = await _one(connection, name)
             if spec.name != key.spec.name:
                 raise StoreConflict("a key keeps its name: rows and counters of the past are found by it")
-            await connection.execute(update(keys).where(keys.c.id == key.id).values(_columns(spec)))
+            columns = _columns(spec) | ({"active": False} if key.revoked else {})
+            await connection.execute(update(keys).where(keys.c.id == key.id).values(columns))
             await connection.execute(delete(limits).where(limits.c.key_id == key.id))
             await _put_limits(connection, key.id, spec.limits)
             await facts.bump(connection)
@@ -137,7 +146,7 @@ class ClientKeys:
         text = new_key()
         async with self._database.write() as connection:
             key = await _one(connection, name)
-            if not key.active:
+            if key.revoked:
                 raise StoreConflict(f"the key {key.spec.name!r} is revoked")
             change: dict[str, Any] = {"digest": digest(self._pepper, text), "hint": _hint(text)}
             kept = overlap_seconds > 0
@@ -152,7 +161,7 @@ class ClientKeys:
         async with self._database.write() as connection:
             key = await _one(connection, name)
             ended = {"active": False, "revoked_at": now, "previous_digest": None, "previous_until": None}
-            if key.active:
+            if not key.revoked:
                 await connection.execute(update(keys).where(keys.c.id == key.id).values(ended))
                 await facts.bump(connection)
             return await _one(connection, key.id)
@@ -183,10 +192,10 @@ async def digests(connection: AsyncConnection, now: float) -> list[tuple[bytes, 
 
 
 async def ended(connection: AsyncConnection, now: float) -> list[bytes]:
-    """Digests that were good once: of revoked keys, and those that a rotation replaced."""
-    revoked = select(keys.c.digest).where(~keys.c.active)
+    """Digests that were good once: of keys that are revoked or off, and those that a rotation replaced."""
+    idle = select(keys.c.digest).where(~keys.c.active)
     replaced = select(keys.c.previous_digest).where(keys.c.previous_until <= now)
-    found = (await connection.execute(revoked.union_all(replaced))).all()
+    found = (await connection.execute(idle.union_all(replaced))).all()
     return [bytes(mark) for (mark,) in found if mark is not None]
 
 
@@ -226,6 +235,7 @@ def _keys(rows: Iterable[Row[Any]], bound: Sequence[Row[Any]]) -> list[ClientKey
                 expires_at=row.expires_at,
                 limits=tuple(by_key.get(row.id, ())),
                 account_groups=_texts(row.account_groups),
+                active=row.active or row.revoked_at is not None,
             ),
             hint=row.hint,
             active=row.active,
@@ -257,6 +267,7 @@ def _columns(spec: KeySpec) -> dict[str, Any]:
         "max_effort": spec.max_effort,
         "concurrency": spec.concurrency,
         "expires_at": spec.expires_at,
+        "active": spec.active,
     }
 
 

@@ -172,6 +172,18 @@ def test_a_name_that_is_no_word_of_an_address_is_found(admin: Page) -> None:
     expect(admin.get_by_text("There is no key named nobody")).to_be_visible()
 
 
+def test_a_key_is_switched_off_and_on_again(admin: Page) -> None:
+    make(admin, "nightly")
+    admin.get_by_role("link", name="nightly").click()
+    state = admin.locator(".key-head .badge")
+    expect(state).to_have_text("active")
+    admin.get_by_role("button", name="Switch off").click()
+    expect(state).to_have_text("off")
+    expect(admin.get_by_text("nightly is off: whoever uses it gets 401")).to_be_visible()
+    admin.get_by_role("button", name="Switch on").click()
+    expect(state).to_have_text("active")
+
+
 def test_a_viewer_sees_keys_and_has_no_button(viewer: Page) -> None:
     viewer.goto("/console#/keys")
     settled(viewer)

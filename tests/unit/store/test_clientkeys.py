@@ -172,6 +172,27 @@ async def test_a_revoked_key_ends_with_both_its_texts(database: Database, keys: 
         await keys.rotate("laptop", 0.0, 10.0)
 
 
+async def test_a_key_that_is_off_may_not_be_presented_until_it_is_on(
+    database: Database, keys: ClientKeys
+) -> None:
+    made, _ = await keys.create(KeySpec("laptop", active=False), 0.0)
+    assert (made.active, made.revoked) == (False, False)
+    assert await presentable(database, 1.0) == {}
+    on = await keys.change("laptop", KeySpec("laptop"))
+    assert (on.active, on.spec.active) == (True, True)
+    assert {name for name, _ in (await presentable(database, 1.0)).values()} == {"laptop"}
+    off = await keys.change("laptop", KeySpec("laptop", active=False))
+    assert (off.active, off.spec.active, off.revoked_at) == (False, False, None)
+    rotated, _ = await keys.rotate("laptop", 1000.0, 2.0)
+    assert not rotated.active, "a new text does not switch it on"
+    assert await presentable(database, 3.0) == {}
+    ended = await keys.revoke("laptop", 4.0)
+    assert (ended.active, ended.revoked) == (False, True)
+    again = await keys.change("laptop", KeySpec("laptop"))
+    assert (again.active, again.revoked_at) == (False, 4.0), "revoked is for good"
+    assert await presentable(database, 5.0) == {}
+
+
 async def test_every_change_is_told_to_all_processes_and_a_refusal_is_not(
     database: Database, keys: ClientKeys
 ) -> None:

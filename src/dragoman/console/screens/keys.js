@@ -25,7 +25,7 @@ import { since, spentOf } from "./keys/spend.js";
 /** @import {Spent} from "./keys/spend.js" */
 
 const EVERY = 10_000;
-const STATES = /** @type {const} */ ({ active: "good", expired: "warn", revoked: "faint" });
+const STATES = /** @type {const} */ ({ active: "good", off: "warn", expired: "warn", revoked: "faint" });
 
 export default function KeysScreen() {
   const keys = useResource((signal) => /** @type {Promise<Keys>} */ (get("/keys", {}, { signal })), [], { every: EVERY });

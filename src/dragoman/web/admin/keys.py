@@ -18,7 +18,7 @@ from dragoman.budget.limits import Line as MeterLine
 from dragoman.budget.limits import limit_table, parse_limit
 from dragoman.routing.groups import unknown
 from dragoman.settings import Key
-from dragoman.store.clientkeys import ClientKey, KeySpec, NotThere, described
+from dragoman.store.clientkeys import ClientKey, KeySpec, NotThere, StoreConflict, described
 from dragoman.translate import scope
 from dragoman.translate.models import EFFORTS
 from dragoman.web.admin.envelope import BadField, bad
@@ -69,7 +69,7 @@ class Rules(Body):
     """What may be decided about a key. `models` are names or globs that may be requested; null means all.
 
     `account_groups` are the groups of accounts that serve the key; null means every account. Null `tags` and
-    `limits` are none.
+    `limits` are none. One that is not `active` is refused until it is again.
     """
 
     tags: Annotated[list[Line], Field(max_length=32)] | None = Field(default=[])
@@ -81,6 +81,7 @@ class Rules(Body):
     account_groups: Annotated[list[Line], Field(min_length=1, max_length=32)] | None = None
     expires_at: When | None = None
     limits: Annotated[list[LimitRule], Field(max_length=32)] | None = Field(default=[])
+    active: Annotated[bool, Field(strict=True)] = True
     anyway: Annotated[
         bool, Field(strict=True, description="Take globs and groups that match nothing here as they are.")
     ] = False
@@ -104,7 +105,8 @@ class KeyRecord(BaseModel):
     id: str | None
     name: str
     origin: Literal["store", "config"]
-    state: Literal["active", "revoked", "expired"]
+    active: bool
+    state: Literal["active", "off", "revoked", "expired"]
     hint: str | None
     tags: list[str]
     models: list[str] | None
@@ -168,6 +170,8 @@ async def one(name: Named, admin: House) -> KeyRecord:
 async def change(name: Named, body: Rules, admin: House, caller: Who) -> KeyRecord:
     """Fields that are not sent stay; null takes a rule away. Counters of limits that stay go on."""
     key = await _changeable(admin, name)
+    if key.revoked and "active" in body.model_fields_set and body.active:
+        raise StoreConflict(f"the key {key.spec.name!r} is revoked, which is for good")
     await _have_accounts(admin, body)
     spec = _spec(admin, key.spec.name, _over(key.spec, body), given=body.model_fields_set)
     noting = admin.noting(caller.actor, "key.change", f"key:{spec.name}", described(spec))
@@ -213,6 +217,7 @@ def _over(spec: KeySpec, body: Rules) -> Rules:
         "account_groups": None if spec.account_groups is None else list(spec.account_groups),
         "expires_at": moment(spec.expires_at),
         "limits": [_rule(one) for one in spec.limits],
+        "active": spec.active,
         "anyway": False,
     }
     sent = {name: getattr(body, name) for name in body.model_fields_set}
@@ -262,6 +267,7 @@ def _spec(admin: AdminHouse, name: str, rules: Rules, given: set[str] | None = N
         expires_at=ends,
         limits=limits,
         account_groups=None if rules.account_groups is None else tuple(dict.fromkeys(rules.account_groups)),
+        active=rules.active,
     )
 
 
@@ -327,7 +333,8 @@ def _stored(admin: AdminHouse, key: ClientKey) -> KeyRecord:
     return KeyRecord(
         id=key.id,
         origin="store",
-        state="revoked" if not key.active else _state(spec.expires_at, now),
+        active=key.active,
+        state="revoked" if key.revoked else _state(spec.expires_at, now) if key.active else "off",
         hint=key.hint,
         created_at=at(key.created_at),
         revoked_at=moment(key.revoked_at),
@@ -344,6 +351,7 @@ def _fixed(admin: AdminHouse) -> list[KeyRecord]:
         KeyRecord(
             id=None,
             origin="config",
+            active=True,
             state=_state(spec.expires_at, admin.now),
             hint=None,
             created_at=None,

@@ -22,13 +22,26 @@ import { notesOf, Secret, SpendFigure, Week } from "./pieces.js";
 
 const HOUR = 3_600;
 const OVERLAPS = [0, HOUR, 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR];
-const TONES = /** @type {const} */ ({ active: "good", expired: "warn", revoked: "faint" });
+const TONES = /** @type {const} */ ({ active: "good", off: "warn", expired: "warn", revoked: "faint" });
 
 /** @param {{of: KeyRecord, spent: Spent | null, reload: () => void}} props */
 export function KeyPage({ of, spent, reload }) {
   const [open, setOpen] = useState(/** @type {"edit" | "rotate" | "revoke" | null} */ (null));
   const [shown, setShown] = useState(/** @type {MadeKey | null} */ (null));
+  const [busy, setBusy] = useState(false);
   const close = () => setOpen(null);
+  const turn = async () => {
+    setBusy(true);
+    try {
+      await send("PATCH", `/keys/${segment(of.id ?? of.name)}`, { active: !of.active });
+      notify(t(of.active ? "key.off.done" : "key.on.done", { name: of.name }));
+      reload();
+    } catch (error) {
+      notify(error instanceof Error ? error.message : String(error), "bad");
+    } finally {
+      setBusy(false);
+    }
+  };
   const changeable = mayChange.value && of.origin === "store" && of.state !== "revoked";
   return html`
     <p class="back"><a href=${to("keys")} data-escape>← ${t("key.all")}</a></p>
@@ -42,6 +55,7 @@ export function KeyPage({ of, spent, reload }) {
         html`
           <button type="button" class="button" onClick=${() => setOpen("edit")}>${t("key.edit")}</button>
           <button type="button" class="button" onClick=${() => setOpen("rotate")}>${t("key.rotate")}</button>
+          <button type="button" class="button" disabled=${busy} onClick=${() => void turn()}>${t(of.active ? "key.off" : "key.on")}</button>
           <button type="button" class="button danger" onClick=${() => setOpen("revoke")}>${t("key.revoke")}</button>
         `}
       </div>
