@@ -19,14 +19,15 @@ def account(url: str) -> dict[str, Any]:
     return {"name": "a", "kind": "openai", "base_url": url, "api_key": "sk-upstream"}
 
 
+async def endless(talk: Talk) -> None:
+    """Begins an answer and never ends it."""
+    await talk.head()
+    await talk.events(created(), delta("Hello"))
+    await talk.until_gone()
+
+
 async def test_the_drain_ends_open_streams_with_an_error_event(tmp_path: Path) -> None:
     """Beyond the drain's time an open stream ends in words, not in silence."""
-
-    async def endless(talk: Talk) -> None:
-        await talk.head()
-        await talk.events(created(), delta("Hello"))
-        await talk.until_gone()
-
     async with upstream() as up:
         up.play(endless)
         async with gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
@@ -56,12 +57,6 @@ async def test_the_drain_ends_a_stream_as_its_dialect_ends_one(
     tmp_path: Path, path: str, request_: dict[str, Any], last: str
 ) -> None:
     """S5: with the id of the response that had begun, and numbers that go on."""
-
-    async def endless(talk: Talk) -> None:
-        await talk.head()
-        await talk.events(created(), delta("Hello"))
-        await talk.until_gone()
-
     async with upstream() as up:
         up.play(endless)
         async with gateway(tmp_path, {"accounts": [account(up.url)]}) as house:
